@@ -1,0 +1,38 @@
+# How programs that run on the Linux host are built: the tool, and the tests.
+
+set(hvp_warnings
+    -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor
+    -Wold-style-cast -Wimplicit-fallthrough -Wextra-semi -Werror)
+
+# Paths in debug information and in __FILE__ are relative to the repository, so that two builds
+# from two folders give the same bytes.
+set(hvp_relocatable_paths
+    -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=
+    -ffile-prefix-map=${PROJECT_BINARY_DIR}/=
+    -fdebug-compilation-dir=.)
+
+# hvp_hosted_library(NAME source...): a static library for the host.
+function(hvp_hosted_library name)
+    add_library(${name} STATIC ${ARGN})
+    target_compile_options(${name} PRIVATE ${hvp_warnings})
+    target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+endfunction()
+
+# hvp_hosted_executable(NAME source...): a program for the host.
+function(hvp_hosted_executable name)
+    add_executable(${name} ${ARGN})
+    target_compile_options(${name} PRIVATE ${hvp_warnings})
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+endfunction()
+
+# hvp_test(NAME source... [LIBS library...]): a GoogleTest program under ASan and UBSan.
+# The pure sources under test are listed again, so that they are built with the sanitizers too.
+function(hvp_test name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBS")
+    hvp_hosted_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+    target_compile_options(${name} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all)
+    target_link_options(${name} PRIVATE -fsanitize=address,undefined)
+    target_link_libraries(${name} PRIVATE ${arg_LIBS} gmock gtest gtest_main)
+    include(GoogleTest)
+    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60)
+endfunction()

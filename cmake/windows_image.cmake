@@ -1,0 +1,66 @@
+# How images for 64-bit Windows are built on Linux: the stages' drivers, the test drivers and the
+# lab's kernel. clang compiles for x86_64-w64-windows-gnu against mingw-w64's DDK headers; lld-link
+# links a PE image with a PDB.
+
+find_program(HVP_LLD_LINK NAMES lld-link-19 REQUIRED)
+find_program(HVP_DLLTOOL NAMES llvm-dlltool-19 REQUIRED)
+set(HVP_DDK_INCLUDE /usr/share/mingw-w64/include/ddk)
+
+# Freestanding: no exceptions, no RTTI, no SSE (the VMM must not touch what it does not save), no
+# red zone. -funwind-tables: Windows finds its way through the stack by .pdata, in C++ code too.
+set(hvp_windows_compile_options
+    --target=x86_64-w64-windows-gnu -ffreestanding -fms-extensions -funwind-tables
+    -mno-red-zone -mno-mmx -mno-sse -mno-stack-arg-probe -fno-stack-protector
+    -gcodeview -gno-codeview-command-line
+    "$<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions;-fno-rtti;-fno-threadsafe-statics>")
+
+# hvp_windows_objects(NAME source...): objects of a Windows image. Use with hvp_driver, hvp_kernel.
+function(hvp_windows_objects name)
+    add_library(${name} OBJECT ${ARGN})
+    target_compile_options(${name} PRIVATE
+        ${hvp_windows_compile_options} ${hvp_relocatable_paths}
+        "$<$<COMPILE_LANGUAGE:CXX>:${hvp_warnings}>")
+    # Microsoft's extensions are used on purpose, by the DDK's headers and in __try.
+    target_compile_options(${name} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-Wno-language-extension-token>")
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+endfunction()
+
+# Links objects to an image. /Brepro: the time stamp is a hash of the content.
+function(hvp_link_windows_image output objects options)
+    cmake_path(GET output STEM LAST_ONLY stem)
+    cmake_path(GET output PARENT_PATH folder)
+    add_custom_command(
+        OUTPUT ${output} ${folder}/${stem}.pdb
+        COMMAND ${PROJECT_SOURCE_DIR}/cmake/link-windows-image ${PROJECT_BINARY_DIR}
+                ${HVP_LLD_LINK} /nologo /subsystem:native /machine:x64 /nodefaultlib /Brepro /release
+                /debug /pdbaltpath:${stem}.pdb /pdbsourcepath:. /opt:ref /opt:icf /dynamicbase
+                /nxcompat /highentropyva ${options}
+                /out:${output} /pdb:${folder}/${stem}.pdb $<TARGET_OBJECTS:${objects}>
+        DEPENDS ${objects} $<TARGET_OBJECTS:${objects}> ${ARGN}
+                ${PROJECT_SOURCE_DIR}/cmake/link-windows-image
+        COMMAND_EXPAND_LISTS VERBATIM
+        COMMENT "Linking ${stem}")
+endfunction()
+
+# hvp_driver(NAME source...): bin/drivers/NAME.sys and NAME.pdb, a driver with DriverEntry.
+function(hvp_driver name)
+    hvp_windows_objects(${name}_objects ${ARGN})
+    target_include_directories(${name}_objects PRIVATE ${PROJECT_SOURCE_DIR}/platform/windows/ddk)
+    target_include_directories(${name}_objects SYSTEM PRIVATE ${HVP_DDK_INCLUDE})
+    target_link_libraries(${name}_objects PRIVATE)
+    set(output ${CMAKE_BINARY_DIR}/bin/drivers/${name}.sys)
+    hvp_link_windows_image(${output} ${name}_objects
+        "/driver;/entry:DriverEntry;${PROJECT_BINARY_DIR}/bin/ntoskrnl.lib"
+        ${PROJECT_BINARY_DIR}/bin/ntoskrnl.lib)
+    add_custom_target(${name}_driver ALL DEPENDS ${output})
+endfunction()
+
+# hvp_kernel(NAME source...): bin/NAME.exe and NAME.pdb, the lab's kernel, linked to a fixed high
+# address, and bin/ntoskrnl.lib's twin is not needed: drivers link against the documented names.
+function(hvp_kernel name)
+    hvp_windows_objects(${name}_objects ${ARGN})
+    set(output ${CMAKE_BINARY_DIR}/bin/${name}.exe)
+    hvp_link_windows_image(${output} ${name}_objects
+        "/base:0xFFFFF80000000000;/entry:kernel_entry;/fixed:no")
+    add_custom_target(${name}_kernel ALL DEPENDS ${output})
+endfunction()
