@@ -1,0 +1,71 @@
+// CR0, CR4 and RFLAGS: the switches that VMX operation cares about.
+#pragma once
+
+#include <cstdint>
+
+#include "hypervisor/arch/flags.hpp"
+
+namespace hvp::arch {
+
+/// CR0.  [SDM 3A 2.5 "Control Registers"]
+enum class Cr0 : std::uint64_t {
+    protection_enable = 1ULL << 0,
+    monitor_coprocessor = 1ULL << 1,
+    emulation = 1ULL << 2,
+    task_switched = 1ULL << 3,
+    extension_type = 1ULL << 4,
+    numeric_error = 1ULL << 5,
+    write_protect = 1ULL << 16,
+    alignment_mask = 1ULL << 18,
+    not_write_through = 1ULL << 29,
+    cache_disable = 1ULL << 30,
+    paging = 1ULL << 31,
+};
+
+/// CR4.  [SDM 3A 2.5 "Control Registers"]
+enum class Cr4 : std::uint64_t {
+    virtual_8086_extensions = 1ULL << 0,
+    protected_virtual_interrupts = 1ULL << 1,
+    time_stamp_disable = 1ULL << 2,
+    debugging_extensions = 1ULL << 3,
+    page_size_extensions = 1ULL << 4,
+    physical_address_extension = 1ULL << 5,
+    machine_check_enable = 1ULL << 6,
+    page_global_enable = 1ULL << 7,
+    performance_counter_enable = 1ULL << 8,
+    os_fxsave = 1ULL << 9,
+    os_simd_exceptions = 1ULL << 10,
+    user_mode_instruction_prevention = 1ULL << 11,
+    linear_addresses_57_bits = 1ULL << 12,
+    vmx_enable = 1ULL << 13,
+    smx_enable = 1ULL << 14,
+    fsgsbase = 1ULL << 16,
+    process_context_identifiers = 1ULL << 17,
+    os_xsave = 1ULL << 18,
+    supervisor_mode_execution_prevention = 1ULL << 20,
+    supervisor_mode_access_prevention = 1ULL << 21,
+    protection_keys = 1ULL << 22,
+    control_flow_enforcement = 1ULL << 23,
+};
+
+/// RFLAGS, the system flags.  [SDM 3A 2.3 "System Flags and Fields in the EFLAGS Register"]
+enum class Rflags : std::uint64_t {
+    carry = 1ULL << 0,
+    always_one = 1ULL << 1,
+    zero = 1ULL << 6,
+    trap = 1ULL << 8,
+    interrupt_enable = 1ULL << 9,
+    direction = 1ULL << 10,
+    nested_task = 1ULL << 14,
+    resume = 1ULL << 16,
+    alignment_check = 1ULL << 18,
+};
+
+constexpr Flags<Cr0> operator|(Cr0 a, Cr0 b) {
+    return Flags<Cr0>{a} | b;
+}
+constexpr Flags<Cr4> operator|(Cr4 a, Cr4 b) {
+    return Flags<Cr4>{a} | b;
+}
+
+}  // namespace hvp::arch

@@ -1,0 +1,356 @@
+// One function per instruction that C++ has no word for, and nothing else: no policy, no retry,
+// no logging. All inline assembly of the VMM and of the stages is here.
+//
+// The VMX instructions report in RFLAGS how they went.  [SDM 3C 30.2 "Conventions"]
+#pragma once
+
+#include <cstdint>
+
+#include "hypervisor/arch/address.hpp"
+#include "hypervisor/arch/control_registers.hpp"
+#include "hypervisor/arch/msr.hpp"
+
+namespace hvp::arch {
+
+// ---- CPUID, MSRs, time ----------------------------------------------------------------------
+
+/// What CPUID answers.
+struct CpuidResult {
+    std::uint32_t eax;
+    std::uint32_t ebx;
+    std::uint32_t ecx;
+    std::uint32_t edx;
+};
+
+/// CPUID: asks the processor what it is and can do. Allowed at every privilege level.
+[[nodiscard, gnu::always_inline]] inline CpuidResult cpuid(std::uint32_t leaf,
+                                                           std::uint32_t subleaf = 0) {
+    CpuidResult result{};
+    asm volatile("cpuid"
+                 : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx)
+                 : "a"(leaf), "c"(subleaf));
+    return result;
+}
+
+/// RDMSR: reads a model-specific register.
+///
+/// Where    CPL 0; an MSR that the processor does not have raises #GP.
+[[nodiscard, gnu::always_inline]] inline std::uint64_t rdmsr(Msr msr) {
+    std::uint32_t low{};
+    std::uint32_t high{};
+    asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr) : "memory");
+    return std::uint64_t{high} << 32 | low;
+}
+
+/// WRMSR: writes a model-specific register.
+///
+/// Where    CPL 0; an unknown MSR, a reserved bit or a locked register raises #GP.
+[[gnu::always_inline]] inline void wrmsr(Msr msr, std::uint64_t value) {
+    asm volatile("wrmsr"
+                 :
+                 : "c"(msr), "a"(static_cast<std::uint32_t>(value)),
+                   "d"(static_cast<std::uint32_t>(value >> 32))
+                 : "memory");
+}
+
+/// RDTSC: the time-stamp counter. In the lab it counts executed instructions.
+[[nodiscard, gnu::always_inline]] inline std::uint64_t rdtsc() {
+    std::uint32_t low{};
+    std::uint32_t high{};
+    asm volatile("rdtsc" : "=a"(low), "=d"(high));
+    return std::uint64_t{high} << 32 | low;
+}
+
+// ---- Control and debug registers ------------------------------------------------------------
+
+[[nodiscard, gnu::always_inline]] inline Flags<Cr0> read_cr0() {
+    std::uint64_t value{};
+    asm volatile("mov %%cr0, %[value]" : [value] "=r"(value) : : "memory");
+    return Flags<Cr0>{value};
+}
+
+[[gnu::always_inline]] inline void write_cr0(Flags<Cr0> value) {
+    asm volatile("mov %[value], %%cr0" : : [value] "r"(value.raw()) : "memory");
+}
+
+[[nodiscard, gnu::always_inline]] inline std::uint64_t read_cr3() {
+    std::uint64_t value{};
+    asm volatile("mov %%cr3, %[value]" : [value] "=r"(value) : : "memory");
+    return value;
+}
+
+[[nodiscard, gnu::always_inline]] inline Flags<Cr4> read_cr4() {
+    std::uint64_t value{};
+    asm volatile("mov %%cr4, %[value]" : [value] "=r"(value) : : "memory");
+    return Flags<Cr4>{value};
+}
+
+/// MOV to CR4. Raises #GP for a bit that the processor lacks, and, in VMX operation, for one that
+/// it fixes.  [SDM 3C 23.8 "Restrictions on VMX Operation"]
+[[gnu::always_inline]] inline void write_cr4(Flags<Cr4> value) {
+    asm volatile("mov %[value], %%cr4" : : [value] "r"(value.raw()) : "memory");
+}
+
+[[nodiscard, gnu::always_inline]] inline std::uint64_t read_dr7() {
+    std::uint64_t value{};
+    asm volatile("mov %%dr7, %[value]" : [value] "=r"(value));
+    return value;
+}
+
+[[gnu::always_inline]] inline void write_dr7(std::uint64_t value) {
+    asm volatile("mov %[value], %%dr7" : : [value] "r"(value));
+}
+
+// ---- Flags ----------------------------------------------------------------------------------
+
+[[nodiscard, gnu::always_inline]] inline Flags<Rflags> read_rflags() {
+    std::uint64_t value{};
+    asm volatile("pushfq\n\tpopq %[value]" : [value] "=r"(value) : : "memory");
+    return Flags<Rflags>{value};
+}
+
+/// POPF: loads RFLAGS, and with it the interrupt flag.
+[[gnu::always_inline]] inline void write_rflags(Flags<Rflags> value) {
+    asm volatile("pushq %[value]\n\tpopfq" : : [value] "r"(value.raw()) : "memory", "cc");
+}
+
+/// CLI: no maskable interrupt reaches this processor until STI or POPF.
+[[gnu::always_inline]] inline void cli() {
+    asm volatile("cli" : : : "memory");
+}
+
+/// HLT: waits for an interrupt; in a guest with "HLT exiting" it causes a VM exit instead.
+/// [SDM 3C 25.1.3 "Instructions That Cause VM Exits Conditionally"]
+[[gnu::always_inline]] inline void hlt() {
+    asm volatile("hlt" : : : "memory");
+}
+
+// ---- Descriptor tables and segment registers ------------------------------------------------
+
+/// What SGDT and SIDT store and LGDT and LIDT load: ten bytes.
+/// [SDM 3A 3.5.1 "Segment Descriptor Tables"]
+struct [[gnu::packed]] TableRegister {
+    std::uint16_t limit_bytes;
+    std::uint64_t base;
+};
+static_assert(sizeof(TableRegister) == 10);
+
+[[nodiscard, gnu::always_inline]] inline TableRegister sgdt() {
+    TableRegister table{};
+    asm volatile("sgdt %[table]" : [table] "=m"(table));
+    return table;
+}
+
+[[gnu::always_inline]] inline void lgdt(const TableRegister& table) {
+    asm volatile("lgdt %[table]" : : [table] "m"(table) : "memory");
+}
+
+[[nodiscard, gnu::always_inline]] inline TableRegister sidt() {
+    TableRegister table{};
+    asm volatile("sidt %[table]" : [table] "=m"(table));
+    return table;
+}
+
+[[gnu::always_inline]] inline void lidt(const TableRegister& table) {
+    asm volatile("lidt %[table]" : : [table] "m"(table) : "memory");
+}
+
+[[nodiscard, gnu::always_inline]] inline std::uint16_t sldt() {
+    std::uint16_t selector{};
+    asm volatile("sldt %[selector]" : [selector] "=r"(selector));
+    return selector;
+}
+
+/// LLDT: loads the local descriptor table register from the GDT; the null selector empties it.
+[[gnu::always_inline]] inline void lldt(std::uint16_t selector) {
+    asm volatile("lldt %[selector]" : : [selector] "r"(selector) : "memory");
+}
+
+[[nodiscard, gnu::always_inline]] inline std::uint16_t str() {
+    std::uint16_t selector{};
+    asm volatile("str %[selector]" : [selector] "=r"(selector));
+    return selector;
+}
+
+[[nodiscard, gnu::always_inline]] inline std::uint16_t read_cs() {
+    std::uint16_t selector{};
+    asm volatile("mov %%cs, %[selector]" : [selector] "=r"(selector));
+    return selector;
+}
+
+[[nodiscard, gnu::always_inline]] inline std::uint16_t read_ss() {
+    std::uint16_t selector{};
+    asm volatile("mov %%ss, %[selector]" : [selector] "=r"(selector));
+    return selector;
+}
+
+[[nodiscard, gnu::always_inline]] inline std::uint16_t read_ds() {
+    std::uint16_t selector{};
+    asm volatile("mov %%ds, %[selector]" : [selector] "=r"(selector));
+    return selector;
+}
+
+[[nodiscard, gnu::always_inline]] inline std::uint16_t read_es() {
+    std::uint16_t selector{};
+    asm volatile("mov %%es, %[selector]" : [selector] "=r"(selector));
+    return selector;
+}
+
+[[nodiscard, gnu::always_inline]] inline std::uint16_t read_fs() {
+    std::uint16_t selector{};
+    asm volatile("mov %%fs, %[selector]" : [selector] "=r"(selector));
+    return selector;
+}
+
+[[nodiscard, gnu::always_inline]] inline std::uint16_t read_gs() {
+    std::uint16_t selector{};
+    asm volatile("mov %%gs, %[selector]" : [selector] "=r"(selector));
+    return selector;
+}
+
+[[gnu::always_inline]] inline void write_ss(std::uint16_t selector) {
+    asm volatile("mov %[selector], %%ss" : : [selector] "r"(selector) : "memory");
+}
+
+[[gnu::always_inline]] inline void write_ds(std::uint16_t selector) {
+    asm volatile("mov %[selector], %%ds" : : [selector] "r"(selector) : "memory");
+}
+
+[[gnu::always_inline]] inline void write_es(std::uint16_t selector) {
+    asm volatile("mov %[selector], %%es" : : [selector] "r"(selector) : "memory");
+}
+
+/// MOV to FS. It also loads the base from the descriptor: write IA32_FS_BASE afterwards.
+/// [SDM 3A 3.4.4 "Segment Loading Instructions in IA-32e Mode"]
+[[gnu::always_inline]] inline void write_fs(std::uint16_t selector) {
+    asm volatile("mov %[selector], %%fs" : : [selector] "r"(selector) : "memory");
+}
+
+/// MOV to GS. It also loads the base from the descriptor, and Windows finds everything through
+/// that base: write IA32_GS_BASE afterwards, and keep interrupts off between the two.
+[[gnu::always_inline]] inline void write_gs(std::uint16_t selector) {
+    asm volatile("mov %[selector], %%gs" : : [selector] "r"(selector) : "memory");
+}
+
+/// Reloads CS with what the GDT says: a far return to the next instruction.
+[[gnu::always_inline]] inline void reload_cs(std::uint16_t selector) {
+    std::uint64_t scratch{};
+    asm volatile(
+        "pushq %[selector]\n\t"
+        "leaq 1f(%%rip), %[scratch]\n\t"
+        "pushq %[scratch]\n\t"
+        "lretq\n"
+        "1:"
+        : [scratch] "=&r"(scratch)
+        : [selector] "r"(std::uint64_t{selector})
+        : "memory");
+}
+
+// ---- VMX ------------------------------------------------------------------------------------
+
+/// How a VMX instruction went.  [SDM 3C 30.2 "Conventions"]
+enum class VmxResult : std::uint8_t {
+    succeed,       ///< VMsucceed
+    fail_invalid,  ///< VMfailInvalid, CF = 1: there is no current VMCS to put an error number into
+    fail_valid,    ///< VMfailValid, ZF = 1: the current VMCS's VM-instruction error field tells why
+};
+
+/// VMfailInvalid sets CF, VMfailValid sets ZF, VMsucceed clears both.
+[[nodiscard]] constexpr VmxResult vmx_result(bool carry, bool zero) {
+    if (carry) {
+        return VmxResult::fail_invalid;
+    }
+    return zero ? VmxResult::fail_valid : VmxResult::succeed;
+}
+
+/// VMXON: enters VMX operation; this processor is in VMX root operation afterwards.
+///
+/// Needs    4 KB-aligned `region` that starts with the VMCS revision identifier, bit 31 clear;
+///          CR0, CR4 and IA32_FEATURE_CONTROL as VMX operation wants them, else it raises #GP.
+/// Returns  fail_invalid for a bad region; fail_valid or fail_invalid if already in VMX operation.
+/// Source   [SDM 3C 30.3 "VMX Instructions"] VMXON
+[[nodiscard, gnu::always_inline]] inline VmxResult vmxon(HostPhysicalAddress region) {
+    const std::uint64_t operand = region.raw();
+    bool carry{};
+    bool zero{};
+    asm volatile("vmxon %[operand]"
+                 : "=@ccc"(carry), "=@ccz"(zero)
+                 : [operand] "m"(operand)
+                 : "memory");  // the revision identifier must be in memory before
+    return vmx_result(carry, zero);
+}
+
+/// VMXOFF: leaves VMX operation.
+///
+/// Where    VMX root operation; raises #UD outside it.
+/// Source   [SDM 3C 30.3 "VMX Instructions"] VMXOFF
+[[nodiscard, gnu::always_inline]] inline VmxResult vmxoff() {
+    bool carry{};
+    bool zero{};
+    asm volatile("vmxoff" : "=@ccc"(carry), "=@ccz"(zero) : : "memory");
+    return vmx_result(carry, zero);
+}
+
+/// VMCLEAR: makes the VMCS at `region` inactive, not current and "clear", and writes to memory
+/// whatever the processor keeps of it.
+///
+/// Where    VMX root operation; raises #UD outside it.
+/// Source   [SDM 3C 30.3 "VMX Instructions"] VMCLEAR
+[[nodiscard, gnu::always_inline]] inline VmxResult vmclear(HostPhysicalAddress region) {
+    const std::uint64_t operand = region.raw();
+    bool carry{};
+    bool zero{};
+    asm volatile("vmclear %[operand]"
+                 : "=@ccc"(carry), "=@ccz"(zero)
+                 : [operand] "m"(operand)
+                 : "memory");  // afterwards the region's bytes are the processor's
+    return vmx_result(carry, zero);
+}
+
+/// VMPTRLD: makes the VMCS at `region` active and current on this processor.
+///
+/// Needs    4 KB-aligned `region` that starts with this processor's VMCS revision identifier.
+/// Returns  fail_invalid if no VMCS is current, fail_valid if one is (it holds the error number).
+/// Where    VMX root operation; raises #UD outside it.
+/// Source   [SDM 3C 30.3 "VMX Instructions"] VMPTRLD
+[[nodiscard, gnu::always_inline]] inline VmxResult vmptrld(HostPhysicalAddress region) {
+    const std::uint64_t operand = region.raw();
+    bool carry{};
+    bool zero{};
+    asm volatile("vmptrld %[operand]"
+                 : "=@ccc"(carry), "=@ccz"(zero)
+                 : [operand] "m"(operand)
+                 : "memory");
+    return vmx_result(carry, zero);
+}
+
+/// VMWRITE: writes one field of the current VMCS, always as 64 bits here.
+///
+/// Source   [SDM 3C 30.3 "VMX Instructions"] VMWRITE
+[[nodiscard, gnu::always_inline]] inline VmxResult vmwrite(std::uint64_t encoding,
+                                                           std::uint64_t value) {
+    bool carry{};
+    bool zero{};
+    asm volatile("vmwrite %[value], %[encoding]"
+                 : "=@ccc"(carry), "=@ccz"(zero)
+                 : [encoding] "r"(encoding), [value] "r"(value)
+                 : "memory");
+    return vmx_result(carry, zero);
+}
+
+/// VMREAD: reads one field of the current VMCS. In 64-bit mode it always stores 64 bits: giving
+/// it a narrower place would overwrite the neighbours.
+///
+/// Source   [SDM 3C 30.3 "VMX Instructions"] VMREAD
+[[nodiscard, gnu::always_inline]] inline VmxResult vmread(std::uint64_t encoding,
+                                                          std::uint64_t& value) {
+    bool carry{};
+    bool zero{};
+    asm volatile("vmread %[encoding], %[value]"
+                 : [value] "=r"(value), "=@ccc"(carry), "=@ccz"(zero)
+                 : [encoding] "r"(encoding)
+                 : "memory");
+    return vmx_result(carry, zero);
+}
+
+}  // namespace hvp::arch

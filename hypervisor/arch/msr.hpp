@@ -1,0 +1,42 @@
+// Model-specific registers that we read or write, by the SDM's names without "IA32_".
+#pragma once
+
+#include <cstdint>
+
+namespace hvp::arch {
+
+/// What RDMSR and WRMSR take in ECX.  [SDM 3A 9.4 "Model-Specific Registers (MSRs)"]
+enum class Msr : std::uint32_t {
+    feature_control = 0x3A,
+    sysenter_cs = 0x174,
+    sysenter_esp = 0x175,
+    sysenter_eip = 0x176,
+    debugctl = 0x1D9,
+    vmx_basic = 0x480,
+    vmx_pinbased_ctls = 0x481,
+    vmx_procbased_ctls = 0x482,
+    vmx_exit_ctls = 0x483,
+    vmx_entry_ctls = 0x484,
+    vmx_cr0_fixed0 = 0x486,
+    vmx_cr0_fixed1 = 0x487,
+    vmx_cr4_fixed0 = 0x488,
+    vmx_cr4_fixed1 = 0x489,
+    vmx_true_pinbased_ctls = 0x48D,
+    vmx_true_procbased_ctls = 0x48E,
+    vmx_true_exit_ctls = 0x48F,
+    vmx_true_entry_ctls = 0x490,
+    fs_base = 0xC000'0100,
+    gs_base = 0xC000'0101,
+};
+
+/// IA32_FEATURE_CONTROL: firmware's word on VT-x; written once, then locked until reset.
+/// [SDM 3C 23.7 "Enabling and Entering VMX Operation"]
+struct FeatureControl {
+    std::uint64_t locked : 1 {};
+    std::uint64_t vmx_inside_smx : 1 {};
+    std::uint64_t vmx_outside_smx : 1 {};
+    std::uint64_t other_features : 61 {};
+};
+static_assert(sizeof(FeatureControl) == sizeof(std::uint64_t));
+
+}  // namespace hvp::arch
