@@ -91,6 +91,45 @@ struct CpuidResult {
     asm volatile("mov %[value], %%cr4" : : [value] "r"(value.raw()) : "memory");
 }
 
+/// The address whose access raised the last page fault.
+[[nodiscard, gnu::always_inline]] inline std::uint64_t read_cr2() {
+    std::uint64_t value{};
+    asm volatile("mov %%cr2, %[value]" : [value] "=r"(value) : : "memory");
+    return value;
+}
+
+/// MOV to CR3: other paging structures from the next access on; all but global translations go.
+[[gnu::always_inline]] inline void write_cr3(std::uint64_t value) {
+    asm volatile("mov %[value], %%cr3" : : [value] "r"(value) : "memory");
+}
+
+/// CR8 is the task priority of the local APIC: interrupts of this class and below wait.
+/// [SDM 3A 10.8.6 "Task Priority in IA-32e Mode"]
+[[nodiscard, gnu::always_inline]] inline std::uint64_t read_cr8() {
+    std::uint64_t value{};
+    asm volatile("mov %%cr8, %[value]" : [value] "=r"(value) : : "memory");
+    return value;
+}
+
+[[gnu::always_inline]] inline void write_cr8(std::uint64_t value) {
+    asm volatile("mov %[value], %%cr8" : : [value] "r"(value) : "memory");
+}
+
+/// Debug register `number`: 0 to 3 hold breakpoint addresses, 6 tells which one was met.
+template <int number>
+[[nodiscard, gnu::always_inline]] inline std::uint64_t read_dr() {
+    static_assert((number >= 0 && number <= 3) || number == 6);
+    std::uint64_t value{};
+    asm volatile("mov %%dr%c[number], %[value]" : [value] "=r"(value) : [number] "i"(number));
+    return value;
+}
+
+template <int number>
+[[gnu::always_inline]] inline void write_dr(std::uint64_t value) {
+    static_assert((number >= 0 && number <= 3) || number == 6);
+    asm volatile("mov %[value], %%dr%c[number]" : : [value] "r"(value), [number] "i"(number));
+}
+
 [[nodiscard, gnu::always_inline]] inline std::uint64_t read_dr7() {
     std::uint64_t value{};
     asm volatile("mov %%dr7, %[value]" : [value] "=r"(value));
@@ -117,6 +156,16 @@ struct CpuidResult {
 /// CLI: no maskable interrupt reaches this processor until STI or POPF.
 [[gnu::always_inline]] inline void cli() {
     asm volatile("cli" : : : "memory");
+}
+
+/// STI: interrupts come again, from behind the next instruction on.
+[[gnu::always_inline]] inline void sti() {
+    asm volatile("sti" : : : "memory");
+}
+
+/// CLD: string instructions count upwards, as all compiled code expects.
+[[gnu::always_inline]] inline void cld() {
+    asm volatile("cld" : : : "memory", "cc");
 }
 
 /// HLT: waits for an interrupt; in a guest with "HLT exiting" it causes a VM exit instead.
@@ -170,6 +219,11 @@ static_assert(sizeof(TableRegister) == 10);
     std::uint16_t selector{};
     asm volatile("str %[selector]" : [selector] "=r"(selector));
     return selector;
+}
+
+/// LTR: loads the task register and marks the TSS busy; one that is busy already raises #GP.
+[[gnu::always_inline]] inline void ltr(std::uint16_t selector) {
+    asm volatile("ltr %[selector]" : : [selector] "r"(selector) : "memory");
 }
 
 [[nodiscard, gnu::always_inline]] inline std::uint16_t read_cs() {
@@ -246,6 +300,59 @@ static_assert(sizeof(TableRegister) == 10);
         : "memory");
 }
 
+// ---- Extended state, translations, ports ----------------------------------------------------
+
+/// XGETBV of XCR0: which register sets XSAVE manages. #UD while CR4.OSXSAVE is 0.
+[[nodiscard, gnu::always_inline]] inline std::uint64_t read_xcr0() {
+    std::uint32_t low{};
+    std::uint32_t high{};
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0) : "memory");
+    return std::uint64_t{high} << 32 | low;
+}
+
+/// XSETBV of XCR0: a combination that the processor does not allow raises #GP.
+[[gnu::always_inline]] inline void write_xcr0(std::uint64_t value) {
+    asm volatile("xsetbv"
+                 :
+                 : "c"(0), "a"(static_cast<std::uint32_t>(value)),
+                   "d"(static_cast<std::uint32_t>(value >> 32))
+                 : "memory");
+}
+
+/// STMXCSR: control and status of SSE.
+[[nodiscard, gnu::always_inline]] inline std::uint32_t read_mxcsr() {
+    std::uint32_t value{};
+    asm volatile("stmxcsr %[value]" : [value] "=m"(value));
+    return value;
+}
+
+[[gnu::always_inline]] inline void write_mxcsr(std::uint32_t value) {
+    asm volatile("ldmxcsr %[value]" : : [value] "m"(value) : "memory");
+}
+
+/// INVLPG: forgets the translation of one page, global ones too.
+[[gnu::always_inline]] inline void invlpg(HostLinearAddress address) {
+    asm volatile("invlpg (%[address])" : : [address] "r"(address.raw()) : "memory");
+}
+
+/// IN from an 8-bit port.
+[[nodiscard, gnu::always_inline]] inline std::uint8_t in8(std::uint16_t port) {
+    std::uint8_t value{};
+    asm volatile("inb %[port], %[value]" : [value] "=a"(value) : [port] "Nd"(port) : "memory");
+    return value;
+}
+
+/// OUT to an 8-bit port.
+[[gnu::always_inline]] inline void out8(std::uint16_t port, std::uint8_t value) {
+    asm volatile("outb %[value], %[port]" : : [value] "a"(value), [port] "Nd"(port) : "memory");
+}
+
+/// REP OUTSB: all bytes of a buffer, one after the other, to an 8-bit port.
+[[gnu::always_inline]] inline void out8(std::uint16_t port, const char* bytes,
+                                        std::uint64_t count) {
+    asm volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
+}
+
 // ---- VMX ------------------------------------------------------------------------------------
 
 /// How a VMX instruction went.  [SDM 3C 30.2 "Conventions"]
@@ -305,6 +412,16 @@ enum class VmxResult : std::uint8_t {
                  : [operand] "m"(operand)
                  : "memory");  // afterwards the region's bytes are the processor's
     return vmx_result(carry, zero);
+}
+
+/// VMPTRST: stores the address of the current VMCS; all ones if there is none.
+///
+/// Where    VMX root operation; raises #UD outside it.
+/// Source   [SDM 3C 30.3 "VMX Instructions"] VMPTRST
+[[nodiscard, gnu::always_inline]] inline std::uint64_t vmptrst() {
+    std::uint64_t region{};
+    asm volatile("vmptrst %[region]" : [region] "=m"(region) : : "memory", "cc");
+    return region;
 }
 
 /// VMPTRLD: makes the VMCS at `region` active and current on this processor.

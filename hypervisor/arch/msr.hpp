@@ -7,11 +7,14 @@ namespace hvp::arch {
 
 /// What RDMSR and WRMSR take in ECX.  [SDM 3A 9.4 "Model-Specific Registers (MSRs)"]
 enum class Msr : std::uint32_t {
+    apic_base = 0x1B,
     feature_control = 0x3A,
     sysenter_cs = 0x174,
     sysenter_esp = 0x175,
     sysenter_eip = 0x176,
+    misc_enable = 0x1A0,
     debugctl = 0x1D9,
+    pat = 0x277,
     vmx_basic = 0x480,
     vmx_pinbased_ctls = 0x481,
     vmx_procbased_ctls = 0x482,
@@ -25,8 +28,15 @@ enum class Msr : std::uint32_t {
     vmx_true_procbased_ctls = 0x48E,
     vmx_true_exit_ctls = 0x48F,
     vmx_true_entry_ctls = 0x490,
+    efer = 0xC000'0080,
+    star = 0xC000'0081,
+    lstar = 0xC000'0082,
+    cstar = 0xC000'0083,
+    fmask = 0xC000'0084,
     fs_base = 0xC000'0100,
     gs_base = 0xC000'0101,
+    kernel_gs_base = 0xC000'0102,
+    tsc_aux = 0xC000'0103,
 };
 
 /// IA32_FEATURE_CONTROL: firmware's word on VT-x; written once, then locked until reset.

@@ -1,0 +1,62 @@
+// The state of one processor that a VM exit does not bring back: kept before, put back after.
+//
+// A VM exit loads the host state, and that is less than what was there before: table limits become
+// FFFFh, selectors lose their RPL, DR7 and IA32_DEBUGCTL get fixed values. A driver that leaves VMX
+// operation without mending this leaves a processor on which Windows crashes minutes later.
+// [SDM 3C 27.5 "Loading Host State"]
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "hypervisor/arch/control_registers.hpp"
+#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/segments.hpp"
+
+namespace hvp::arch {
+
+struct ProcessorState {
+    Flags<Cr0> cr0;
+    std::uint64_t cr3;
+    Flags<Cr4> cr4;
+    std::uint64_t dr7;
+    std::uint64_t debugctl;
+    std::uint32_t sysenter_cs;
+    std::uint64_t sysenter_esp;
+    std::uint64_t sysenter_eip;
+    Selector cs;
+    Selector ss;
+    Selector ds;
+    Selector es;
+    Selector fs;
+    Selector gs;
+    Selector ldtr;
+    Selector tr;
+    std::uint64_t fs_base;
+    std::uint64_t gs_base;
+    TableRegister gdtr;
+    TableRegister idtr;
+
+    /// The GDT in memory, as 8-byte entries.
+    [[nodiscard]] std::span<const std::uint64_t> gdt() const;
+
+    /// Reads this processor's state.
+    ///
+    /// Where    CPL 0, the thread pinned to its processor: half of the state of one processor and
+    ///          half of another's is worse than none.
+    [[nodiscard]] static ProcessorState capture();
+
+    /// Puts back what a VM exit changed; CR0 and CR4 only after VMXOFF, see `restore_cr0_cr4`.
+    ///
+    /// Where    The processor of `capture`, interrupts off: between the selector of GS and its
+    ///          base Windows' per-processor data cannot be found.
+    void restore_after_vm_exit() const;
+
+    /// Puts back CR0 and CR4, and with it CR4.VMXE.
+    ///
+    /// Where    Outside VMX operation, which forbids to clear VMXE.
+    ///          [SDM 3C 23.8 "Restrictions on VMX Operation"]
+    void restore_cr0_cr4() const;
+};
+
+}  // namespace hvp::arch
