@@ -1,0 +1,35 @@
+// Who owns which page frame of RAM: one bit for each.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "lab/nt/mm/layout.hpp"
+
+namespace hvp::lab::mm {
+
+/// What a run of frames must fulfil.
+struct RunRequest {
+    std::uint64_t frames{};
+    PhysicalAddress lowest{0};
+    PhysicalAddress highest{~0ULL};  ///< last byte allowed
+    std::uint64_t boundary{};        ///< no multiple of it inside the run; 0: no matter
+};
+
+/// Takes over the RAM.
+///
+/// Needs    `reserved_end`: physical, all below is in use already. `seed` chooses where the search
+///          for single frames begins.
+void initialise_frames(std::uint64_t memory_bytes, PhysicalAddress reserved_end,
+                       std::uint64_t seed);
+
+/// One frame, with whatever its last owner left in it. Two frames taken one after the other are
+/// not neighbours, so that a driver that takes pool for physically contiguous is found out.
+[[nodiscard]] std::optional<PhysicalAddress> take_frame();
+
+/// Neighbouring frames, as high in RAM as the request allows.
+[[nodiscard]] std::optional<PhysicalAddress> take_frame_run(const RunRequest& request);
+
+void give_back_frames(PhysicalAddress first, std::uint64_t count);
+
+}  // namespace hvp::lab::mm

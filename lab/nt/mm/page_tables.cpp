@@ -1,0 +1,155 @@
+// Four-level paging through the self-map: every table is reachable as memory, because the PML4
+// stands in one of its own slots. The entry for an address A lies at page_tables + A / 4096 * 8;
+// applying this rule again gives the entry of the level above.
+#include "lab/nt/mm/page_tables.hpp"
+
+#include <bit>
+
+#include "hypervisor/arch/instructions.hpp"
+#include "lab/nt/mm/frames.hpp"
+
+namespace hvp::lab::mm {
+namespace {
+
+constexpr int levels = 4;
+
+constinit bool execute_disable_works{};
+
+PageTableEntry* entry_above(const void* address) {
+    const std::uint64_t index = std::bit_cast<std::uint64_t>(address) >> 12 & 0xF'FFFF'FFFF;
+    return std::bit_cast<PageTableEntry*>(page_tables.raw() + index * sizeof(PageTableEntry));
+}
+
+/// The entry for `address` in the table of `level`: 1 page table, 4 PML4.
+PageTableEntry* entry_at(LinearAddress address, int level) {
+    auto* entry = entry_above(std::bit_cast<const void*>(address.raw()));
+    while (--level > 0) {
+        entry = entry_above(entry);
+    }
+    return entry;
+}
+
+PageTableEntry leaf(PhysicalAddress frame, Protection protection) {
+    return {.present = 1,
+            .writable = protection.writable,
+            .write_through = protection.caching != Caching::cached,
+            .cache_disable = protection.caching == Caching::uncached,
+            .global = 1,
+            .frame = frame.raw() / page_bytes,
+            .execute_disable = !protection.executable && execute_disable_works};
+}
+
+/// Makes sure that the tables of levels 3 to 1 that lead to the page exist.
+bool ensure_tables(LinearAddress page) {
+    for (int level = levels; level > 1; --level) {
+        auto* entry = entry_at(page, level);
+        if (entry->present) {
+            continue;
+        }
+        const auto frame = take_frame();
+        if (!frame) {
+            return false;
+        }
+        *entry = {.present = 1, .writable = 1, .frame = frame->raw() / page_bytes};
+        auto* table = std::bit_cast<void*>(std::bit_cast<std::uint64_t>(entry_at(page, level - 1)) &
+                                           ~(page_bytes - 1));
+        arch::invlpg(arch::linear_address_of(table));
+        __builtin_memset(table, 0, page_bytes);
+    }
+    return true;
+}
+
+}  // namespace
+
+PhysicalAddress create_address_space(bool nx_works) {
+    execute_disable_works = nx_works;
+    const PhysicalAddress root = *take_frame();
+    auto* entries = std::bit_cast<PageTableEntry*>(root.raw());
+    __builtin_memset(entries, 0, page_bytes);
+    const PageTableEntry self{.present = 1, .writable = 1, .frame = root.raw() / page_bytes};
+    entries[self_map_slot] = self;
+    // The same slot in the firmware's PML4 makes the new tables appear at their place at once.
+    std::bit_cast<PageTableEntry*>(arch::read_cr3())[self_map_slot] = self;
+    return root;
+}
+
+bool map(LinearAddress page, PhysicalAddress frame, Protection protection) {
+    if (!ensure_tables(page)) {
+        return false;
+    }
+    *entry_at(page, 1) = leaf(frame, protection);
+    return true;
+}
+
+void protect(LinearAddress page, Protection protection) {
+    auto* entry = entry_at(page, 1);
+    *entry = leaf(PhysicalAddress{entry->frame * page_bytes}, protection);
+    arch::invlpg(page);
+}
+
+std::optional<PhysicalAddress> unmap(LinearAddress page) {
+    const auto frame = translate(page);
+    if (frame) {
+        *entry_at(page, 1) = {};
+        arch::invlpg(page);
+    }
+    return frame;
+}
+
+std::optional<PageTableEntry> entry_for(LinearAddress address) {
+    if (!is_canonical(address)) {
+        return std::nullopt;
+    }
+    for (int level = levels; level > 1; --level) {
+        const PageTableEntry entry = *entry_at(address, level);
+        if (!entry.present) {
+            return std::nullopt;
+        }
+        if (entry.large && level < levels) {
+            return entry;
+        }
+    }
+    return *entry_at(address, 1);
+}
+
+std::optional<PhysicalAddress> translate(LinearAddress address) {
+    if (!is_canonical(address)) {
+        return std::nullopt;
+    }
+    std::uint64_t bytes = page_bytes << 9 * (levels - 1);
+    for (int level = levels; level > 0; --level, bytes >>= 9) {
+        const PageTableEntry entry = *entry_at(address, level);
+        if (!entry.present) {
+            return std::nullopt;
+        }
+        if (level == 1 || (entry.large && level < levels)) {
+            const std::uint64_t start = entry.frame * page_bytes & ~(bytes - 1);
+            return PhysicalAddress{start + (address.raw() & (bytes - 1))};
+        }
+    }
+    return std::nullopt;
+}
+
+bool map_fresh(LinearAddress first, std::uint64_t pages, Protection protection) {
+    for (std::uint64_t i = 0; i < pages; ++i) {
+        const auto frame = take_frame();
+        if (!frame || !map(first + i * page_bytes, *frame, protection)) {
+            if (frame) {
+                give_back_frames(*frame, 1);
+            }
+            unmap_and_free(first, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+void unmap_and_free(LinearAddress first, std::uint64_t pages) {
+    for (std::uint64_t i = 0; i < pages; ++i) {
+        if (const auto frame = unmap(first + i * page_bytes)) {
+            give_back_frames(*frame, 1);
+        }
+    }
+}
+
+}  // namespace hvp::lab::mm

@@ -1,0 +1,45 @@
+// NT's own types, as far as the kernel's interface to drivers uses them.
+#pragma once
+
+#include <cstdint>
+
+namespace hvp::lab::rtl {
+
+/// Severity in bits 31:30; negative is a failure.  [Windows: NTSTATUS Values]
+using NtStatus = std::int32_t;
+
+inline constexpr NtStatus status_success = 0;
+inline constexpr NtStatus status_invalid_parameter = static_cast<NtStatus>(0xC000000D);
+inline constexpr NtStatus status_invalid_device_request = static_cast<NtStatus>(0xC0000010);
+
+[[nodiscard]] constexpr bool is_success(NtStatus status) {
+    return status >= 0;
+}
+
+/// What a DDI answers; one byte.  [Windows: Windows Data Types]
+using Boolean = std::uint8_t;
+
+/// Counted text; lengths are in bytes, and nothing promises an end mark.
+/// [Windows: UNICODE_STRING]
+struct UnicodeString {
+    std::uint16_t length{};
+    std::uint16_t maximum_length{};
+    char16_t* buffer{};
+};
+static_assert(sizeof(UnicodeString) == 0x10);
+
+/// Counted text of single bytes.  [Windows: STRING]
+struct AnsiString {
+    std::uint16_t length{};
+    std::uint16_t maximum_length{};
+    char* buffer{};
+};
+static_assert(sizeof(AnsiString) == 0x10);
+
+/// A list of two pointers.  [Windows: LIST_ENTRY]
+struct ListEntry {
+    ListEntry* next{};
+    ListEntry* previous{};
+};
+
+}  // namespace hvp::lab::rtl
