@@ -9,8 +9,8 @@ set(HVP_DDK_INCLUDE /usr/share/mingw-w64/include/ddk)
 # Freestanding: no exceptions, no RTTI, no SSE (the VMM must not touch what it does not save), no
 # red zone. -funwind-tables: Windows finds its way through the stack by .pdata, in C++ code too.
 set(hvp_windows_compile_options
-    --target=x86_64-w64-windows-gnu -ffreestanding -fms-extensions -funwind-tables
-    -mno-red-zone -mno-mmx -mno-sse -mno-stack-arg-probe -fno-stack-protector
+    --target=x86_64-w64-windows-gnu -Os -ffreestanding -fms-extensions -funwind-tables
+    -ffunction-sections -mno-red-zone -mno-mmx -mno-sse -mno-stack-arg-probe -fno-stack-protector
     -gcodeview -gno-codeview-command-line
     "$<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions;-fno-rtti;-fno-threadsafe-statics>")
 
@@ -25,42 +25,51 @@ function(hvp_windows_objects name)
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
 endfunction()
 
-# Links objects to an image. /Brepro: the time stamp is a hash of the content.
-function(hvp_link_windows_image output objects options)
+# Links object libraries to an image. /Brepro: the time stamp is a hash of the content.
+function(hvp_link_windows_image output options)
+    cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "OBJECTS;DEPENDS")
     cmake_path(GET output STEM LAST_ONLY stem)
     cmake_path(GET output PARENT_PATH folder)
+    list(TRANSFORM arg_OBJECTS REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE files)
     add_custom_command(
         OUTPUT ${output} ${folder}/${stem}.pdb
         COMMAND ${PROJECT_SOURCE_DIR}/cmake/link-windows-image ${PROJECT_BINARY_DIR}
-                ${HVP_LLD_LINK} /nologo /subsystem:native /machine:x64 /nodefaultlib /Brepro /release
-                /debug /pdbaltpath:${stem}.pdb /pdbsourcepath:. /opt:ref /opt:icf /dynamicbase
+                ${HVP_LLD_LINK} /nologo /subsystem:native /machine:x64 /nodefaultlib /lldmingw /Brepro /release
+                /debug /pdbaltpath:${stem}.pdb /pdbsourcepath:. /merge:.buildid=.rdata /opt:ref /opt:icf /dynamicbase
                 /nxcompat /highentropyva ${options}
-                /out:${output} /pdb:${folder}/${stem}.pdb $<TARGET_OBJECTS:${objects}>
-        DEPENDS ${objects} $<TARGET_OBJECTS:${objects}> ${ARGN}
-                ${PROJECT_SOURCE_DIR}/cmake/link-windows-image
+                /out:${output} /pdb:${folder}/${stem}.pdb ${files}
+        DEPENDS ${files} ${arg_DEPENDS} ${PROJECT_SOURCE_DIR}/cmake/link-windows-image
         COMMAND_EXPAND_LISTS VERBATIM
         COMMENT "Linking ${stem}")
 endfunction()
 
-# hvp_driver(NAME source...): bin/drivers/NAME.sys and NAME.pdb, a driver with DriverEntry.
-function(hvp_driver name)
-    hvp_windows_objects(${name}_objects ${ARGN})
-    target_include_directories(${name}_objects PRIVATE ${PROJECT_SOURCE_DIR}/platform/windows/ddk)
-    target_include_directories(${name}_objects SYSTEM PRIVATE ${HVP_DDK_INCLUDE})
-    target_link_libraries(${name}_objects PRIVATE)
-    set(output ${CMAKE_BINARY_DIR}/bin/drivers/${name}.sys)
-    hvp_link_windows_image(${output} ${name}_objects
-        "/driver;/entry:DriverEntry;${PROJECT_BINARY_DIR}/bin/ntoskrnl.lib"
-        ${PROJECT_BINARY_DIR}/bin/ntoskrnl.lib)
-    add_custom_target(${name}_driver ALL DEPENDS ${output})
+# hvp_driver_objects(NAME source...): objects that may use Windows' DDK.
+function(hvp_driver_objects name)
+    hvp_windows_objects(${name} ${ARGN})
+    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/platform/windows/ddk)
+    target_include_directories(${name} SYSTEM PRIVATE ${HVP_DDK_INCLUDE})
+    target_compile_definitions(${name} PRIVATE NTDDI_VERSION=0x0A000000 _WIN32_WINNT=0x0A00)
 endfunction()
 
-# hvp_kernel(NAME source...): bin/NAME.exe and NAME.pdb, the lab's kernel, linked to a fixed high
-# address, and bin/ntoskrnl.lib's twin is not needed: drivers link against the documented names.
+# hvp_driver(NAME source...): bin/drivers/NAME.sys and NAME.pdb, a driver with DriverEntry.
+function(hvp_driver name)
+    hvp_driver_objects(${name}_objects ${ARGN})
+    set(output ${CMAKE_BINARY_DIR}/bin/drivers/${name}.sys)
+    hvp_link_windows_image(${output}
+        "/driver;/entry:DriverEntry;${PROJECT_BINARY_DIR}/bin/ntoskrnl.lib"
+        OBJECTS ${name}_objects platform_windows hypervisor_windows
+        DEPENDS ${PROJECT_BINARY_DIR}/bin/ntoskrnl.lib)
+    add_custom_target(${name}_driver ALL DEPENDS ${output})
+    add_dependencies(${name}_driver ntoskrnl_import_library)
+endfunction()
+
+# hvp_kernel(NAME source...): bin/NAME.exe and NAME.pdb, the lab's kernel, linked to the high
+# address where the reset ROM maps it.
 function(hvp_kernel name)
     hvp_windows_objects(${name}_objects ${ARGN})
     set(output ${CMAKE_BINARY_DIR}/bin/${name}.exe)
-    hvp_link_windows_image(${output} ${name}_objects
-        "/base:0xFFFFF80000000000;/entry:kernel_entry;/fixed:no")
+    hvp_link_windows_image(${output}
+        "/base:0xFFFFF80000000000;/entry:kernel_entry;/fixed:no"
+        OBJECTS ${name}_objects)
     add_custom_target(${name}_kernel ALL DEPENDS ${output})
 endfunction()

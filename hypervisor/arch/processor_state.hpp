@@ -59,4 +59,36 @@ struct ProcessorState {
     void restore_cr0_cr4() const;
 };
 
+/// Maskable interrupts stay off while it lives; then RFLAGS are as they were.
+///
+/// An interrupt that arrives while our guest runs would run Windows' handler *in the guest*, and
+/// this guest is not ready for that: the handler may execute RDTSCP, which is #UD in a guest unless
+/// a control allows it.  [SDM 3C 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"]
+class InterruptsOff {
+public:
+    InterruptsOff() : before_{read_rflags()} { cli(); }
+    InterruptsOff(const InterruptsOff&) = delete;
+    InterruptsOff& operator=(const InterruptsOff&) = delete;
+    ~InterruptsOff() { write_rflags(before_); }
+
+private:
+    Flags<Rflags> before_;
+};
+
+/// This processor's state, put back at the end where a VM exit has changed it.
+class StateKept {
+public:
+    StateKept() : before_{ProcessorState::capture()} {}
+    StateKept(const StateKept&) = delete;
+    StateKept& operator=(const StateKept&) = delete;
+    ~StateKept() {
+        before_.restore_after_vm_exit();
+        before_.restore_cr0_cr4();
+    }
+    [[nodiscard]] const ProcessorState& before() const { return before_; }
+
+private:
+    ProcessorState before_;
+};
+
 }  // namespace hvp::arch

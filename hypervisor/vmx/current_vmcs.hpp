@@ -1,0 +1,66 @@
+// The current VMCS of this processor, read and written field by field.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+
+#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/vmx/fields.hpp"
+
+namespace hvp::vmx {
+
+/// Access to the VMCS that VMPTRLD has made current.
+///
+/// Sixty writes in a row read better without sixty `if`s, so the first refusal is kept, and what
+/// comes after it is not tried: look at `refused()` once, behind the last write.
+///
+/// Where    VMX root operation, on the processor where the VMCS is current.
+class CurrentVmcs {
+public:
+    /// A VMWRITE or VMREAD that failed.
+    struct Refusal {
+        std::uint32_t encoding;
+        arch::VmxResult result;
+    };
+
+    template <typename F>
+    void write(F, std::type_identity_t<typename F::Value> value) {
+        write_raw(F::encoding, std::bit_cast<typename F::Raw>(value));
+    }
+
+    /// Reads a field that every processor has. Without a current VMCS the answer is 0 and
+    /// `refused()` tells.
+    template <typename F>
+    [[nodiscard]] typename F::Value read(F) {
+        return std::bit_cast<typename F::Value>(
+            static_cast<typename F::Raw>(read_raw(F::encoding)));
+    }
+
+    [[nodiscard]] std::optional<Refusal> refused() const { return refused_; }
+
+private:
+    // Not inlined: the driver has a hundred of them, and shall stay small.
+    [[gnu::noinline]] void write_raw(std::uint32_t encoding, std::uint64_t value) {
+        if (!refused_) {
+            note(encoding, arch::vmwrite(encoding, value));
+        }
+    }
+
+    [[gnu::noinline]] std::uint64_t read_raw(std::uint32_t encoding) {
+        std::uint64_t value{};
+        note(encoding, arch::vmread(encoding, value));
+        return value;
+    }
+
+    void note(std::uint32_t encoding, arch::VmxResult result) {
+        if (result != arch::VmxResult::succeed && !refused_) {
+            refused_ = Refusal{.encoding = encoding, .result = result};
+        }
+    }
+
+    std::optional<Refusal> refused_;
+};
+
+}  // namespace hvp::vmx

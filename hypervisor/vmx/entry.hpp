@@ -1,0 +1,49 @@
+// What entry.S and C++ know of each other: how a guest is launched, and where its exit arrives.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hvp::vmx {
+
+/// What lies at the top of the VMM's stack while the guest runs; HOST_RSP points to it.
+struct ExitFrame {
+    /// The place of a return address. Nobody called the exit's entry point, so a debugger that
+    /// walks the stack shall end here.
+    std::uint64_t end_of_stack;
+    /// What `hvp_on_vm_exit` gets: the stage's own object.
+    void* stage;
+    /// Where the stack was that executed VMLAUNCH.
+    std::uint64_t launch_rsp;
+    std::uint64_t padding;
+};
+static_assert(offsetof(ExitFrame, stage) == 8, "entry.S");
+static_assert(offsetof(ExitFrame, launch_rsp) == 16, "entry.S");
+
+/// How `hvp_launch_guest` came back.
+enum class LaunchOutcome : std::uint32_t {
+    vm_exit = 0,       ///< the guest ran, or failed to be entered, and an exit has been handled
+    fail_invalid = 1,  ///< VMLAUNCH: VMfailInvalid
+    fail_valid = 2,    ///< VMLAUNCH: VMfailValid
+};
+
+extern "C" {
+
+/// Executes VMLAUNCH and returns when the guest has exited, like a function call.
+///
+/// Needs    A current VMCS with HOST_RSP = `frame` and HOST_RIP = `hvp_vm_exit`. `argument` is in
+///          RCX when the guest starts, where the Windows calling convention has the first one.
+/// Returns  on the stack, and with all the registers, of its caller.
+/// Where    VMX root operation, interrupts off.
+/// Source   [SDM 3C 26.1 "Basic VM-Entry Checks"]
+LaunchOutcome hvp_launch_guest(void* argument, ExitFrame* frame);
+
+/// Where the processor goes on after a VM exit. Never called.
+void hvp_vm_exit();
+
+/// The stage's handler, called on the VMM's own stack, in VMX root operation.
+void hvp_on_vm_exit(void* stage);
+
+}  // extern "C"
+
+}  // namespace hvp::vmx

@@ -1,0 +1,41 @@
+// A failure is a value: which step, which rule of the SDM, what to do about it.
+#pragma once
+
+#include <cstdint>
+
+#include "hypervisor/arch/instructions.hpp"
+
+namespace hvp::vmx {
+
+/// A section of Intel's manual, volume 3. Every one in the sources is held against the manual's
+/// table of contents by a test.
+struct Rule {
+    const char* volume;
+    const char* section;
+    const char* title;
+};
+
+/// What kind of "no" it was; the platform turns it into its own status codes.
+enum class FailureKind : std::uint8_t {
+    not_supported,  ///< this processor, or its firmware, does not offer VT-x, or it is in use
+    out_of_memory,
+    instruction_failed,  ///< a VMX instruction said VMfail
+    entry_failed,        ///< VM entry was given up because of the guest state
+    unexpected,          ///< the guest did something that this stage does not know
+};
+
+/// What a failure means, as text that lives as long as the driver.
+struct Explanation {
+    const char* step;  ///< what was being done
+    Rule rule;         ///< what it broke
+    const char* remedy;
+};
+
+struct Failure {
+    FailureKind kind;
+    const Explanation* why;
+    arch::VmxResult result{arch::VmxResult::succeed};  ///< of the instruction that failed
+    std::uint32_t number{};  ///< VM-instruction error, exit reason, VMCS field or bit: see `why`
+};
+
+}  // namespace hvp::vmx

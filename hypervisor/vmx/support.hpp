@@ -1,0 +1,32 @@
+// May this processor enter VMX operation, and what must its control registers be for that?
+#pragma once
+
+#include <cstdint>
+#include <expected>
+
+#include "hypervisor/arch/control_registers.hpp"
+#include "hypervisor/vmx/basic.hpp"
+#include "hypervisor/vmx/failure.hpp"
+
+namespace hvp::vmx {
+
+/// What VMX operation is like on this processor, and what it wants of CR0 and CR4.
+struct Support {
+    VmxBasic basic;
+    arch::Flags<arch::Cr0> cr0;  ///< the current value with VMX operation's fixed bits
+    arch::Flags<arch::Cr4> cr4;  ///< the same, and CR4.VMXE
+};
+
+/// Looks at everything that VMXON depends on.
+///
+/// VMXON with a wrong IA32_FEATURE_CONTROL, CR0 or CR4 does not fail with an answer: it raises #GP.
+/// So all is looked at before, in an order in which no look can fault: an MSR that belongs to VT-x
+/// is read only after CPUID has promised it. Where firmware has left IA32_FEATURE_CONTROL unlocked,
+/// VT-x is enabled and the register locked; that cannot be undone until the next reset.
+///
+/// Where    CPL 0, the thread pinned to its processor.
+/// Source   [SDM 3C 23.6 "Discovering Support for VMX"],
+///          [SDM 3C 23.7 "Enabling and Entering VMX Operation"]
+[[nodiscard]] std::expected<Support, Failure> check_support();
+
+}  // namespace hvp::vmx

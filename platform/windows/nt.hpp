@@ -1,0 +1,22 @@
+// The one place where Windows' own headers come in.
+//
+// mingw-w64's DDK headers are older than some documented functions; those are declared here, as
+// Microsoft documents them.
+#pragma once
+
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Weverything"
+#include <ntddk.h>
+#pragma clang diagnostic pop
+
+extern "C" {
+
+/// [Windows: MmAllocateContiguousNodeMemory]
+NTKERNELAPI PVOID NTAPI MmAllocateContiguousNodeMemory(SIZE_T NumberOfBytes,
+                                                       PHYSICAL_ADDRESS LowestAcceptableAddress,
+                                                       PHYSICAL_ADDRESS HighestAcceptableAddress,
+                                                       PHYSICAL_ADDRESS BoundaryAddressMultiple,
+                                                       ULONG Protect,
+                                                       NODE_REQUIREMENT PreferredNode);
+
+}  // extern "C"

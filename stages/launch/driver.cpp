@@ -1,0 +1,574 @@
+// launch: the smallest hypervisor that runs a guest on one processor and comes back.
+//
+// Inside DriverEntry the processor enters VMX operation and starts a guest that we described to it
+// in a structure called VMCS. The guest computes one number and executes HLT. We asked the
+// processor to take that as a reason to leave the guest, a "VM exit": it comes back to us, the
+// virtual-machine monitor (VMM). We leave VMX operation, check the number, and DriverEntry ends as
+// that of any other driver.
+//
+// The code below is in the order in which it runs. Whatever a step takes (memory, the interrupt
+// flag, VMX operation) is owned by an object; when `launch` returns, from wherever, the objects
+// give all of it back in the reverse order. [SDM 3C 31.5 "VMM Setup & Tear Down"] is the same story
+// in Intel's words.
+//
+// This stage borrows the processor's tables and page tables from Windows for the VMM, and lets the
+// guest share everything: it shows the mechanism, and protects nothing. The next ones do.
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <utility>
+
+#include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/vmx/controls.hpp"
+#include "hypervisor/vmx/current_vmcs.hpp"
+#include "hypervisor/vmx/entry.hpp"
+#include "hypervisor/vmx/exit_reason.hpp"
+#include "hypervisor/vmx/failure.hpp"
+#include "hypervisor/vmx/support.hpp"
+#include "platform/windows/irql.hpp"
+#include "platform/windows/memory.hpp"
+#include "platform/windows/nt.hpp"
+#include "platform/windows/processors.hpp"
+#include "platform/windows/status.hpp"
+#include "stages/launch/journal.hpp"
+
+namespace {
+
+using namespace hvp;
+using arch::Msr;
+using arch::VmxResult;
+using launch::Conversation;
+using launch::ExitNote;
+using launch::Journal;
+using vmx::Failure;
+using vmx::FailureKind;
+
+template <typename T>
+using Expected = std::expected<T, Failure>;
+
+/// The memory of one launch.
+struct Regions {
+    windows::PageRun vmxon;
+    windows::PageRun vmcs;
+    windows::PageRun guest_stack;
+    windows::PageRun vmm_stack;
+};
+
+Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& journal);
+Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic);
+Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regions,
+                          vmx::ExitFrame* frame);
+Expected<void> judge(const ExitNote& exit, const Conversation& conversation);
+void on_unload(PDRIVER_OBJECT) {}
+
+}  // namespace
+
+// ---- The life of the driver -------------------------------------------------------------------
+
+/// Windows calls this once, at PASSIVE_LEVEL, in a system thread.  [Windows: DRIVER_INITIALIZE]
+extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
+    driver->DriverUnload = on_unload;
+    const auto passive = windows::AtPassiveLevel::in_driver_entry();
+    // From the first look at the processor to the last repair we must stay on the same one.
+    const windows::PinnedToProcessor pinned;
+
+    Journal journal{};
+    const Expected<void> outcome = launch_a_guest(passive, journal);
+    launch::tell(journal, outcome);
+    return outcome ? STATUS_SUCCESS : windows::status_of(outcome.error().kind);
+}
+
+namespace {
+
+/// Being in VMX operation.
+class VmxOperation {
+public:
+    [[nodiscard]] static Expected<VmxOperation> enter(const windows::PageRun& region) {
+        const VmxResult result = arch::vmxon(region.physical());
+        if (result != VmxResult::succeed) {
+            static constexpr vmx::Explanation why{
+                .step = "VMXON",
+                .rule = {"3C", "24.11.5", "VMXON Region"},
+                .remedy =
+                    "the region must be 4-KByte aligned and start with the revision "
+                    "identifier, bit 31 clear",
+            };
+            return std::unexpected{Failure{
+                .kind = FailureKind::instruction_failed,
+                .why = &why,
+                .result = result,
+            }};
+        }
+        return VmxOperation{};
+    }
+    VmxOperation(VmxOperation&& other) noexcept : inside_{std::exchange(other.inside_, false)} {}
+    VmxOperation& operator=(VmxOperation&&) = delete;
+    ~VmxOperation() {
+        if (inside_) {
+            // It fails only under the dual-monitor treatment of SMIs, which we never activate.
+            static_cast<void>(arch::vmxoff());
+        }
+    }
+
+private:
+    VmxOperation() = default;
+    bool inside_{true};
+};
+
+/// A VMCS that is current on this processor.
+class LoadedVmcs {
+public:
+    [[nodiscard]] static Expected<LoadedVmcs> load(arch::HostPhysicalAddress region) {
+        // VMCLEAR also initialises what the processor keeps about a VMCS outside the fields that
+        // we can write, such as its launch state.  [SDM 3C 24.11.3 "Initializing a VMCS"]
+        VmxResult result = arch::vmclear(region);
+        if (result == VmxResult::succeed) {
+            result = arch::vmptrld(region);
+        }
+        if (result != VmxResult::succeed) {
+            static constexpr vmx::Explanation why{
+                .step = "VMCLEAR and VMPTRLD",
+                .rule = {"3C", "24.2", "Format of the VMCS Region"},
+                .remedy =
+                    "the region must be 4-KByte aligned, not the VMXON region, and start "
+                    "with the revision identifier",
+            };
+            return std::unexpected{Failure{
+                .kind = FailureKind::instruction_failed,
+                .why = &why,
+                .result = result,
+            }};
+        }
+        return LoadedVmcs{region};
+    }
+    LoadedVmcs(LoadedVmcs&& other) noexcept : region_{std::exchange(other.region_, std::nullopt)} {}
+    LoadedVmcs& operator=(LoadedVmcs&&) = delete;
+    ~LoadedVmcs() {
+        if (region_) {
+            // Until this the processor may keep parts of the VMCS to itself and write them to the
+            // region later, when the memory belongs to somebody else.
+            // [SDM 3C 24.11.1 "Software Use of Virtual-Machine Control Structures"]
+            static_cast<void>(arch::vmclear(*region_));
+        }
+    }
+
+private:
+    explicit LoadedVmcs(arch::HostPhysicalAddress region) : region_{region} {}
+    std::optional<arch::HostPhysicalAddress> region_;
+};
+
+/// The whole guest. It starts with RCX as VMLAUNCH found it, which is where Windows' calling
+/// convention has the first argument.
+[[noreturn]] void hello_from_the_guest(Conversation& conversation) {
+    conversation.guest_at = arch::rdtsc();
+    conversation.guest_rsp = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
+    conversation.answered = launch::collatz_steps(conversation.asked);
+    for (;;) {
+        arch::hlt();  // a VM exit; nobody comes back to this guest
+    }
+}
+
+/// What a return address and home space would take at the top of a stack on which a function
+/// starts that nobody called. RSP is then, as the convention wants, 8 short of a multiple of 16.
+constexpr std::uint64_t first_frame_bytes = 40;
+
+Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& journal) {
+    const Expected<vmx::Support> support = vmx::check_support();
+    if (!support) {
+        return std::unexpected{support.error()};
+    }
+    journal.basic = support->basic;
+
+    const Expected<Regions> regions = take_memory(passive, support->basic);
+    if (!regions) {
+        return std::unexpected{regions.error()};
+    }
+    // The guest shall answer something that nobody can have known when this was compiled.
+    journal.conversation.asked = 1 + arch::rdtsc() % 10'000;
+
+    {
+        const arch::InterruptsOff interrupts_off;
+        const arch::StateKept kept;
+
+        // [SDM 3C 23.7 "Enabling and Entering VMX Operation"]: CR4.VMXE first, then VMXON.
+        arch::write_cr0(support->cr0);
+        arch::write_cr4(support->cr4);
+        journal.vmxon_at = arch::rdtsc();
+        const Expected<VmxOperation> vmx_operation = VmxOperation::enter(regions->vmxon);
+        if (!vmx_operation) {
+            return std::unexpected{vmx_operation.error()};
+        }
+        const Expected<LoadedVmcs> vmcs = LoadedVmcs::load(regions->vmcs.physical());
+        if (!vmcs) {
+            return std::unexpected{vmcs.error()};
+        }
+
+        auto* const frame =
+            reinterpret_cast<vmx::ExitFrame*>(regions->vmm_stack.end() - first_frame_bytes);
+        frame->stage = &journal;
+        const Expected<void> written = write_vmcs(kept.before(), *regions, frame);
+        if (!written) {
+            return written;
+        }
+
+        journal.vm_entry_at = arch::rdtsc();
+        const vmx::LaunchOutcome launched = vmx::hvp_launch_guest(&journal.conversation, frame);
+        // The guest has run, or could not be started; we are in VMX root operation again, on our
+        // first stack, and have a processor with the state that a VM exit leaves.
+        if (launched != vmx::LaunchOutcome::vm_exit) {
+            const bool has_number = launched == vmx::LaunchOutcome::fail_valid;
+            vmx::CurrentVmcs current;
+            static constexpr vmx::Explanation why{
+                .step = "VMLAUNCH",
+                .rule = {"3C", "26.2", "Checks on VMX Controls and Host-State Area"},
+                .remedy =
+                    "compare the VMCS with the section's rules; the processor's own log "
+                    "names the field",
+            };
+            return std::unexpected{Failure{
+                .kind = FailureKind::instruction_failed,
+                .why = &why,
+                .result = has_number ? VmxResult::fail_valid : VmxResult::fail_invalid,
+                .number = has_number ? current.read(vmx::vm_instruction_error) : 0,
+            }};
+        }
+    }  // VMCLEAR, VMXOFF, the processor as it was, interrupts on
+    journal.vmxoff_at = arch::rdtsc();
+    return judge(*journal.exit, journal.conversation);
+}  // the memory
+
+// ---- Memory -----------------------------------------------------------------------------------
+
+/// [SDM 3C 24.2 "Format of the VMCS Region"]: the first word tells the processor which format the
+/// software has in mind. Bit 31 stays 0; it would mark a shadow VMCS.
+void write_revision_identifier(const windows::PageRun& region, const vmx::VmxBasic& basic) {
+    *reinterpret_cast<std::uint32_t*>(region.start()) =
+        static_cast<std::uint32_t>(basic.revision_identifier);
+}
+
+Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic) {
+    // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only. The size of
+    // a region is at most 4096 bytes, so a page is enough for any.
+    const arch::HostPhysicalAddress highest{
+        basic.addresses_are_32_bits != 0 ? 0xFFFF'FFFF : 0x7FFF'FFFF'FFFF'FFFF};
+    constexpr std::size_t stack_pages = KERNEL_STACK_SIZE / arch::page_bytes;
+
+    auto vmxon = windows::PageRun::allocate(passive, 1, highest);
+    auto vmcs = windows::PageRun::allocate(passive, 1, highest);
+    auto guest_stack = windows::PageRun::allocate(passive, stack_pages, highest);
+    auto vmm_stack = windows::PageRun::allocate(passive, stack_pages, highest);
+    if (!vmxon || !vmcs || !guest_stack || !vmm_stack) {
+        static constexpr vmx::Explanation why{
+            .step = "memory",
+            .rule = {"3C", "24.11.5", "VMXON Region"},
+            .remedy = "Windows has no contiguous pages left: start the driver soon after boot",
+        };
+        return std::unexpected{Failure{.kind = FailureKind::out_of_memory, .why = &why}};
+    }
+    write_revision_identifier(*vmxon, basic);
+    write_revision_identifier(*vmcs, basic);
+    return Regions{.vmxon = std::move(*vmxon),
+                   .vmcs = std::move(*vmcs),
+                   .guest_stack = std::move(*guest_stack),
+                   .vmm_stack = std::move(*vmm_stack)};
+}
+
+// ---- The VMCS: who the guest is, who we are, and when the guest stops ---------------------------
+
+/// The eight segment registers, in the order of the VMCS fields: ES CS SS DS FS GS LDTR TR.
+using Segments = std::array<arch::Segment, 8>;
+
+/// What the segment registers hold now, the hidden part too: the guest starts with the same.
+Expected<Segments> describe_segments(const arch::ProcessorState& state) {
+    const std::array selectors{state.es, state.cs, state.ss,   state.ds,
+                               state.fs, state.gs, state.ldtr, state.tr};
+    Segments segments{};
+    for (std::size_t i = 0; i < selectors.size(); ++i) {
+        const auto segment = arch::look_up(state.gdt(), selectors[i]);
+        if (!segment) {
+            static constexpr vmx::Explanation why{
+                .step = "segments",
+                .rule = {"3A", "3.4.5", "Segment Descriptors"},
+                .remedy = "a selector does not lie in the GDT, as on 64-bit Windows all do",
+            };
+            return std::unexpected{Failure{
+                .kind = FailureKind::unexpected,
+                .why = &why,
+                .number = static_cast<std::uint32_t>(i),
+            }};
+        }
+        segments[i] = *segment;
+    }
+    // In 64-bit mode these two bases come from MSRs.
+    // [SDM 3A 3.4.4 "Segment Loading Instructions in IA-32e Mode"]
+    segments[4].base = state.fs_base;
+    segments[5].base = state.gs_base;
+    return segments;
+}
+
+template <std::uint32_t index>
+void write_segment(vmx::CurrentVmcs& vmcs, vmx::GuestSegmentFields<index> fields,
+                   const Segments& segments) {
+    const arch::Segment& segment = segments[index];
+    vmcs.write(fields.selector, segment.selector);
+    vmcs.write(fields.base, segment.base);
+    vmcs.write(fields.limit, segment.limit);
+    vmcs.write(fields.rights, segment.rights);
+}
+
+/// The guest is a clone of the thread that calls us, but for RIP, RSP and RFLAGS. So what VM entry
+/// checks is right by construction: the processor runs with it at this moment.
+/// [SDM 3C 24.4 "Guest-State Area"]
+void write_guest_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state,
+                       const Segments& segments, const windows::PageRun& stack) {
+    // [SDM 3C 24.4.1 "Guest Register State"]
+    vmcs.write(vmx::guest_cr0, arch::read_cr0());
+    vmcs.write(vmx::guest_cr3, state.cr3);
+    vmcs.write(vmx::guest_cr4, arch::read_cr4());
+    vmcs.write(vmx::guest_dr7, state.dr7);
+    vmcs.write(
+        vmx::guest_rsp,
+        arch::GuestLinearAddress{reinterpret_cast<std::uint64_t>(stack.end() - first_frame_bytes)});
+    vmcs.write(vmx::guest_rip,
+               arch::GuestLinearAddress{reinterpret_cast<std::uint64_t>(&hello_from_the_guest)});
+    // Bit 1 is always 1; all else is off, interrupts too.
+    // [SDM 3C 26.3.1.4 "Checks on Guest RIP and RFLAGS"]
+    vmcs.write(vmx::guest_rflags, arch::Rflags::always_one);
+
+    write_segment(vmcs, vmx::guest_es, segments);
+    write_segment(vmcs, vmx::guest_cs, segments);
+    write_segment(vmcs, vmx::guest_ss, segments);
+    write_segment(vmcs, vmx::guest_ds, segments);
+    write_segment(vmcs, vmx::guest_fs, segments);
+    write_segment(vmcs, vmx::guest_gs, segments);
+    write_segment(vmcs, vmx::guest_ldtr, segments);
+    write_segment(vmcs, vmx::guest_tr, segments);
+    vmcs.write(vmx::guest_gdtr_base, state.gdtr.base);
+    vmcs.write(vmx::guest_gdtr_limit, arch::SegmentLimit{state.gdtr.limit_bytes});
+    vmcs.write(vmx::guest_idtr_base, state.idtr.base);
+    vmcs.write(vmx::guest_idtr_limit, arch::SegmentLimit{state.idtr.limit_bytes});
+
+    vmcs.write(vmx::guest_debugctl, state.debugctl);
+    vmcs.write(vmx::guest_sysenter_cs, state.sysenter_cs);
+    vmcs.write(vmx::guest_sysenter_esp, state.sysenter_esp);
+    vmcs.write(vmx::guest_sysenter_eip, state.sysenter_eip);
+
+    // [SDM 3C 24.4.2 "Guest Non-Register State"]
+    vmcs.write(vmx::guest_activity_state, vmx::ActivityState::active);
+    vmcs.write(vmx::guest_interruptibility_state, 0);    // nothing holds events back
+    vmcs.write(vmx::guest_pending_debug_exceptions, 0);  // and none wait
+    // All ones: there is no shadow VMCS.  [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"]
+    vmcs.write(vmx::guest_vmcs_link_pointer, ~0ULL);
+}
+
+/// What the processor loads at a VM exit: Windows' own world, on the VMM's own stack, at the
+/// VMM's entry point.  [SDM 3C 24.5 "Host-State Area"]
+void write_host_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state,
+                      std::uint64_t tr_base, vmx::ExitFrame* frame) {
+    vmcs.write(vmx::host_cr0, arch::read_cr0());
+    vmcs.write(vmx::host_cr3, state.cr3);
+    vmcs.write(vmx::host_cr4, arch::read_cr4());
+    vmcs.write(vmx::host_rsp, arch::linear_address_of(frame));
+    vmcs.write(vmx::host_rip,
+               arch::HostLinearAddress{reinterpret_cast<std::uint64_t>(&vmx::hvp_vm_exit)});
+
+    // Windows keeps user selectors such as 2Bh in DS even in the kernel; as host selectors they are
+    // refused: RPL and TI must be 0.
+    // [SDM 3C 26.2.3 "Checks on Host Segment and Descriptor-Table Registers"]
+    vmcs.write(vmx::host_es_selector, state.es.for_host());
+    vmcs.write(vmx::host_cs_selector, state.cs.for_host());
+    vmcs.write(vmx::host_ss_selector, state.ss.for_host());
+    vmcs.write(vmx::host_ds_selector, state.ds.for_host());
+    vmcs.write(vmx::host_fs_selector, state.fs.for_host());
+    vmcs.write(vmx::host_gs_selector, state.gs.for_host());
+    vmcs.write(vmx::host_tr_selector, state.tr.for_host());
+    vmcs.write(vmx::host_fs_base, state.fs_base);
+    vmcs.write(vmx::host_gs_base, state.gs_base);
+    vmcs.write(vmx::host_tr_base, tr_base);
+    vmcs.write(vmx::host_gdtr_base, state.gdtr.base);
+    vmcs.write(vmx::host_idtr_base, state.idtr.base);
+
+    vmcs.write(vmx::host_sysenter_cs, state.sysenter_cs);
+    vmcs.write(vmx::host_sysenter_esp, state.sysenter_esp);
+    vmcs.write(vmx::host_sysenter_eip, state.sysenter_eip);
+}
+
+/// One word of controls: what we want, adjusted to what this processor allows. Where it has the
+/// TRUE capability MSRs we ask those, which leave more controls to our choice.
+/// [SDM 3D A.2 "Reserved Controls and Default Settings"]
+Expected<std::uint32_t> adjusted(std::uint32_t wanted, Msr plain, Msr true_capability) {
+    const auto basic = std::bit_cast<vmx::VmxBasic>(arch::rdmsr(Msr::vmx_basic));
+    const auto capability = vmx::ControlCapability::from_msr(
+        arch::rdmsr(basic.has_true_controls != 0 ? true_capability : plain));
+    const std::uint32_t refused = capability.refused(wanted);
+    if (refused != 0) {
+        static constexpr vmx::Explanation why{
+            .step = "VMX controls",
+            .rule = {"3D", "A.2", "Reserved Controls and Default Settings"},
+            .remedy = "this processor lacks the control with the given bit, which we need",
+        };
+        return std::unexpected{
+            Failure{.kind = FailureKind::not_supported, .why = &why, .number = refused}};
+    }
+    return capability.adjusted(wanted);
+}
+
+template <typename F, typename Control>
+Expected<void> write_controls(vmx::CurrentVmcs& vmcs, F field, arch::Flags<Control> wanted,
+                              Msr plain, Msr true_capability) {
+    const Expected<std::uint32_t> setting = adjusted(wanted.raw(), plain, true_capability);
+    if (!setting) {
+        return std::unexpected{setting.error()};
+    }
+    vmcs.write(field, arch::Flags<Control>{*setting});
+    return {};
+}
+
+/// When the guest stops: at HLT, and at what no control can allow.
+/// [SDM 3C 24.6 "VM-Execution Control Fields"]
+Expected<void> write_execution_controls(vmx::CurrentVmcs& vmcs) {
+    const Expected<void> pin =
+        write_controls(vmcs, vmx::pin_based_controls, arch::Flags<vmx::PinControl>{},
+                       Msr::vmx_pinbased_ctls, Msr::vmx_true_pinbased_ctls);
+    if (!pin) {
+        return pin;
+    }
+    const Expected<void> primary = write_controls(
+        vmcs, vmx::primary_processor_based_controls, arch::Flags{vmx::PrimaryControl::hlt_exiting},
+        Msr::vmx_procbased_ctls, Msr::vmx_true_procbased_ctls);
+    if (!primary) {
+        return primary;
+    }
+    vmcs.write(vmx::exception_bitmap, 0);  // no exception causes an exit
+    vmcs.write(vmx::page_fault_error_code_mask, 0);
+    vmcs.write(vmx::page_fault_error_code_match, 0);
+    vmcs.write(vmx::tsc_offset, 0);
+    // Mask 0: all of CR0 and CR4 belongs to the guest, and the read shadows have no effect.
+    // [SDM 3C 24.6.6 "Guest/Host Masks and Read Shadows for CR0 and CR4"]
+    vmcs.write(vmx::cr0_guest_host_mask, {});
+    vmcs.write(vmx::cr4_guest_host_mask, {});
+    vmcs.write(vmx::cr0_read_shadow, {});
+    vmcs.write(vmx::cr4_read_shadow, {});
+    vmcs.write(vmx::cr3_target_count, 0);
+    return {};
+}
+
+/// How the switches between guest and VMM are made.
+/// [SDM 3C 24.7 "VM-Exit Control Fields"], [SDM 3C 24.8 "VM-Entry Control Fields"]
+Expected<void> write_switch_controls(vmx::CurrentVmcs& vmcs) {
+    // The VMM is 64-bit code. The guest's DR7 and IA32_DEBUGCTL are saved and loaded, as otherwise
+    // it would start with whatever is in the registers.
+    const Expected<void> exit = write_controls(
+        vmcs, vmx::exit_controls,
+        vmx::ExitControl::host_address_space_size | vmx::ExitControl::save_debug_controls,
+        Msr::vmx_exit_ctls, Msr::vmx_true_exit_ctls);
+    if (!exit) {
+        return exit;
+    }
+    vmcs.write(vmx::exit_msr_store_count, 0);
+    vmcs.write(vmx::exit_msr_load_count, 0);
+
+    const Expected<void> entry =
+        write_controls(vmcs, vmx::entry_controls,
+                       vmx::EntryControl::ia32e_mode_guest | vmx::EntryControl::load_debug_controls,
+                       Msr::vmx_entry_ctls, Msr::vmx_true_entry_ctls);
+    if (!entry) {
+        return entry;
+    }
+    vmcs.write(vmx::entry_msr_load_count, 0);
+    // No event is injected at entry.  [SDM 3C 24.8.3 "VM-Entry Controls for Event Injection"]
+    vmcs.write(vmx::entry_interruption_information, 0);
+    vmcs.write(vmx::entry_exception_error_code, 0);
+    vmcs.write(vmx::entry_instruction_length, 0);
+    return {};
+}
+
+Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regions,
+                          vmx::ExitFrame* frame) {
+    const Expected<Segments> segments = describe_segments(state);
+    if (!segments) {
+        return std::unexpected{segments.error()};
+    }
+    vmx::CurrentVmcs vmcs;
+    write_guest_state(vmcs, state, *segments, regions.guest_stack);
+    write_host_state(vmcs, state, segments->back().base, frame);
+    if (const Expected<void> good = write_execution_controls(vmcs); !good) {
+        return good;
+    }
+    if (const Expected<void> good = write_switch_controls(vmcs); !good) {
+        return good;
+    }
+    if (const auto refused = vmcs.refused()) {
+        static constexpr vmx::Explanation why{
+            .step = "VMWRITE",
+            .rule = {"3D", "B.1", "16-Bit Fields"},
+            .remedy = "the processor lacks the VMCS field with the given encoding",
+        };
+        return std::unexpected{Failure{
+            .kind = FailureKind::instruction_failed,
+            .why = &why,
+            .result = refused->result,
+            .number = refused->encoding,
+        }};
+    }
+    return {};
+}
+
+// ---- What came of it --------------------------------------------------------------------------
+
+Expected<void> judge(const ExitNote& exit, const Conversation& conversation) {
+    if (exit.reason.entry_failure != 0) {
+        static constexpr vmx::Explanation why{
+            .step = "VM entry",
+            .rule = {"3C", "26.3.1", "Checks on the Guest State Area"},
+            .remedy =
+                "compare the guest-state area with the section's rules; the processor's own "
+                "log names the field",
+        };
+        return std::unexpected{Failure{
+            .kind = FailureKind::entry_failed,
+            .why = &why,
+            .number = exit.reason.basic_reason,
+        }};
+    }
+    if (exit.reason.basic_reason != vmx::exit_reason_hlt) {
+        static constexpr vmx::Explanation why{
+            .step = "VM exit",
+            .rule = {"3C", "25.1", "Instructions That Cause VM Exits"},
+            .remedy = "the guest was expected to stop at its HLT",
+        };
+        return std::unexpected{Failure{
+            .kind = FailureKind::unexpected,
+            .why = &why,
+            .number = exit.reason.basic_reason,
+        }};
+    }
+    if (conversation.answered != launch::collatz_steps(conversation.asked)) {
+        static constexpr vmx::Explanation why{
+            .step = "the guest's answer",
+            .rule = {"3C", "23.4", "Life Cycle of VMM Software"},
+            .remedy = "the guest did not run, or not to its end",
+        };
+        return std::unexpected{Failure{.kind = FailureKind::unexpected, .why = &why}};
+    }
+    return {};
+}
+
+}  // namespace
+
+/// The VMM: where every VM exit arrives, called by entry.S on the VMM's own stack. It notes what
+/// happened, and its return ends this short virtual machine.
+///
+/// Where    VMX root operation, interrupts off: nothing of Windows may be called.
+extern "C" void hvp::vmx::hvp_on_vm_exit(void* stage) {
+    CurrentVmcs vmcs;
+    static_cast<Journal*>(stage)->exit = ExitNote{
+        .at = arch::rdtsc(),
+        .reason = std::bit_cast<ExitReasonField>(vmcs.read(exit_reason)),
+        .qualification = vmcs.read(exit_qualification),
+        .guest_rip = vmcs.read(guest_rip).raw(),
+        .instruction_length = vmcs.read(exit_instruction_length),
+    };
+}

@@ -1,0 +1,79 @@
+#include "stages/launch/journal.hpp"
+
+#include "hypervisor/vmx/instruction_error.hpp"
+#include "platform/windows/events.hpp"
+
+namespace hvp::launch {
+
+std::uint64_t collatz_steps(std::uint64_t number) {
+    std::uint64_t steps = 0;
+    for (; number > 1; ++steps) {
+        number = number % 2 == 0 ? number / 2 : 3 * number + 1;
+    }
+    return steps;
+}
+
+namespace {
+
+using windows::print_event;
+
+void tell_exit(const Journal& journal) {
+    const ExitNote& exit = *journal.exit;
+    const char* const reason = vmx::exit_reason_name(exit.reason.basic_reason);
+    if (exit.reason.entry_failure != 0) {
+        print_event("EntryFailure reason=\"%s\" reason_number=%u qualification=0x%llx at=0x%llx\n",
+                    reason, exit.reason.basic_reason, exit.qualification, exit.at);
+        return;
+    }
+    const Conversation& conversation = journal.conversation;
+    print_event("VmEntry at=0x%llx\n", journal.vm_entry_at);
+    print_event("GuestRuns rsp=0x%llx at=0x%llx\n", conversation.guest_rsp, conversation.guest_at);
+    print_event(
+        "VmExit reason=\"%s\" reason_number=%u qualification=0x%llx guest_rip=0x%llx "
+        "instruction_length=%u at=0x%llx\n",
+        reason, exit.reason.basic_reason, exit.qualification, exit.guest_rip,
+        exit.instruction_length, exit.at);
+}
+
+void tell_failure(const vmx::Failure& failure) {
+    if (failure.result != arch::VmxResult::succeed) {
+        const bool has_number = failure.result == arch::VmxResult::fail_valid;
+        print_event("VmxInstructionFailed instruction=\"%s\" result=%s number=%u error=\"%s\"\n",
+                    failure.why->step, has_number ? "VMfailValid" : "VMfailInvalid", failure.number,
+                    has_number ? vmx::instruction_error_name(failure.number) : "");
+    }
+    const vmx::Explanation& why = *failure.why;
+    print_event("Failure step=\"%s\" number=%u rule=\"SDM %s %s %s\" remedy=\"%s\"\n", why.step,
+                failure.number, why.rule.volume, why.rule.section, why.rule.title, why.remedy);
+}
+
+}  // namespace
+
+void tell(const Journal& journal, const std::expected<void, vmx::Failure>& outcome) {
+    if (journal.basic) {
+        print_event(
+            "Supported revision=0x%x vmcs_bytes=%u memory_type=write-back "
+            "true_controls=%s\n",
+            static_cast<unsigned>(journal.basic->revision_identifier),
+            static_cast<unsigned>(journal.basic->region_bytes),
+            journal.basic->has_true_controls != 0 ? "yes" : "no");
+    }
+    if (journal.vmxon_at != 0) {
+        print_event("VmxOn at=0x%llx\n", journal.vmxon_at);
+    }
+    if (journal.exit) {
+        tell_exit(journal);
+    }
+    if (journal.vmxoff_at != 0) {
+        print_event("VmxOff at=0x%llx\n", journal.vmxoff_at);
+    }
+    if (outcome) {
+        print_event("GuestProof asked=%llu answered=%llu expected=%llu\n",
+                    journal.conversation.asked, journal.conversation.answered,
+                    collatz_steps(journal.conversation.asked));
+    } else {
+        tell_failure(outcome.error());
+    }
+}
+
+}  // namespace hvp::launch

@@ -1,0 +1,52 @@
+// What a launch notes while nothing can be printed, and tells afterwards.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+
+#include "hypervisor/vmx/basic.hpp"
+#include "hypervisor/vmx/exit_reason.hpp"
+#include "hypervisor/vmx/failure.hpp"
+
+namespace hvp::launch {
+
+/// What we and the guest say to each other. It lies in our memory; without EPT the guest uses the
+/// same page tables as we do and finds it at the same address.
+struct Conversation {
+    std::uint64_t asked;
+    std::uint64_t answered;
+    std::uint64_t guest_rsp;
+    std::uint64_t guest_at;  ///< time-stamp counter when the guest ran
+};
+
+/// Why the processor left the guest, as the VMCS says after a VM exit.
+struct ExitNote {
+    std::uint64_t at;
+    vmx::ExitReasonField reason;
+    std::uint64_t qualification;
+    std::uint64_t guest_rip;
+    std::uint32_t instruction_length;
+};
+
+/// What happened and when. In VMX operation nothing can be printed: Windows' print routines take
+/// locks and send interrupts. So it is noted here and told afterwards.
+struct Journal {
+    std::optional<vmx::VmxBasic> basic;
+    std::uint64_t vmxon_at{};
+    std::uint64_t vm_entry_at{};
+    std::optional<ExitNote> exit;
+    std::uint64_t vmxoff_at{};
+    Conversation conversation{};
+};
+
+/// The number of steps until `number` becomes 1, when an even one is halved and an odd one tripled
+/// and increased: the work that the guest does.
+[[nodiscard]] std::uint64_t collatz_steps(std::uint64_t number);
+
+/// Prints the journal as events, in the order in which the things happened, then the failure.
+///
+/// Where    PASSIVE_LEVEL, outside VMX operation.
+void tell(const Journal& journal, const std::expected<void, vmx::Failure>& outcome);
+
+}  // namespace hvp::launch
