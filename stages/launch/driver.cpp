@@ -32,6 +32,7 @@
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
+#include "stages/launch/collatz.hpp"
 #include "stages/launch/journal.hpp"
 
 namespace {

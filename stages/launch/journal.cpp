@@ -2,16 +2,9 @@
 
 #include "hypervisor/vmx/instruction_error.hpp"
 #include "platform/windows/events.hpp"
+#include "stages/launch/collatz.hpp"
 
 namespace hvp::launch {
-
-std::uint64_t collatz_steps(std::uint64_t number) {
-    std::uint64_t steps = 0;
-    for (; number > 1; ++steps) {
-        number = number % 2 == 0 ? number / 2 : 3 * number + 1;
-    }
-    return steps;
-}
 
 namespace {
 

@@ -40,10 +40,6 @@ struct Journal {
     Conversation conversation{};
 };
 
-/// The number of steps until `number` becomes 1, when an even one is halved and an odd one tripled
-/// and increased: the work that the guest does.
-[[nodiscard]] std::uint64_t collatz_steps(std::uint64_t number);
-
 /// Prints the journal as events, in the order in which the things happened, then the failure.
 ///
 /// Where    PASSIVE_LEVEL, outside VMX operation.

@@ -1,0 +1,95 @@
+// Who may include whom: arrows point down only, and the VMM knows no operating system.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <regex>
+
+#include "tests/repository/sources.hpp"
+
+namespace hvp::repository {
+namespace {
+
+struct Layer {
+    std::string folder;
+    std::vector<std::string> may_include;  ///< prefixes, beside its own folder
+};
+
+/// docs/architecture.md draws the same as a picture.
+const std::vector<Layer> layers{
+    {.folder = "hypervisor/arch/", .may_include = {}},
+    {.folder = "hypervisor/vmx/", .may_include = {"hypervisor/arch/"}},
+    {.folder = "platform/windows/", .may_include = {"hypervisor/"}},
+    {.folder = "stages/launch/", .may_include = {"hypervisor/", "platform/windows/"}},
+    {.folder = "lab/nt/", .may_include = {"hypervisor/arch/", "lab/boot/"}},
+    {.folder = "lab/machine/", .may_include = {"lab/boot/", "lab/nt/ldr/pe", "lab/nt/hosted/"}},
+    {.folder = "tool/",
+     .may_include = {"lab/machine/", "lab/boot/", "lab/nt/ldr/pe", "lab/nt/hosted/",
+                     "hypervisor/vmx/exit_reason.hpp", "hypervisor/vmx/instruction_error.hpp"}},
+};
+
+/// The quoted includes of `file` that its layer does not allow.
+std::vector<std::string> forbidden_includes(const SourceFile& file, const Layer& layer) {
+    static const std::regex include{R"re(#include "([^"]+)")re"};
+    std::vector<std::string> forbidden;
+    for (std::sregex_iterator it{file.text.begin(), file.text.end(), include}, end; it != end;
+         ++it) {
+        const std::string target = (*it)[1].str();
+        const bool allowed = target.starts_with(layer.folder) ||
+                             std::ranges::any_of(layer.may_include, [&](const std::string& prefix) {
+                                 return target.starts_with(prefix);
+                             });
+        if (!allowed) {
+            forbidden.push_back(target);
+        }
+    }
+    return forbidden;
+}
+
+TEST(Layers, ArrowsPointDownOnly) {
+    for (const Layer& layer : layers) {
+        const auto files = files_below({layer.folder}, {".hpp", ".cpp", ".S"});
+        EXPECT_THAT(files, testing::Not(testing::IsEmpty())) << layer.folder;
+        for (const SourceFile& file : files) {
+            EXPECT_THAT(forbidden_includes(file, layer), testing::IsEmpty()) << file.path;
+        }
+    }
+}
+
+TEST(Layers, AreCheckedAgainstTheTable) {
+    const SourceFile bad{.path = "hypervisor/arch/x.hpp",
+                         .text = "#include \"hypervisor/vmx/fields.hpp\"\n"};
+    EXPECT_THAT(forbidden_includes(bad, layers.front()),
+                testing::ElementsAre("hypervisor/vmx/fields.hpp"));
+}
+
+// The VMM's sources include no header of an operating system, and only headers of the standard
+// library that need none.
+TEST(Layers, TheHypervisorIsFreestanding) {
+    const std::regex system_include{R"(#include <([^>]+)>)"};
+    const std::vector<std::string> freestanding{"algorithm",   "array",       "bit",     "compare",
+                                                "concepts",    "cstddef",     "cstdint", "expected",
+                                                "limits",      "optional",    "ranges",  "span",
+                                                "string_view", "type_traits", "utility"};
+    for (const SourceFile& file : files_below({"hypervisor"}, {".hpp", ".cpp"})) {
+        for (std::sregex_iterator it{file.text.begin(), file.text.end(), system_include}, end;
+             it != end; ++it) {
+            EXPECT_THAT(freestanding, testing::Contains((*it)[1].str())) << file.path;
+        }
+    }
+}
+
+// All inline assembly of the VMM is in one header, so that a reader can trust every other file.
+TEST(Layers, InlineAssemblyHasOnePlace) {
+    const std::regex assembly{R"(\basm\s*(volatile)?\s*\()"};
+    for (const SourceFile& file :
+         files_below({"hypervisor", "platform/windows", "stages", "lab/nt"}, {".hpp", ".cpp"})) {
+        if (file.path != "hypervisor/arch/instructions.hpp" &&
+            file.path != "hypervisor/arch/memory_functions.cpp") {
+            EXPECT_FALSE(std::regex_search(file.text, assembly)) << file.path;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace hvp::repository
