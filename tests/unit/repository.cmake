@@ -1,0 +1,12 @@
+# What must hold of the sources as a whole.
+hvp_test(repository_tests
+    repository/citations_test.cpp repository/layers_test.cpp repository/sources.cpp)
+target_compile_definitions(repository_tests PRIVATE HVP_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+
+add_test(NAME sources.are_formatted
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/repository/check-format ${PROJECT_SOURCE_DIR})
+# Two at a time by itself, so ctest shall run nothing beside it.
+add_test(NAME sources.pass_clang_tidy
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/repository/check-tidy
+            ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+set_tests_properties(sources.pass_clang_tidy PROPERTIES PROCESSORS 2 TIMEOUT 1500)
