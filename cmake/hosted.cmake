@@ -1,5 +1,9 @@
 # How programs that run on the Linux host are built: the tool, and the tests.
 
+find_package(CLI11 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+
 set(hvp_warnings
     -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor
     -Wold-style-cast -Wimplicit-fallthrough -Wextra-semi -Werror)

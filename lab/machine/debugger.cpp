@@ -1,0 +1,121 @@
+#include "lab/machine/debugger.hpp"
+
+#include <algorithm>
+
+namespace hvp::lab {
+namespace {
+
+using Milliseconds = DebuggerTalk::Milliseconds;
+using namespace std::chrono_literals;
+
+constexpr Milliseconds longest_start = 60s;
+constexpr Milliseconds longest_silence = 3s;
+constexpr Milliseconds longest_answer = 10s;  // of the emulator to SIGINT
+constexpr Milliseconds longest_step = 2s;     // for one instruction
+constexpr Milliseconds longest_farewell = 20s;
+
+constexpr std::size_t remembered_bytes = 4096;
+constexpr std::size_t longest_evidence = 1 << 18;
+
+constexpr std::string_view evidence_commands = "regs\ncreg\nsreg\nprint-stack 32\nq\n";
+
+// `<bochs:12> ` at the very end.
+bool ends_with_prompt(std::string_view text) {
+    constexpr std::string_view start = "<bochs:";
+    const std::size_t found = text.rfind(start);
+    if (found == std::string_view::npos || !text.ends_with("> ")) {
+        return false;
+    }
+    const std::string_view number = text.substr(found + start.size(),
+                                                text.size() - found - start.size() - 2);
+    return !number.empty() &&
+           std::ranges::all_of(number, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
+DebuggerTalk::Action DebuggerTalk::on_console(std::string_view bytes, Milliseconds now) {
+    last_moved_ = now;
+    if (state_ == State::leaving) {
+        evidence_ += bytes.substr(0, longest_evidence - std::min(longest_evidence,
+                                                                 evidence_.size()));
+        return {};
+    }
+    said_ += bytes;
+    if (said_.size() > remembered_bytes) {
+        said_.erase(0, said_.size() - remembered_bytes);
+    }
+    if (state_ == State::starting && said_.contains("Next at t=")) {
+        state_ = State::running;
+    }
+    if (!ends_with_prompt(said_)) {
+        return {};
+    }
+    Action action = on_prompt(now);
+    said_.clear();
+    return action;
+}
+
+DebuggerTalk::Action DebuggerTalk::on_prompt(Milliseconds now) {
+    if (said_.contains("Caught time breakpoint")) {
+        return gather(Ending::timeout, now);
+    }
+    switch (state_) {
+        case State::probing:
+            return enter(State::stepping, now, {.type = "s\n"});
+        case State::stopping:
+            return gather(Ending::halted, now);
+        case State::starting:
+        case State::running:
+        case State::stepping:
+            return enter(State::running, now, {.type = "c\n"});
+        case State::leaving:
+            break;
+    }
+    return {};
+}
+
+DebuggerTalk::Action DebuggerTalk::on_time(Milliseconds now) {
+    const Milliseconds waited = now - entered_;
+    switch (state_) {
+        case State::running:
+            return now - last_moved_ < longest_silence
+                       ? Action{}
+                       : enter(State::probing, now, {.interrupt = true});
+        case State::stepping:
+            return waited < longest_step ? Action{}
+                                         : enter(State::stopping, now, {.interrupt = true});
+        case State::starting:
+            if (waited < longest_start) {
+                return {};
+            }
+            break;
+        case State::probing:
+        case State::stopping:
+            if (waited < longest_answer) {
+                return {};
+            }
+            break;
+        case State::leaving:
+            return {.kill = waited >= longest_farewell};
+    }
+    if (ending_ == Ending::ended) {
+        ending_ = Ending::unresponsive;
+    }
+    return enter(State::leaving, now, {.kill = true});
+}
+
+DebuggerTalk::Action DebuggerTalk::gather(Ending ending, Milliseconds now) {
+    ending_ = ending;
+    evidence_ = said_;
+    return enter(State::leaving, now, {.type = std::string{evidence_commands}});
+}
+
+DebuggerTalk::Action DebuggerTalk::enter(State state, Milliseconds now, Action action) {
+    state_ = state;
+    entered_ = now;
+    last_moved_ = now;
+    return action;
+}
+
+}  // namespace hvp::lab

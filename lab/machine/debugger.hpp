@@ -1,0 +1,59 @@
+// The conversation with the emulator's debugger: the watchdog's decisions, without clock or process.
+//
+// A machine that hangs does so in one of two ways. It may execute for ever: then the debugger's
+// time breakpoint (`sba`) stops it. Or every processor may be halted with nothing to wake it: then
+// the time breakpoint never fires, and neither the console nor the log moves. But a machine that
+// computes for long is silent too, so silence alone proves nothing: we stop the machine (SIGINT)
+// and ask for one more instruction (`s`). Whoever can execute one is not halted and goes on.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace hvp::lab {
+
+enum class Ending {
+    ended,         ///< by itself
+    timeout,       ///< still executing when its ticks were used up
+    halted,        ///< nothing can ever execute again
+    unresponsive,  ///< the emulator itself does not answer
+    interrupted,   ///< somebody pressed Ctrl-C
+    stopped,       ///< our side had enough, for example because the disk is full
+};
+
+class DebuggerTalk {
+public:
+    using Milliseconds = std::chrono::milliseconds;
+
+    struct Action {
+        bool interrupt = false;  ///< send SIGINT
+        bool kill = false;       ///< send SIGKILL
+        std::string type{};      ///< write this to the debugger
+    };
+
+    [[nodiscard]] Action on_console(std::string_view bytes, Milliseconds now);
+    void on_log(Milliseconds now) { last_moved_ = now; }
+    [[nodiscard]] Action on_time(Milliseconds now);
+
+    /// Returns  why the run ended, as far as this conversation decided it.
+    [[nodiscard]] Ending ending() const { return ending_; }
+    /// Returns  what the debugger said about a machine that hung: registers, stack.
+    [[nodiscard]] const std::string& evidence() const { return evidence_; }
+
+private:
+    enum class State { starting, running, probing, stepping, stopping, leaving };
+
+    [[nodiscard]] Action on_prompt(Milliseconds now);
+    [[nodiscard]] Action gather(Ending ending, Milliseconds now);
+    [[nodiscard]] Action enter(State state, Milliseconds now, Action action);
+
+    State state_ = State::starting;
+    Ending ending_ = Ending::ended;
+    Milliseconds last_moved_{0};
+    Milliseconds entered_{0};
+    std::string said_;  ///< since the last prompt, the end of it
+    std::string evidence_;
+};
+
+}  // namespace hvp::lab

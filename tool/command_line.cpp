@@ -1,0 +1,212 @@
+#include "tool/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+#include "tool/nearest.hpp"
+
+namespace hvp::tool {
+namespace {
+
+const std::map<std::string, lab::FirmwareVmx> firmware_settings{
+    {"locked-on", lab::FirmwareVmx::locked_on},
+    {"locked-off", lab::FirmwareVmx::locked_off},
+    {"unlocked", lab::FirmwareVmx::unlocked},
+};
+
+Done bad_usage(const std::string& message) {
+    fmt::print(stderr, "playground: {}\n", message);
+    return {ExitStatus::bad_usage};
+}
+
+std::string maybe(const std::string& suggestion) {
+    return suggestion.empty() ? "" : fmt::format("; did you mean {}?", suggestion);
+}
+
+std::string joined(const std::vector<std::string>& words) {
+    return fmt::format("{}", fmt::join(words, ", "));
+}
+
+// An empty string when the model can run the lab.
+std::string check_model(const std::string& name) {
+    std::vector<std::string> usable;
+    for (const lab::ModelFacts& model : lab::all_models()) {
+        if (model.kind != lab::ModelKind::no_64_bit) {
+            usable.emplace_back(model.name);
+        }
+    }
+    const auto model = lab::find_model(name);
+    if (model && model->kind == lab::ModelKind::no_64_bit) {
+        return fmt::format("--model {}: this processor has no 64-bit mode, so 64-bit Windows "
+                           "drivers cannot run on it; try {}",
+                           name, lab::default_model);
+    }
+    if (!model) {
+        const std::string near = nearest(name, usable);
+        return fmt::format("--model {}: no such processor model{}", name,
+                           near.empty() ? "; there are " + joined(usable) : maybe(near));
+    }
+    return {};
+}
+
+std::string check_stage(const std::string& name, const Repository& repository) {
+    const std::vector<std::string> stages = repository.stages();
+    if (std::ranges::find(stages, name) != stages.end()) {
+        return {};
+    }
+    const std::string near = nearest(name, stages);
+    return fmt::format("there is no stage {}{}", name,
+                       near.empty() ? "; ./playground list shows them" : maybe(near));
+}
+
+void describe_run(CLI::App& run, RunOptions& options, std::string& firmware,
+                  std::string& driver) {
+    run.add_option("stage", options.stage, "the stage, see ./playground list (default: launch)")
+        ->type_name("STAGE");
+    run.add_option("--driver", driver, "run this driver instead of a stage's; its PDB, if beside "
+                                       "it, names its functions")
+        ->type_name("FILE.sys");
+    run.add_option("--model", options.model, "processor model")->type_name("NAME")
+        ->capture_default_str();
+    run.add_option("--cpus", options.cpus, "processors, 1 to 8")->type_name("N")
+        ->check(CLI::Range(1U, 8U))->capture_default_str();
+    run.add_option("--memory", options.memory_mib, "RAM in MiB, 64 to 4096")->type_name("MIB")
+        ->check(CLI::Range(64U, 4096U))->capture_default_str();
+    run.add_option("--firmware-vmx", firmware,
+                   "how firmware leaves IA32_FEATURE_CONTROL: locked-on, locked-off, unlocked")
+        ->type_name("HOW")->check(CLI::IsMember({"locked-on", "locked-off", "unlocked"}))
+        ->capture_default_str();
+    run.add_option("--timeout-ticks", options.timeout_ticks,
+                   "end a machine that still executes after so many instructions")
+        ->type_name("N")->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 60))
+        ->capture_default_str();
+    run.add_option("--seed", options.seed, "for everything the lab chooses at random")
+        ->type_name("N")->capture_default_str();
+    run.add_option("--loads", options.loads, "load and unload the driver so many times in a row")
+        ->type_name("N")->check(CLI::Range(1U, 10'000U))->capture_default_str();
+    run.add_flag("--odd-state", options.odd_state,
+                 "give DR7, FS base, SYSENTER, DEBUGCTL, RFLAGS.AC unusual values before");
+    run.add_option("--fail-allocation", options.fail_allocation,
+                   "let the driver's Nth allocation fail")
+        ->type_name("N")->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}));
+    run.add_flag("--keep", options.keep, "keep the emulator's whole log and its files");
+    run.add_flag("--json", options.json, "print summary.json and nothing else");
+    run.add_flag("--all-events", options.all_events,
+                 "list all events of a kind, even more than 10,000");
+}
+
+Options finish_run(RunOptions options, const std::string& firmware, const std::string& driver,
+                   bool stage_given, const Repository& repository) {
+    options.firmware_vmx = firmware_settings.at(firmware);
+    if (!driver.empty() && stage_given) {
+        return bad_usage("run takes a stage or --driver, not both");
+    }
+    if (!driver.empty()) {
+        options.driver = driver;
+        std::error_code error;
+        if (!std::filesystem::is_regular_file(driver, error)) {
+            return bad_usage(fmt::format("--driver {}: there is no such file", driver));
+        }
+    } else if (std::string complaint = check_stage(options.stage, repository);
+               !complaint.empty()) {
+        return bad_usage(complaint);
+    }
+    if (std::string complaint = check_model(options.model); !complaint.empty()) {
+        return bad_usage(complaint);
+    }
+    return options;
+}
+
+// CLI11 says which argument it did not expect; we add what may have been meant.
+std::string explain_extras(const CLI::App& app, const std::string& extra) {
+    std::vector<std::string> known;
+    for (const CLI::Option* option : app.get_options()) {
+        for (const std::string& name : option->get_lnames()) {
+            known.push_back("--" + name);
+        }
+    }
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+        known.push_back(command->get_name());
+    }
+    const std::string near = nearest(extra, known);
+    const bool is_option = extra.starts_with("-");
+    return fmt::format("unknown {} {}{}", is_option ? "option" : "argument", extra,
+                       near.empty() ? "; --help shows what there is" : maybe(near));
+}
+
+std::string explain(CLI::App& app, const CLI::ParseError& error) {
+    std::vector<CLI::App*> commands = app.get_subcommands();
+    CLI::App* innermost = commands.empty() ? &app : commands.front();
+    const std::vector<std::string> extras = app.remaining(true);
+    if (!extras.empty()) {
+        return explain_extras(*innermost, extras.front());
+    }
+    std::string text = error.what();
+    std::ranges::replace(text, '\n', ' ');
+    return text + "; --help shows what there is";
+}
+
+}  // namespace
+
+Options read_command_line(int count, const char* const* arguments, const Repository& repository) {
+    CLI::App app{"HV-Playground: small hypervisors as Windows drivers, and a lab that runs them."};
+    app.name("playground");
+    app.require_subcommand(0, 1);
+    app.set_help_flag("-h,--help", "show this help");
+
+    RunOptions run_options;
+    std::string firmware = "locked-on";
+    std::string driver;
+    CLI::App* run = app.add_subcommand("run", "run a stage's driver in the lab and tell its story");
+    describe_run(*run, run_options, firmware, driver);
+
+    TestOptions test_options;
+    CLI::App* test = app.add_subcommand("test", "build everything and run all tests");
+    test->add_flag("--quick", test_options.quick, "without the mutations");
+    test->add_flag("--mutations", test_options.mutations_only, "the mutations alone");
+    test->add_option("filter", test_options.filters, "only tests whose name contains this")
+        ->type_name("FILTER");
+
+    CLI::App* list = app.add_subcommand("list", "show the stages");
+    CLI::App* clean = app.add_subcommand("clean", "remove what was built and all runs");
+
+    BenchOptions bench_options;
+    CLI::App* bench = app.add_subcommand("bench", "measure");
+    bench->add_option("name", bench_options.name, "startup: seconds from command to story")
+        ->required()->check(CLI::IsMember({"startup"}))->type_name("NAME");
+    bench->add_flag("--json", bench_options.json, "print the figures as JSON and nothing else");
+    bench->add_option("-n", bench_options.runs, "how often")->type_name("N")
+        ->check(CLI::Range(1U, 1000U))->capture_default_str();
+
+    try {
+        app.parse(count, arguments);
+    } catch (const CLI::CallForHelp&) {
+        std::fputs(app.help().c_str(), stdout);
+        return Done{ExitStatus::passed};
+    } catch (const CLI::ParseError& error) {
+        return bad_usage(explain(app, error));
+    }
+    if (*run) {
+        return finish_run(run_options, firmware, driver, run->count("stage") > 0, repository);
+    }
+    if (*test) {
+        return test_options;
+    }
+    if (*list) {
+        return ListOptions{};
+    }
+    if (*clean) {
+        return CleanOptions{};
+    }
+    if (*bench) {
+        return bench_options;
+    }
+    std::fputs(app.help().c_str(), stdout);
+    return Done{ExitStatus::passed};
+}
+
+}  // namespace hvp::tool

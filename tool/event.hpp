@@ -1,0 +1,33 @@
+// What happened in a run: the three witnesses' statements in one shape.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace hvp::tool {
+
+using Json = nlohmann::ordered_json;
+
+/// One line of events.jsonl.
+struct Event {
+    std::uint64_t t = 0;  ///< the emulator's tick
+    unsigned cpu = 0;
+    std::string from;  ///< driver, lab or processor
+    std::string name;
+    Json fields = Json::object();
+
+    [[nodiscard]] bool is(std::string_view who, std::string_view what) const {
+        return from == who && name == what;
+    }
+    /// Returns  the field as people read it: strings without quotes; empty when there is none.
+    [[nodiscard]] std::string text(std::string_view field) const;
+    /// Returns  a number, whether it was written as one or as a hexadecimal string; else `otherwise`.
+    [[nodiscard]] std::uint64_t number(std::string_view field, std::uint64_t otherwise = 0) const;
+};
+
+/// Returns  the event as one line of JSON, without the line end.
+[[nodiscard]] std::string json_line(const Event& event);
+
+}  // namespace hvp::tool

@@ -1,0 +1,40 @@
+// The host program behind ./playground.
+#include <csignal>
+#include <variant>
+
+#include "tool/bench.hpp"
+#include "tool/command_line.hpp"
+#include "tool/housekeeping.hpp"
+#include "tool/run.hpp"
+#include "tool/test.hpp"
+
+namespace hvp::tool {
+namespace {
+
+class Dispatch {
+public:
+    explicit Dispatch(const Repository& repository) : repository_{repository} {}
+
+    ExitStatus operator()(const RunOptions& options) const { return run(options, repository_); }
+    ExitStatus operator()(const TestOptions& options) const { return test(options, repository_); }
+    ExitStatus operator()(const BenchOptions& options) const { return bench(options, repository_); }
+    ExitStatus operator()(const ListOptions&) const { return list(repository_); }
+    ExitStatus operator()(const CleanOptions&) const { return clean(repository_); }
+    ExitStatus operator()(const Done& done) const { return done.status; }
+
+private:
+    const Repository& repository_;
+};
+
+}  // namespace
+}  // namespace hvp::tool
+
+int main(int count, char** arguments) {
+    // A file that would grow too large is an error like any other, not the end of the program; so
+    // is a reader of our output that has gone away.
+    std::signal(SIGXFSZ, SIG_IGN);
+    std::signal(SIGPIPE, SIG_IGN);
+    const auto repository = hvp::tool::Repository::of_this_program();
+    const auto options = hvp::tool::read_command_line(count, arguments, repository);
+    return static_cast<int>(std::visit(hvp::tool::Dispatch{repository}, options));
+}

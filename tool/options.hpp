@@ -1,0 +1,66 @@
+// What the command line asks for.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "lab/boot/boot_block.hpp"
+#include "lab/machine/models.hpp"
+
+namespace hvp::tool {
+
+/// How the program ends; a contract.
+enum class ExitStatus : int {
+    passed = 0,
+    failed = 1,       ///< failed, hung, bugcheck
+    bad_usage = 2,
+    host_lacks = 3,   ///< something has to be installed
+    refused = 4,      ///< DriverEntry refused, and everything is as before
+    interrupted = 130,
+};
+
+struct RunOptions {
+    std::string stage = "launch";
+    std::optional<std::filesystem::path> driver;  ///< somebody's .sys instead of a stage
+    std::string model{lab::default_model};
+    unsigned cpus = 1;
+    unsigned memory_mib = 512;
+    lab::FirmwareVmx firmware_vmx = lab::FirmwareVmx::locked_on;
+    std::uint64_t timeout_ticks = 2'000'000'000;
+    std::uint64_t seed = 0;
+    std::uint32_t loads = 1;
+    std::uint64_t fail_allocation = 0;
+    bool odd_state = false;
+    bool keep = false;
+    bool json = false;
+    bool all_events = false;
+};
+
+struct TestOptions {
+    bool quick = false;
+    bool mutations_only = false;
+    std::vector<std::string> filters;
+};
+
+struct ListOptions {};
+struct CleanOptions {};
+
+struct BenchOptions {
+    std::string name;
+    unsigned runs = 10;
+    bool json = false;
+};
+
+/// Nothing is left to do: help was shown, or the usage was bad.
+struct Done {
+    ExitStatus status;
+};
+
+using Options =
+    std::variant<RunOptions, TestOptions, ListOptions, CleanOptions, BenchOptions, Done>;
+
+}  // namespace hvp::tool

@@ -1,0 +1,295 @@
+#include "tool/sentences.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace hvp::tool {
+namespace {
+
+using Steps = std::vector<StoryStep>;
+
+struct StatusName {
+    std::string_view number;
+    std::string_view name;
+};
+
+// [Windows: NTSTATUS Values]
+constexpr auto status_names = std::to_array<StatusName>({
+    {"0x00000000", "STATUS_SUCCESS"},
+    {"0xc0000001", "STATUS_UNSUCCESSFUL"},
+    {"0xc0000002", "STATUS_NOT_IMPLEMENTED"},
+    {"0xc000000d", "STATUS_INVALID_PARAMETER"},
+    {"0xc0000010", "STATUS_INVALID_DEVICE_REQUEST"},
+    {"0xc0000022", "STATUS_ACCESS_DENIED"},
+    {"0xc0000059", "STATUS_REVISION_MISMATCH"},
+    {"0xc000009a", "STATUS_INSUFFICIENT_RESOURCES"},
+    {"0xc00000a3", "STATUS_DEVICE_NOT_READY"},
+    {"0xc00000bb", "STATUS_NOT_SUPPORTED"},
+    {"0xc00000e5", "STATUS_INTERNAL_ERROR"},
+    {"0xc0000184", "STATUS_INVALID_DEVICE_STATE"},
+    {"0xc0351000", "STATUS_HV_INVALID_HYPERCALL_CODE"},
+    {"0xc035001e", "STATUS_HV_FEATURE_UNAVAILABLE"},
+});
+
+std::string instruction(const Event& event) {
+    return fmt::format("instruction {}", grouped(event.t));
+}
+
+std::string decimal_or_hexadecimal(const Event& event, std::string_view field) {
+    const std::string text = event.text(field);
+    return text == "0x0" ? "0" : text;
+}
+
+// `fields` as ` key value, key value`, for events that have no sentence of their own.
+std::string all_fields(const Event& event) {
+    std::string text;
+    for (const auto& [key, value] : event.fields.items()) {
+        text += fmt::format("{} {} {}", text.empty() ? "" : ",", key, event.text(key));
+    }
+    return text;
+}
+
+std::string where(const Sentences& sentences, const Event& event, std::string_view field) {
+    std::string place = sentences.names().module_and_offset(event.number(field));
+    const std::string symbol = event.text("symbol");
+    return symbol.empty() ? place : symbol + " (" + place + ")";
+}
+
+Steps bug_check(const Sentences& sentences, const Event& event) {
+    Steps steps{{"lab", complaint(event), instruction(event)}};
+    const auto add = [&](std::string text) { steps.push_back({"", std::move(text)}); };
+    for (std::size_t i = 0; i < 4; ++i) {
+        const auto parameters = event.fields.value("parameters", Json::array());
+        const auto meaning = event.fields.value("meaning", Json::array());
+        if (i < parameters.size() && i < meaning.size() && meaning[i].is_string() &&
+            !meaning[i].get_ref<const std::string&>().empty()) {
+            const std::string value = parameters[i].is_string()
+                                          ? parameters[i].get<std::string>()
+                                          : fmt::format("{:#x}", parameters[i].get<std::uint64_t>());
+            add(fmt::format("parameter {}: {}: {}", i + 1, value,
+                            meaning[i].get_ref<const std::string&>()));
+        }
+    }
+    if (event.fields.contains("rip")) {
+        add("at " + sentences.names().in_full(event.number("rip")));
+    }
+    const auto stack = event.fields.value("stack", Json::array());
+    for (const Json& address : stack) {
+        Event holder;
+        holder.fields["address"] = address;
+        add("called from " + sentences.names().in_full(holder.number("address")));
+    }
+    return steps;
+}
+
+Steps leak(const Sentences& sentences, const Event& event) {
+    Steps steps{{"lab", complaint(event)}};
+    if (event.fields.contains("allocated_by")) {
+        steps.push_back(
+            {"", "allocated by " + sentences.names().in_full(event.number("allocated_by"))});
+    }
+    return steps;
+}
+
+Steps finding(const Sentences& sentences, const Event& event) {
+    Steps steps{{"lab", complaint(event)}};
+    for (const std::string_view field : {"rip", "caller", "address", "allocated_by"}) {
+        if (event.fields.contains(field)) {
+            const std::uint64_t address = event.number(field);
+            const std::string place = sentences.names().in_full(address);
+            steps.push_back({"", fmt::format("{} {}", field, place)});
+        }
+    }
+    return steps;
+}
+
+Steps lab_summary(const Event& event) {
+    if (event.text("result") != "passed" && event.text("result") != "refused") {
+        return {};
+    }
+    return {{"lab", fmt::format("control state as before; {} bytes leaked",
+                                grouped(event.number("leaked_bytes")))}};
+}
+
+Steps lab_event(const Sentences& sentences, const Event& event) {
+    const std::string& name = event.name;
+    if (name == "DriverEntry") {
+        return {{.who = "driver",
+                 .text = fmt::format("DriverEntry on processor {} at {}", event.cpu,
+                                     event.text("irql")),
+                 .starts_load = true}};
+    }
+    if (name == "DriverEntryReturned") {
+        return {{"lab", "DriverEntry returned " + status_name(event.text("status"))}};
+    }
+    if (name == "DriverUnloadReturned") {
+        return {{"lab", "DriverUnload returned"}};
+    }
+    if (name == "NoDriverUnload") {
+        return {{"lab", "no DriverUnload: the driver stays loaded, as on Windows"}};
+    }
+    if (name == "ExpectedChange") {
+        return {{.who = "lab", .text = complaint(event), .optional = true}};
+    }
+    if (name == "AllocationFailed") {
+        return {{"lab", fmt::format("allocation {} fails on purpose ({})", event.number("number"),
+                                    event.text("function"))}};
+    }
+    if (name == "BugCheck") {
+        return bug_check(sentences, event);
+    }
+    if (name == "Leak") {
+        return leak(sentences, event);
+    }
+    if (name == "Finding") {
+        return finding(sentences, event);
+    }
+    if (name == "Summary") {
+        return lab_summary(event);
+    }
+    const std::string text = complaint(event);
+    return text.empty() ? Steps{} : Steps{{"lab", text}};
+}
+
+Steps processor_event(const Sentences& sentences, const Event& event) {
+    if (event.name == "VmEntry") {
+        return {{"processor", fmt::format("{}: VM entry", sentences.entry_instruction()),
+                 instruction(event)}};
+    }
+    if (event.name == "VmExit") {
+        return {{"processor",
+                 fmt::format("VM exit {} {}, qualification {}", event.number("reason_number"),
+                             event.text("reason"), decimal_or_hexadecimal(event, "qualification")),
+                 instruction(event)}};
+    }
+    if (event.name == "VmFail") {
+        return {{"processor", event.text("text"), instruction(event)}};
+    }
+    if (event.name == "EntryFailure") {
+        return {{"processor",
+                 fmt::format("{}: VM entry failed, exit {}: {}", sentences.entry_instruction(),
+                             event.number("reason_number"),
+                             event.text("text").empty() ? event.text("reason")
+                                                        : event.text("text")),
+                 instruction(event)}};
+    }
+    if (event.name == "TripleFault") {
+        return {{"processor", "triple fault: " + event.text("text"), instruction(event)}};
+    }
+    return {};
+}
+
+Steps driver_failure(const Event& event) {
+    return {{"driver", "gives up at " + event.text("step"), event.text("rule")},
+            {"", event.text("remedy")}};
+}
+
+Steps driver_event(const Sentences& sentences, const Event& event) {
+    const std::string& name = event.name;
+    if (name == "Supported") {
+        return {{"driver",
+                 fmt::format("VT-x present, revision {}, VMCS {} bytes {}", event.text("revision"),
+                             event.text("vmcs_bytes"), event.text("memory_type")),
+                 "[SDM 3C 24.2]"}};
+    }
+    if (name == "VmxOn") {
+        return {{"driver", "VMXON: the processor is in VMX root operation"}};
+    }
+    if (name == "VmEntry") {
+        return {{"guest", fmt::format("running at {}", where(sentences, event, "guest_rip"))}};
+    }
+    if (name == "VmExit") {
+        return {{"driver", fmt::format("saw exit {} {} at {}", event.text("reason_number"),
+                                       event.text("reason"), where(sentences, event, "guest_rip"))}};
+    }
+    if (name == "GuestProof") {
+        const bool right = event.text("answered") == event.text("expected");
+        return {{"guest", fmt::format("was asked {}, answered {}: {}", event.text("asked"),
+                                      event.text("answered"),
+                                      right ? "right" : "expected " + event.text("expected"))}};
+    }
+    if (name == "VmxOff") {
+        return {{"driver", "VMXOFF, state given back"}};
+    }
+    if (name == "VmxInstructionFailed") {
+        return {{"driver", fmt::format("{} failed: {}, error {} \"{}\"", event.text("instruction"),
+                                       event.text("result"), event.text("error_number"),
+                                       event.text("error"))}};
+    }
+    if (name == "EntryFailure") {
+        return {{"driver", fmt::format("saw VM entry fail: exit {} {}, qualification {}",
+                                       event.text("reason_number"), event.text("reason"),
+                                       decimal_or_hexadecimal(event, "qualification"))}};
+    }
+    if (name == "Failure") {
+        return driver_failure(event);
+    }
+    if (name == "DebugPrint") {
+        return {{.who = "driver", .text = "prints: " + event.text("text"), .optional = true}};
+    }
+    return {{"driver", name + all_fields(event)}};
+}
+
+}  // namespace
+
+std::vector<StoryStep> Sentences::about(const Event& event) {
+    if (event.name == "VmLaunch" || event.name == "VmResume") {
+        entry_instruction_ = event.name == "VmLaunch" ? "VMLAUNCH" : "VMRESUME";
+    }
+    if (event.from == "processor") {
+        return processor_event(*this, event);
+    }
+    return event.from == "lab" ? lab_event(*this, event) : driver_event(*this, event);
+}
+
+std::string status_name(std::string_view status) {
+    std::string lower{status};
+    std::ranges::transform(lower, lower.begin(), [](char c) {
+        return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    const auto* found = std::ranges::find(status_names, lower, &StatusName::number);
+    return found == status_names.end() ? std::string{status} : std::string{found->name};
+}
+
+std::string complaint(const Event& event) {
+    const std::string& name = event.name;
+    if (name == "StateDifference") {
+        return fmt::format("processor {} was left changed: {} was {}, is {}", event.cpu,
+                           event.text("item"), event.text("before"), event.text("after"));
+    }
+    if (name == "ExpectedChange") {
+        return fmt::format("processor {}: {} was {}, is {}, which cannot be undone", event.cpu,
+                           event.text("item"), event.text("before"), event.text("after"));
+    }
+    if (name == "Leak") {
+        const std::string tag = event.text("tag");
+        return fmt::format("leaked {} bytes of {} memory at {}{}", grouped(event.number("bytes")),
+                           event.text("kind"), event.text("address"),
+                           tag.empty() ? "" : fmt::format(", tag '{}'", tag));
+    }
+    if (name == "Finding") {
+        return event.text("detail");
+    }
+    if (name == "ImageRefused") {
+        return "the driver cannot be loaded: " + event.text("why");
+    }
+    if (name == "ImportsMissing") {
+        std::string names;
+        for (const Json& import : event.fields.value("names", Json::array())) {
+            names += (names.empty() ? "" : ", ") + (import.is_string() ? import.get<std::string>()
+                                                                       : import.dump());
+        }
+        return "the lab has no " + names + ", which the driver imports";
+    }
+    if (name == "BugCheck") {
+        const std::string detail = event.text("detail");
+        return fmt::format("bugcheck {} {}{}", event.text("code"), event.text("name"),
+                           detail.empty() ? "" : ": " + detail);
+    }
+    return {};
+}
+
+}  // namespace hvp::tool

@@ -1,0 +1,89 @@
+#include "tool/test.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+#include "tool/mutations.hpp"
+#include "tool/subprocess.hpp"
+
+namespace hvp::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The names of the tests are regular expressions for ctest; ours are plain words.
+std::string quoted(std::string_view word) {
+    std::string result;
+    for (const char c : word) {
+        if (std::string_view{".[]{}()*+?^$|\\"}.contains(c)) {
+            result += '\\';
+        }
+        result += c;
+    }
+    return result;
+}
+
+std::string attribute(std::string_view text, std::string_view name) {
+    const std::string mark = fmt::format(" {}=\"", name);
+    std::size_t start = text.find(mark);
+    if (start == std::string_view::npos) {
+        return {};
+    }
+    start += mark.size();
+    return std::string{text.substr(start, text.find('"', start) - start)};
+}
+
+// ctest's own report has the counts in its first element.
+TestCounts counts_of_report(const fs::path& report) {
+    std::ifstream file{report};
+    std::string text{std::istreambuf_iterator<char>{file}, {}};
+    const auto number = [&](std::string_view name) {
+        return static_cast<unsigned>(std::strtoul(attribute(text, name).c_str(), nullptr, 10));
+    };
+    const unsigned not_passed = number("failures") + number("disabled") + number("skipped");
+    return {.passed = number("tests") - std::min(number("tests"), not_passed),
+            .failed = number("failures") + number("skipped")};
+}
+
+TestCounts run_tests(const TestOptions& options, const Repository& repository) {
+    const fs::path report = repository.build / "tests.xml";
+    std::error_code ignored;
+    fs::remove(report, ignored);
+    Command ctest{.arguments = {"ctest", "--test-dir", repository.build.string(), "-j2",
+                                "--output-on-failure", "--progress", "--no-tests=error",
+                                "--output-junit", report.string()},
+                  .folder = {}};
+    if (!options.filters.empty()) {
+        std::vector<std::string> words;
+        std::ranges::transform(options.filters, std::back_inserter(words), quoted);
+        ctest.arguments.insert(ctest.arguments.end(),
+                               {"-R", fmt::format("{}", fmt::join(words, "|"))});
+    }
+    const auto status = show(ctest);
+    TestCounts counts = counts_of_report(report);
+    if ((!status || *status != 0) && counts.failed == 0) {
+        counts.failed = 1;  // ctest itself is unhappy: for example, no test has such a name
+    }
+    return counts;
+}
+
+}  // namespace
+
+ExitStatus test(const TestOptions& options, const Repository& repository) {
+    TestCounts counts;
+    if (!options.mutations_only) {
+        counts = run_tests(options, repository);
+    }
+    if (!options.quick) {
+        const TestCounts mutations = run_mutations(options.filters, repository);
+        counts.passed += mutations.passed;
+        counts.failed += mutations.failed;
+    }
+    fmt::print("{} passed, {} failed\n", counts.passed, counts.failed);
+    return counts.failed == 0 ? ExitStatus::passed : ExitStatus::failed;
+}
+
+}  // namespace hvp::tool

@@ -1,0 +1,187 @@
+#include "tool/verdict.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <cstring>
+
+#include "lab/machine/processor_log.hpp"
+#include "tool/sentences.hpp"
+#include "tool/story.hpp"
+
+namespace hvp::tool {
+namespace {
+
+// Most telling first: what comes later is often a consequence.
+constexpr auto complaint_kinds =
+    std::to_array({"ImageRefused", "ImportsMissing", "Finding", "StateDifference", "Leak"});
+
+std::string place_of(const RunFacts& facts) {
+    const auto rip = instruction_pointer(facts.outcome.evidence);
+    return rip ? " at " + facts.names.in_full(*rip) : "";
+}
+
+Verdict hung(const RunFacts& facts) {
+    switch (facts.outcome.ending) {
+        case lab::Ending::timeout:
+            return {Result::hung,
+                    fmt::format("the machine still executes after {} instructions{}; if it needs "
+                                "more, raise --timeout-ticks",
+                                grouped(facts.timeout_ticks), place_of(facts))};
+        case lab::Ending::halted:
+            return {Result::hung, fmt::format("the processor is halted and nothing will wake it{}",
+                                              place_of(facts))};
+        default:
+            return {Result::hung, "the emulator itself stopped answering and was ended"};
+    }
+}
+
+// The driver's own last word about what went wrong.
+Verdict with_failure_of_driver(Verdict verdict, const Timeline& timeline) {
+    const Event* failure = timeline.last("driver", "Failure");
+    if (failure != nullptr) {
+        verdict.reason += ": " + failure->text("step");
+        verdict.rule = failure->text("rule");
+        verdict.remedy = failure->text("remedy");
+    }
+    return verdict;
+}
+
+Verdict failed(const RunFacts& facts) {
+    Verdict verdict{Result::failed, {}};
+    std::size_t more = 0;
+    for (const std::string_view kind : complaint_kinds) {
+        for (const Event* event : facts.timeline.all("lab", kind)) {
+            if (verdict.reason.empty()) {
+                verdict.reason = complaint(*event);
+            } else {
+                ++more;
+            }
+        }
+    }
+    if (more > 0) {
+        verdict.reason += fmt::format(" (and {} more: story.txt)", more);
+    }
+    if (verdict.reason.empty()) {
+        verdict.reason = facts.driver_file + " failed";
+        return with_failure_of_driver(std::move(verdict), facts.timeline);
+    }
+    return verdict;
+}
+
+Verdict bug_check(const RunFacts& facts) {
+    const Event* event = facts.timeline.last("lab", "BugCheck");
+    if (event == nullptr) {
+        return {Result::bugcheck, "the lab's kernel stopped without saying why"};
+    }
+    std::string reason = complaint(*event);
+    if (event->fields.contains("rip")) {
+        reason += " at " + facts.names.in_full(event->number("rip"));
+    }
+    return {Result::bugcheck, std::move(reason)};
+}
+
+Verdict judge_complete(const RunFacts& facts, const Event& summary) {
+    const std::string result = summary.text("result");
+    if (result == "bugcheck") {
+        return bug_check(facts);
+    }
+    if (result != "passed" && result != "refused") {
+        return failed(facts);
+    }
+    if (!facts.witnesses.disagreement.empty()) {
+        return {Result::failed, "witnesses disagree: " + facts.witnesses.disagreement};
+    }
+    if (result == "passed") {
+        return {Result::passed, {}};
+    }
+    return with_failure_of_driver(
+        {Result::refused, fmt::format("{} refused to start with {}", facts.driver_file,
+                                      status_name(summary.text("status")))},
+        facts.timeline);
+}
+
+Verdict judge_incomplete(const RunFacts& facts) {
+    if (const Event* fault = facts.timeline.last("processor", "TripleFault")) {
+        return {Result::bugcheck,
+                fmt::format("triple fault on processor {} at instruction {}; the registers are in "
+                            "bochs.log",
+                            fault->cpu, grouped(fault->t))};
+    }
+    if (facts.timeline.last("lab", "BugCheck") != nullptr) {
+        return bug_check(facts);
+    }
+    if (!facts.panic.empty()) {
+        return {Result::failed, "the emulator gave up: " + facts.panic};
+    }
+    return {Result::failed,
+            "the emulator ended before the lab did; console.log and bochs.log hold its last words"};
+}
+
+}  // namespace
+
+std::string result_name(Result result) {
+    switch (result) {
+        case Result::passed:
+            return "passed";
+        case Result::refused:
+            return "refused";
+        case Result::failed:
+            return "failed";
+        case Result::bugcheck:
+            return "bugcheck";
+        case Result::hung:
+            return "hung";
+    }
+    return {};
+}
+
+bool is_complete(const lab::EmulatorOutcome& outcome, const Timeline& timeline) {
+    return outcome.ending == lab::Ending::ended && !outcome.killed_by &&
+           timeline.last("lab", "Summary") != nullptr;
+}
+
+std::optional<std::uint64_t> instruction_pointer(std::string_view evidence) {
+    // rip: fffff800_00001234
+    constexpr std::string_view mark = "rip: ";
+    const std::size_t found = evidence.find(mark);
+    if (found == std::string_view::npos) {
+        return std::nullopt;
+    }
+    std::string digits{evidence.substr(found + mark.size(), 17)};
+    std::erase(digits, '_');
+    std::uint64_t value = 0;
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    return error == std::errc{} ? std::optional{value} : std::nullopt;
+}
+
+Verdict judge(const RunFacts& facts) {
+    switch (facts.outcome.ending) {
+        case lab::Ending::interrupted:
+            return {Result::failed, "interrupted"};
+        case lab::Ending::timeout:
+        case lab::Ending::halted:
+        case lab::Ending::unresponsive:
+            return hung(facts);
+        case lab::Ending::stopped:
+        case lab::Ending::ended:
+            break;
+    }
+    if (!facts.emulator.empty() && facts.emulator != lab::known_emulator) {
+        return {Result::failed,
+                fmt::format("the emulator is {}, whose log we cannot read; install Debian 12's "
+                            "{} (package bochs)",
+                            facts.emulator, lab::known_emulator)};
+    }
+    if (facts.outcome.killed_by) {
+        return {Result::failed,
+                fmt::format("the emulator was ended from outside by signal {} ({}); run it again",
+                            *facts.outcome.killed_by, strsignal(*facts.outcome.killed_by))};
+    }
+    const Event* summary = facts.timeline.last("lab", "Summary");
+    return summary != nullptr ? judge_complete(facts, *summary) : judge_incomplete(facts);
+}
+
+}  // namespace hvp::tool

@@ -1,0 +1,46 @@
+// What to make of a run: one result, and one sentence that says why.
+#pragma once
+
+#include <string>
+
+#include "lab/machine/emulator.hpp"
+#include "tool/addresses.hpp"
+#include "tool/options.hpp"
+#include "tool/processor_record.hpp"
+#include "tool/timeline.hpp"
+#include "tool/witnesses.hpp"
+
+namespace hvp::tool {
+
+enum class Result { passed, refused, failed, bugcheck, hung };
+
+[[nodiscard]] std::string result_name(Result result);
+
+struct Verdict {
+    Result result = Result::failed;
+    std::string reason;  ///< empty when passed
+    std::string rule = {};    ///< the SDM's, where the driver named one
+    std::string remedy = {};  ///< what to do
+};
+
+/// Everything that a verdict depends on.
+struct RunFacts {
+    const lab::EmulatorOutcome& outcome;
+    const Timeline& timeline;
+    const WitnessReport& witnesses;
+    const AddressNames& names;
+    std::string driver_file;      ///< launch.sys
+    std::string emulator;         ///< as its log says
+    std::string panic;            ///< the emulator's last words
+    std::uint64_t timeout_ticks;
+};
+
+[[nodiscard]] Verdict judge(const RunFacts& facts);
+
+/// Returns  whether the lab came to its end, so that what driver and processor say is complete.
+[[nodiscard]] bool is_complete(const lab::EmulatorOutcome& outcome, const Timeline& timeline);
+
+/// Returns  the instruction pointer that the emulator's debugger showed.
+[[nodiscard]] std::optional<std::uint64_t> instruction_pointer(std::string_view evidence);
+
+}  // namespace hvp::tool
