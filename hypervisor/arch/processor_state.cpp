@@ -49,7 +49,7 @@ void ProcessorState::restore_after_vm_exit() const {
     wrmsr(Msr::gs_base, gs_base);
     lldt(raw(ldtr));
     // TR needs nothing: selector and base were host fields, and the limit that every VM exit sets,
-    // 67h, is the one of Windows' TSS. `launch` makes sure of that before it starts.
+    // 67h, is the one of Windows' TSS. `launch` makes sure of that before VMLAUNCH.
 
     // [SDM 3C 27.5.1 "Loading Host Control Registers, Debug Registers, MSRs"]: DR7 is 400h now and
     // IA32_DEBUGCTL is 0.

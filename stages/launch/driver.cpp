@@ -281,6 +281,16 @@ Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx:
 /// The eight segment registers, in the order of the VMCS fields: ES CS SS DS FS GS LDTR TR.
 using Segments = std::array<arch::Segment, 8>;
 
+Failure strange_segment(std::size_t index) {
+    static constexpr vmx::Explanation why{
+        .step = "segments",
+        .rule = {"3A", "3.4.5", "Segment Descriptors"},
+        .remedy = "64-bit Windows has all selectors in the GDT and a TSS with limit 67h",
+    };
+    return {
+        .kind = FailureKind::unexpected, .why = &why, .number = static_cast<std::uint32_t>(index)};
+}
+
 /// What the segment registers hold now, the hidden part too: the guest starts with the same.
 Expected<Segments> describe_segments(const arch::ProcessorState& state) {
     const std::array selectors{state.es, state.cs, state.ss,   state.ds,
@@ -289,18 +299,14 @@ Expected<Segments> describe_segments(const arch::ProcessorState& state) {
     for (std::size_t i = 0; i < selectors.size(); ++i) {
         const auto segment = arch::look_up(state.gdt(), selectors[i]);
         if (!segment) {
-            static constexpr vmx::Explanation why{
-                .step = "segments",
-                .rule = {"3A", "3.4.5", "Segment Descriptors"},
-                .remedy = "a selector does not lie in the GDT, as on 64-bit Windows all do",
-            };
-            return std::unexpected{Failure{
-                .kind = FailureKind::unexpected,
-                .why = &why,
-                .number = static_cast<std::uint32_t>(i),
-            }};
+            return std::unexpected{strange_segment(i)};
         }
         segments[i] = *segment;
+    }
+    // A VM exit sets TR's limit to 67h, and we do not put back another one.
+    // [SDM 3C 27.5.2 "Loading Host Segment and Descriptor-Table Registers"]
+    if (segments[7].limit != arch::SegmentLimit{0x67}) {
+        return std::unexpected{strange_segment(7)};
     }
     // In 64-bit mode these two bases come from MSRs.
     // [SDM 3A 3.4.4 "Segment Loading Instructions in IA-32e Mode"]
