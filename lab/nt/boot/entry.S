@@ -19,6 +19,7 @@ kernel_entry:
 
     .bss
     .balign 4096
+    .globl boot_stack, boot_stack_end
 boot_stack:
     .skip   0x6000
 boot_stack_end:

@@ -1,15 +1,59 @@
 // The kernel's life from top to bottom.
+#include "hypervisor/arch/instructions.hpp"
 #include "lab/boot/boot_block.hpp"
 #include "lab/nt/dbg/event.hpp"
+#include "lab/nt/examiner/rules.hpp"
+#include "lab/nt/examiner/verdict.hpp"
+#include "lab/nt/hal/apic.hpp"
 #include "lab/nt/hal/shutdown.hpp"
+#include "lab/nt/io/driver_life.hpp"
+#include "lab/nt/ke/clock.hpp"
+#include "lab/nt/ke/processor.hpp"
+#include "lab/nt/ke/thread.hpp"
+#include "lab/nt/mm/frames.hpp"
+#include "lab/nt/mm/kernel_map.hpp"
 
 namespace hvp::lab {
+namespace {
+
+// The page that the tool filled is gone with the one-to-one map: this is the kernel's copy.
+constinit BootBlock boot{};
+
+/// SYSCALL and NX, before page tables with NX in them are used.
+void enable_execute_disable() {
+    constexpr std::uint64_t syscall_enable = 1 << 0;
+    constexpr std::uint64_t no_execute_enable = 1 << 11;
+    const auto& can = ke::features();
+    arch::wrmsr(arch::Msr::efer, arch::rdmsr(arch::Msr::efer) | syscall_enable |
+                                     (can.execute_disable ? no_execute_enable : 0));
+}
+
+void start_kernel() {
+    ke::detect_features();
+    enable_execute_disable();
+    mm::initialise_frames(boot.memory_bytes, mm::PhysicalAddress{boot.image_end}, boot.seed);
+    mm::enter_kernel_map(boot, ke::features().execute_disable);
+    ke::initialise_processor(0);
+    ke::adopt_idle_thread();
+    hal::initialise_apic();
+    ke::start_clock();
+    arch::sti();
+}
+
+}  // namespace
 
 extern "C" [[noreturn]] void kernel_main(const BootBlock* given) {
+    boot = *given;
+    start_kernel();
     dbg::Event{"LabStarted"}
-        .number("memory_mib", given->memory_bytes >> 20)
-        .number("processors", given->processors)
+        .number("memory_mib", boot.memory_bytes >> 20)
+        .number("processors", boot.processors)
         .number("started", 1);
+    examiner::order_allocation_failure(boot.fail_allocation);
+    if (boot.driver_physical != 0) {
+        io::run_driver(boot);
+    }
+    examiner::verdict().tell_summary(examiner::verdict().result());
     hal::shut_down();
 }
 

@@ -1,0 +1,14 @@
+// A processor whose state is legal but unusual, so that a driver that writes back what is usual
+// instead of what was there is found out.
+#pragma once
+
+namespace hvp::lab::examiner {
+
+/// Sets DR0–3 and DR7, FS base, the SYSENTER MSRs and DEBUGCTL to values that nobody expects.
+void make_state_odd();
+
+/// The flags that a driver finds: RFLAGS.AC too if the state is odd.
+inline constexpr unsigned usual_flags = 0x202;
+inline constexpr unsigned odd_flags = 0x4'0202;
+
+}  // namespace hvp::lab::examiner

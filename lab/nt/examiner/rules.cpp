@@ -1,0 +1,52 @@
+// Reports broken rules.
+#include "lab/nt/examiner/rules.hpp"
+
+#include "lab/nt/dbg/event.hpp"
+#include "lab/nt/examiner/verdict.hpp"
+
+namespace hvp::lab::examiner {
+namespace {
+
+constinit std::uint64_t failing_allocation{};
+constinit std::uint64_t allocations{};
+
+}  // namespace
+
+void report_finding(std::string_view rule, const rtl::Sentence& detail, VerifierCode verifier,
+                    std::uint64_t caller) {
+    verdict().note_finding();
+    dbg::Event event{"Finding"};
+    event.text("rule", rule).text("detail", detail.view());
+    if (verifier != no_verifier_code) {
+        constexpr std::uint64_t driver_verifier_detected_violation = 0xC4;
+        event.hex("bug_check", driver_verifier_detected_violation).hex("parameter_1", verifier);
+    }
+    event.hex("caller", caller);
+}
+
+void check_irql_at_most(ke::Irql highest, const Call& call) {
+    const ke::Irql now = ke::current_irql();
+    if (now <= highest) {
+        return;
+    }
+    rtl::Sentence detail;
+    detail.put(call.function).put(" was called at IRQL ");
+    detail.decimal(static_cast<std::uint64_t>(now)).put(" (").put(name_of(now));
+    detail.put("); it is allowed up to ").put(name_of(highest));
+    report_finding("IrqlTooHigh", detail, call.verifier, call.caller);
+}
+
+bool must_fail_allocation(std::string_view function) {
+    ++allocations;
+    if (allocations != failing_allocation) {
+        return false;
+    }
+    dbg::Event{"AllocationFailed"}.number("number", allocations).text("function", function);
+    return true;
+}
+
+void order_allocation_failure(std::uint64_t number) {
+    failing_allocation = number;
+}
+
+}  // namespace hvp::lab::examiner

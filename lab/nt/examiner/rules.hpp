@@ -1,0 +1,56 @@
+// The rules of the interface to drivers. Who breaks one is told which, and the run goes on, so
+// that one run shows all of them; at its end it has failed.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+#include "lab/nt/ke/irql.hpp"
+#include "lab/nt/rtl/text.hpp"
+
+namespace hvp::lab::examiner {
+
+/// First parameter of bug check 0xC4 with which Driver Verifier would stop; 0: it has none.
+/// [Windows: Bug Check 0xC4 DRIVER_VERIFIER_DETECTED_VIOLATION]
+using VerifierCode = std::uint32_t;
+
+inline constexpr VerifierCode no_verifier_code = 0xFFFF'FFFF;
+inline constexpr VerifierCode zero_bytes = 0x00;
+inline constexpr VerifierCode paged_pool_irql = 0x01;
+inline constexpr VerifierCode nonpaged_pool_irql = 0x02;
+inline constexpr VerifierCode pool_free_irql = 0x12;
+inline constexpr VerifierCode raise_downwards = 0x30;
+inline constexpr VerifierCode lower_upwards = 0x31;
+inline constexpr VerifierCode release_spin_lock_irql = 0x32;
+inline constexpr VerifierCode acquire_spin_lock_irql = 0x40;
+inline constexpr VerifierCode memory_call_irql = 0x70;
+inline constexpr VerifierCode api_irql = 0xE5;
+inline constexpr VerifierCode writable_executable_section = 0x2003;
+
+/// Who called what.
+struct Call {
+    std::string_view function{};
+    VerifierCode verifier{no_verifier_code};
+    std::uint64_t caller{};
+};
+
+/// Use as caller(__builtin_return_address(0)) in an export.
+[[nodiscard]] inline std::uint64_t caller(const void* return_address) {
+    return std::bit_cast<std::uint64_t>(return_address);
+}
+
+/// Reports that a rule was broken.
+void report_finding(std::string_view rule, const rtl::Sentence& detail, VerifierCode verifier,
+                    std::uint64_t caller);
+
+/// The call is allowed up to this IRQL.  [Windows: Managing Hardware Priorities]
+void check_irql_at_most(ke::Irql highest, const Call& call);
+
+/// Whether this allocation of the driver is the one that was ordered to fail; tells so.
+[[nodiscard]] bool must_fail_allocation(std::string_view function);
+
+/// The number of the allocation that fails, counted from 1 over all loads; 0: none.
+void order_allocation_failure(std::uint64_t number);
+
+}  // namespace hvp::lab::examiner

@@ -1,0 +1,25 @@
+// What this processor can do, as far as the kernel's set-up depends on it.
+#pragma once
+
+#include <cstdint>
+
+namespace hvp::lab::hal {
+
+/// Read once from CPUID. The lab runs on every 64-bit model, so nothing newer than the first
+/// 64-bit processors is taken for granted.
+struct Features {
+    bool execute_disable{};
+    bool syscall{};
+    bool rdtscp{};
+    bool fsgsbase{};
+    bool smep{};
+    bool smap{};
+    bool umip{};
+    bool vmx{};
+    std::uint64_t extended_states{};  ///< bits that XCR0 may have; 0: no XSAVE
+};
+
+/// Asks CPUID.
+[[nodiscard]] Features detect_features();
+
+}  // namespace hvp::lab::hal

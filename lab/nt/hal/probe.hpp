@@ -1,0 +1,28 @@
+// Instructions that may fault because the processor does not have what they ask for: tried, and
+// told apart by what happens. The trap handler knows their addresses (is_probe).
+#pragma once
+
+#include <cstdint>
+
+namespace hvp::lab::hal {
+
+extern "C" {
+
+/// RDMSR. False: the processor has no such MSR (#GP).
+[[nodiscard]] bool probe_rdmsr(std::uint32_t msr, std::uint64_t* value);
+
+/// WRMSR. False: no such MSR, or not this value (#GP).
+[[nodiscard]] bool probe_wrmsr(std::uint32_t msr, std::uint64_t value);
+
+/// VMPTRST. False: not in VMX operation (#UD).
+/// [SDM 3C 30.3 "VMX Instructions"] VMPTRST
+[[nodiscard]] bool probe_vmptrst(std::uint64_t* region);
+}
+
+/// Whether the instruction at this address is one of the three.
+[[nodiscard]] bool is_probe(std::uint64_t rip);
+
+/// Where a probe goes on that has faulted.
+[[nodiscard]] std::uint64_t probe_failure();
+
+}  // namespace hvp::lab::hal

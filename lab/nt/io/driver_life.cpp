@@ -1,0 +1,139 @@
+// A driver's life: load, DriverEntry, DriverUnload, and after each way out the examination.
+#include "lab/nt/io/driver_life.hpp"
+
+#include <bit>
+#include <optional>
+#include <string_view>
+
+#include "hypervisor/arch/instructions.hpp"
+#include "lab/nt/dbg/event.hpp"
+#include "lab/nt/examiner/driver_call.hpp"
+#include "lab/nt/examiner/leaks.hpp"
+#include "lab/nt/examiner/odd_state.hpp"
+#include "lab/nt/examiner/processor_state.hpp"
+#include "lab/nt/examiner/verdict.hpp"
+#include "lab/nt/io/driver_objects.hpp"
+#include "lab/nt/ke/irql.hpp"
+#include "lab/nt/ke/thread.hpp"
+#include "lab/nt/ldr/loader.hpp"
+#include "lab/nt/ldr/module.hpp"
+
+namespace hvp::lab::io {
+namespace {
+
+/// What the driver's thread needs to know; on the idle thread's stack, not on its own.
+struct Task {
+    std::string_view what{};
+    examiner::DriverCall call{};
+    bool examine_if_failed{};
+    bool examine{};
+};
+
+/// Runs on the driver's thread. Its frame is all that stands above the driver on the stack.
+void run_task(void* context) {
+    auto& task = *static_cast<Task*>(context);
+    const std::uint64_t result = examiner::call_and_examine(task.what, task.call);
+    const bool failed = !rtl::is_success(static_cast<rtl::NtStatus>(result));
+    if (task.examine || (task.examine_if_failed && failed)) {
+        examiner::compare_and_restore();
+    }
+    arch::sti();
+}
+
+/// One load of the driver.
+class Life {
+public:
+    Life(const BootBlock& boot, std::string_view file, std::string_view service,
+         std::uint64_t load)
+        : boot_{boot}, file_{file}, service_{service}, load_{load} {}
+
+    /// False: the driver cannot be loaded again, because it could not be loaded or stays loaded.
+    bool run() {
+        const pe::Bytes bytes{std::bit_cast<const std::byte*>(mm::driver_file.raw()),
+                              boot_.driver_bytes};
+        if (!ldr::load_driver({.file = bytes, .name = file_, .seed = boot_.seed, .load = load_})) {
+            examiner::verdict().note_not_loadable();
+            return false;
+        }
+        examiner::verdict().note_load();
+        DriverObjects objects{ldr::driver_module(), service_};
+        const auto status = call_entry(objects);
+        if (rtl::is_success(status)) {
+            ldr::discard_initialisation();
+            if (objects.driver_object()->driver_unload == nullptr) {
+                dbg::Event{"NoDriverUnload"};
+                return false;
+            }
+            call_unload(*objects.driver_object());
+        }
+        examiner::report_leaks();
+        ldr::unload_driver();
+        return true;
+    }
+
+private:
+    rtl::NtStatus call_entry(DriverObjects& objects) {
+        dbg::Event{"DriverEntry"}
+            .text("irql", ke::name_of(ke::current_irql()))
+            .number("load", load_);
+        Task task{.what = "DriverEntry",
+                  .call = call_of(objects.driver_object()->driver_init,
+                                  objects.driver_object(), objects.registry_path()),
+                  .examine_if_failed = true};
+        examiner::take_snapshot();
+        run(task);
+        const auto status = static_cast<rtl::NtStatus>(task.call.result);
+        objects.free_registry_path();
+        examiner::verdict().note_status(status);
+        dbg::Event{"DriverEntryReturned"}
+            .hex("status", static_cast<std::uint32_t>(status), 8)
+            .number("load", load_);
+        return status;
+    }
+
+    void call_unload(DriverObject& object) {
+        dbg::Event{"DriverUnload"}.number("load", load_);
+        Task task{.what = "DriverUnload",
+                  .call = call_of(object.driver_unload, &object, nullptr),
+                  .examine = true};
+        run(task);
+        dbg::Event{"DriverUnloadReturned"}.number("load", load_);
+    }
+
+    [[nodiscard]] examiner::DriverCall call_of(const void* routine, const void* argument_1,
+                                               const void* argument_2) const {
+        return {.routine = std::bit_cast<std::uint64_t>(routine),
+                .argument_1 = std::bit_cast<std::uint64_t>(argument_1),
+                .argument_2 = std::bit_cast<std::uint64_t>(argument_2),
+                .rflags_before = boot_.odd_state != 0 ? examiner::odd_flags
+                                                      : examiner::usual_flags};
+    }
+
+    static void run(Task& task) {
+        examiner::verdict().note_stack_use(ke::run_on_thread(task.what, run_task, &task));
+    }
+
+    const BootBlock& boot_;
+    std::string_view file_;
+    std::string_view service_;
+    std::uint64_t load_;
+};
+
+}  // namespace
+
+void run_driver(const BootBlock& boot) {
+    const std::string_view service{boot.driver_name.data()};
+    rtl::Text<80> file{service};
+    file.put(".sys");
+    if (boot.odd_state != 0) {
+        examiner::make_state_odd();
+    }
+    for (std::uint64_t load = 1; load <= boot.loads; ++load) {
+        Life life{boot, file.view(), service, load};
+        if (!life.run()) {
+            return;
+        }
+    }
+}
+
+}  // namespace hvp::lab::io

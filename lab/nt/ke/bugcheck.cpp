@@ -1,0 +1,119 @@
+// Tells a bug check as an event: code, parameters, registers, stack.
+#include "lab/nt/ke/bugcheck.hpp"
+
+#include "hypervisor/arch/instructions.hpp"
+#include "lab/nt/dbg/event.hpp"
+#include "lab/nt/examiner/verdict.hpp"
+#include "lab/nt/hal/shutdown.hpp"
+#include "lab/nt/ke/irql.hpp"
+#include "lab/nt/ke/stack_walk.hpp"
+#include "lab/nt/rtl/context.hpp"
+
+namespace hvp::lab::ke {
+namespace {
+
+constinit int depth{};
+constinit rtl::Context own_context{};
+
+constexpr std::array register_names{"rax"sv, "rcx"sv, "rdx"sv, "rbx"sv, "rsp"sv, "rbp"sv,
+                                    "rsi"sv, "rdi"sv, "r8"sv,  "r9"sv,  "r10"sv, "r11"sv,
+                                    "r12"sv, "r13"sv, "r14"sv, "r15"sv};
+
+struct Snapshot {
+    rtl::Registers registers{};
+    std::uint64_t rflags{};
+    std::uint64_t cs{};
+    std::uint64_t ss{};
+};
+
+Snapshot snapshot_of(const TrapFrame& f) {
+    return {.registers = {.general = {f.rax, f.rcx, f.rdx, f.rbx, f.rsp, f.rbp, f.rsi, f.rdi,
+                                      f.r8, f.r9, f.r10, f.r11, f.r12, f.r13, f.r14, f.r15},
+                          .rip = f.rip},
+            .rflags = f.rflags,
+            .cs = f.cs,
+            .ss = f.ss};
+}
+
+Snapshot snapshot_of(const rtl::Context& context) {
+    return {.registers = {.general = context.general, .rip = context.rip},
+            .rflags = context.eflags,
+            .cs = context.cs,
+            .ss = context.ss};
+}
+
+void tell_registers(dbg::JsonLine& line, const Snapshot& snapshot) {
+    line.begin_object("registers");
+    for (std::size_t i = 0; i < register_names.size(); ++i) {
+        line.hex(register_names[i], snapshot.registers.general[i]);
+    }
+    line.hex("rip", snapshot.registers.rip);
+    line.hex("rflags", snapshot.rflags);
+    line.hex("cs", snapshot.cs);
+    line.hex("ss", snapshot.ss);
+    line.hex("cr0", arch::read_cr0().raw());
+    line.hex("cr2", arch::read_cr2());
+    line.hex("cr3", arch::read_cr3());
+    line.hex("cr4", arch::read_cr4().raw());
+    line.end_object();
+}
+
+void tell(const BugCheck& what, const Snapshot& snapshot, Irql irql) {
+    const BugCheckFacts facts = facts_about(what.code);
+    const StackTrace trace = walk_stack(snapshot.registers);
+    dbg::Event event{"BugCheck"};
+    auto& line = event.line();
+    line.hex("code", static_cast<std::uint32_t>(what.code));
+    line.text("name", facts.name);
+    line.begin_array("parameters");
+    for (const auto parameter : what.parameters) {
+        line.hex_element(parameter);
+    }
+    line.end_array();
+    line.begin_array("meaning");
+    for (const auto sentence : facts.meaning) {
+        line.element(sentence);
+    }
+    line.end_array();
+    line.text("irql", name_of(irql));
+    line.hex("rip", snapshot.registers.rip);
+    tell_registers(line, snapshot);
+    line.begin_array("stack");
+    for (std::size_t i = 0; i < trace.count; ++i) {
+        line.hex_element(trace.addresses[i]);
+    }
+    line.end_array();
+    line.text("stack_found_by", trace.by_scan ? "scan" : "unwind data");
+    line.text("detail", what.detail);
+}
+
+void tell_in_short(const BugCheck& what, std::uint64_t rip) {
+    dbg::Event{"BugCheck"}
+        .hex("code", static_cast<std::uint32_t>(what.code))
+        .text("name", facts_about(what.code).name)
+        .hex("rip", rip)
+        .text("detail", "a bug check happened while another one was being told");
+}
+
+}  // namespace
+
+void bug_check(const BugCheck& what) {
+    arch::cli();
+    rtl::RtlCaptureContext(&own_context);
+    const Snapshot snapshot =
+        what.frame != nullptr ? snapshot_of(*what.frame) : snapshot_of(own_context);
+    const Irql irql = current_irql();
+    set_irql(Irql::high);
+    ++depth;
+    if (depth == 1) {
+        tell(what, snapshot, irql);
+    } else if (depth == 2) {
+        tell_in_short(what, snapshot.registers.rip);
+    }
+    if (depth <= 3) {
+        examiner::verdict().tell_summary(examiner::Result::bug_check);
+    }
+    hal::shut_down();
+}
+
+}  // namespace hvp::lab::ke

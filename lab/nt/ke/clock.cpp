@@ -1,0 +1,103 @@
+// Keeps the time in the page that drivers read it from.
+#include "lab/nt/ke/clock.hpp"
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <string_view>
+
+#include "lab/nt/hal/apic.hpp"
+#include "lab/nt/ke/irql.hpp"
+#include "lab/nt/mm/page_tables.hpp"
+
+namespace hvp::lab::ke {
+namespace {
+
+/// A 64-bit time that can be read without a lock: the reader waits until both halves agree.
+struct SystemTime {
+    std::uint32_t low;
+    std::uint32_t high_1;
+    std::uint32_t high_2;
+};
+
+/// [Windows: KUSER_SHARED_DATA structure] The fields that mean something here.
+struct SharedUserData {
+    std::uint32_t unused_0;
+    std::uint32_t tick_count_multiplier;
+    SystemTime interrupt_time;
+    SystemTime system_time;
+    SystemTime time_zone_bias;
+    std::uint32_t unused_2c;
+    char16_t nt_system_root[260];
+    std::array<std::uint8_t, 0x28> unused_238;
+    std::uint32_t nt_build_number;
+    std::array<std::uint8_t, 8> unused_264;
+    std::uint32_t nt_major_version;
+    std::uint32_t nt_minor_version;
+    std::array<std::uint8_t, 0x60> unused_274;
+    std::uint8_t kernel_debugger_enabled;
+    std::array<std::uint8_t, 0x2B> unused_2d5;
+    std::uint64_t performance_frequency;
+    std::array<std::uint8_t, 0x18> unused_308;
+    SystemTime tick_count;
+};
+static_assert(offsetof(SharedUserData, system_time) == 0x014);
+static_assert(offsetof(SharedUserData, nt_system_root) == 0x030);
+static_assert(offsetof(SharedUserData, nt_build_number) == 0x260);
+static_assert(offsetof(SharedUserData, nt_major_version) == 0x26C);
+static_assert(offsetof(SharedUserData, kernel_debugger_enabled) == 0x2D4);
+static_assert(offsetof(SharedUserData, performance_frequency) == 0x300);
+static_assert(offsetof(SharedUserData, tick_count) == 0x320);
+
+constexpr std::uint64_t units_per_interrupt = 10'000;  // of 100 ns: one millisecond
+
+// 2024-01-01 00:00 UTC as Windows counts: a fixed start makes every run the same.
+constexpr std::uint64_t start_of_time = 133'485'408'000'000'000;
+
+constinit std::uint64_t interrupts{};
+
+volatile SharedUserData& shared() {
+    return *std::bit_cast<volatile SharedUserData*>(mm::shared_user_data.raw());
+}
+
+void set(volatile SystemTime& time, std::uint64_t value) {
+    time.high_2 = static_cast<std::uint32_t>(value >> 32);
+    time.low = static_cast<std::uint32_t>(value);
+    time.high_1 = static_cast<std::uint32_t>(value >> 32);
+}
+
+void update() {
+    set(shared().interrupt_time, interrupts * units_per_interrupt);
+    set(shared().system_time, start_of_time + interrupts * units_per_interrupt);
+    set(shared().tick_count, interrupts);
+}
+
+}  // namespace
+
+void start_clock() {
+    (void)mm::map_fresh(mm::shared_user_data, 1, mm::read_write);
+    __builtin_memset(std::bit_cast<void*>(mm::shared_user_data.raw()), 0, mm::page_bytes);
+    auto& page = shared();
+    constexpr std::uint32_t milliseconds_per_tick = 1;
+    page.tick_count_multiplier = milliseconds_per_tick << 24;
+    constexpr std::u16string_view root = u"C:\\Windows";
+    for (std::size_t i = 0; i < root.size(); ++i) {
+        page.nt_system_root[i] = root[i];
+    }
+    page.nt_build_number = 19044;
+    page.nt_major_version = 10;
+    page.performance_frequency = 10'000'000;
+    update();
+    hal::start_clock(clock_vector, clock_ticks);
+}
+
+void on_clock_interrupt() {
+    const Irql interrupted = current_irql();
+    set_irql(Irql::clock);
+    ++interrupts;
+    update();
+    hal::end_of_interrupt();
+    set_irql(interrupted);
+}
+
+}  // namespace hvp::lab::ke

@@ -1,0 +1,21 @@
+// The clock: an interrupt at equal distances, all the time.
+#pragma once
+
+#include <cstdint>
+
+namespace hvp::lab::ke {
+
+/// Windows' vector of the clock.
+inline constexpr std::uint8_t clock_vector = 0xD1;
+
+/// Instructions between two interrupts. The machine is taken to run 100 million a second, so this
+/// is a millisecond.
+inline constexpr std::uint32_t clock_ticks = 100'000;
+
+/// Fills the page of shared user data and starts the timer.
+void start_clock();
+
+/// Where    CLOCK_LEVEL: the trap path with interrupts off
+void on_clock_interrupt();
+
+}  // namespace hvp::lab::ke

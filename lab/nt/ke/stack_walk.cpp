@@ -1,0 +1,70 @@
+// Walks by .pdata; where that fails, looks for words on the stack that point into code.
+#include "lab/nt/ke/stack_walk.hpp"
+
+#include <bit>
+
+#include "lab/nt/ldr/module.hpp"
+#include "lab/nt/mm/page_tables.hpp"
+
+namespace hvp::lab::ke {
+namespace {
+
+std::optional<std::uint64_t> read_quadword(std::uint64_t address) {
+    const mm::LinearAddress at{address};
+    if (address % 8 != 0 || !mm::is_system(at) || !mm::translate(at)) {
+        return std::nullopt;
+    }
+    return *std::bit_cast<const std::uint64_t*>(address);
+}
+
+bool is_code(std::uint64_t address) {
+    const auto* module = ldr::module_at(address);
+    const auto entry = mm::entry_for(mm::LinearAddress{address});
+    return module != nullptr && entry && entry->present && !entry->execute_disable &&
+           !entry->writable;
+}
+
+void add(StackTrace& trace, std::uint64_t address) {
+    if (trace.count < trace.addresses.size()) {
+        trace.addresses[trace.count++] = address;
+    }
+}
+
+void scan(StackTrace& trace, std::uint64_t rsp) {
+    trace.by_scan = true;
+    for (rsp &= ~7ULL; trace.count < trace.addresses.size(); rsp += 8) {
+        const auto word = read_quadword(rsp);
+        if (!word) {
+            return;
+        }
+        if (is_code(*word)) {
+            add(trace, *word);
+        }
+    }
+}
+
+}  // namespace
+
+StackTrace walk_stack(rtl::Registers registers) {
+    StackTrace trace;
+    add(trace, registers.rip);
+    while (trace.count < trace.addresses.size()) {
+        const std::uint64_t rsp = registers.rsp();
+        const auto* module = ldr::module_at(registers.rip);
+        if (module == nullptr || !rtl::unwind(module->view(), registers, read_quadword)) {
+            scan(trace, rsp);
+            return trace;
+        }
+        if (registers.rip == 0) {
+            return trace;
+        }
+        if (!is_code(registers.rip)) {
+            scan(trace, rsp);
+            return trace;
+        }
+        add(trace, registers.rip);
+    }
+    return trace;
+}
+
+}  // namespace hvp::lab::ke

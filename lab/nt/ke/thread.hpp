@@ -1,0 +1,55 @@
+// Threads and the process that they belong to, as drivers see them through GS.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "lab/nt/mm/stacks.hpp"
+
+namespace hvp::lab::ke {
+
+/// The System process. Drivers read its page tables' address at +28h.
+struct Kprocess {
+    std::array<std::uint8_t, 0x28> header{};
+    std::uint64_t directory_table_base{};
+    std::array<std::uint8_t, 0x800> rest{};
+};
+static_assert(offsetof(Kprocess, directory_table_base) == 0x28);
+
+/// A thread: Windows' fields at Windows' places, the lab's own behind them.
+struct Kthread {
+    std::array<std::uint8_t, 0x28> header{};
+    std::uint64_t initial_stack{};
+    std::uint64_t stack_limit{};
+    std::uint64_t stack_base{};
+    std::array<std::uint8_t, 0x18> unused_40{};
+    std::uint64_t kernel_stack{};  ///< RSP while the thread does not run
+    std::array<std::uint8_t, 0x58> unused_60{};
+    Kprocess* process{};
+    std::array<std::uint8_t, 0x540> rest{};
+
+    mm::Stack stack{};
+    std::string_view name{};
+    void (*routine)(void*){};
+    void* context{};
+    std::uint64_t system_affinity{};  ///< 0: the user's, which allows every processor
+};
+static_assert(offsetof(Kthread, stack_base) == 0x38);
+static_assert(offsetof(Kthread, kernel_stack) == 0x58);
+static_assert(offsetof(Kthread, process) == 0xB8);
+
+/// The thread that runs on this processor.
+[[nodiscard]] Kthread& current_thread();
+
+/// Makes the code that runs now, on the boot stack, this processor's idle thread.
+void adopt_idle_thread();
+
+/// Runs `routine` on a thread of its own, with a 24 KiB stack, and returns when it has returned.
+///
+/// Returns  the bytes of its stack that were used at the deepest point
+/// Where    PASSIVE_LEVEL, the idle thread
+std::uint64_t run_on_thread(std::string_view name, void (*routine)(void*), void* context);
+
+}  // namespace hvp::lab::ke

@@ -1,0 +1,154 @@
+// What the kernel does about an interrupt or an exception.
+#include "lab/nt/ke/trap.hpp"
+
+#include <array>
+#include <bit>
+#include <optional>
+
+#include "hypervisor/arch/instructions.hpp"
+#include "lab/nt/hal/probe.hpp"
+#include "lab/nt/ke/bugcheck.hpp"
+#include "lab/nt/ke/clock.hpp"
+#include "lab/nt/ke/exception_record.hpp"
+#include "lab/nt/ke/page_fault.hpp"
+#include "lab/nt/ke/processor.hpp"
+#include "lab/nt/ke/thread.hpp"
+#include "lab/nt/rtl/text.hpp"
+
+namespace hvp::lab::ke {
+namespace {
+
+/// [SDM 3A 6.3.1 "External Interrupts", Table 6-1] and Windows' own vectors.
+enum class Vector : std::uint64_t {
+    divide_error = 0,
+    debug = 1,
+    nmi = 2,
+    breakpoint = 3,
+    overflow = 4,
+    bound_range = 5,
+    invalid_opcode = 6,
+    double_fault = 8,
+    general_protection = 13,
+    page_fault = 14,
+    x87_error = 16,
+    alignment_check = 17,
+    machine_check = 18,
+    simd_error = 19,
+    fast_fail = 0x29,
+    assertion = 0x2C,
+    debug_service = 0x2D,
+    clock = clock_vector,
+    spurious = 0xFF,
+};
+
+/// The NTSTATUS that Windows makes of an exception.  [Windows: NTSTATUS Values]
+std::optional<std::uint32_t> exception_code(Vector vector) {
+    switch (vector) {
+        case Vector::divide_error:
+            return 0xC000'0094;  // STATUS_INTEGER_DIVIDE_BY_ZERO
+        case Vector::debug:
+            return 0x8000'0004;  // STATUS_SINGLE_STEP
+        case Vector::breakpoint:
+        case Vector::debug_service:
+            return 0x8000'0003;  // STATUS_BREAKPOINT
+        case Vector::overflow:
+            return 0xC000'0095;  // STATUS_INTEGER_OVERFLOW
+        case Vector::bound_range:
+            return 0xC000'008C;  // STATUS_ARRAY_BOUNDS_EXCEEDED
+        case Vector::invalid_opcode:
+            return 0xC000'001D;  // STATUS_ILLEGAL_INSTRUCTION
+        case Vector::general_protection:
+            return 0xC000'0005;  // STATUS_ACCESS_VIOLATION
+        case Vector::alignment_check:
+            return 0x8000'0002;  // STATUS_DATATYPE_MISALIGNMENT
+        case Vector::x87_error:
+            return 0xC000'0090;  // STATUS_FLOAT_INVALID_OPERATION
+        case Vector::simd_error:
+            return 0xC000'02B5;  // STATUS_FLOAT_MULTIPLE_TRAPS
+        case Vector::assertion:
+            return 0xC000'0420;  // STATUS_ASSERTION_FAILURE
+        default:
+            return std::nullopt;
+    }
+}
+
+bool recover_probe(TrapFrame& frame) {
+    if (!hal::is_probe(frame.rip)) {
+        return false;
+    }
+    frame.rip = hal::probe_failure();
+    return true;
+}
+
+[[noreturn]] void on_double_fault(const TrapFrame& frame) {
+    const bool overflow = mm::is_stack_guard(mm::LinearAddress{frame.rsp - 8}) ||
+                          mm::is_stack_guard(mm::LinearAddress{frame.rsp}) ||
+                          mm::is_stack_guard(mm::LinearAddress{arch::read_cr2()});
+    rtl::Sentence detail;
+    if (overflow) {
+        detail.put("the stack of thread ").put(current_thread().name).put(" overflowed: RSP ");
+        detail.hex(frame.rsp).put(" reached its guard page");
+    }
+    bug_check({.code = BugCheckCode::unexpected_kernel_mode_trap,
+               .parameters = {frame.vector},
+               .detail = detail.view(),
+               .frame = &frame});
+}
+
+}  // namespace
+
+void unhandled_exception(const TrapFrame& frame, std::uint32_t code,
+                         std::array<std::uint64_t, 2> information, std::string_view detail) {
+    // A system thread has a last filter around it, which makes 0x7E of what nobody handled.
+    if (&current_thread() != current_processor().kpcr.prcb.idle_thread) {
+        const auto [record, context] = describe_exception(frame, code, information);
+        bug_check({.code = BugCheckCode::system_thread_exception_not_handled,
+                   .parameters = {code | 0xFFFF'FFFF'0000'0000, frame.rip, record, context},
+                   .detail = detail,
+                   .frame = &frame});
+    }
+    bug_check({.code = BugCheckCode::kmode_exception_not_handled,
+               .parameters = {code | 0xFFFF'FFFF'0000'0000, frame.rip, information[0],
+                              information[1]},
+               .detail = detail,
+               .frame = &frame});
+}
+
+extern "C" void dispatch_trap(TrapFrame* frame) {
+    const auto vector = static_cast<Vector>(frame->vector);
+    switch (vector) {
+        case Vector::clock:
+            return on_clock_interrupt();
+        case Vector::spurious:
+            return;  // it has no place in the in-service register: no end of interrupt
+        case Vector::page_fault:
+            return on_page_fault(*frame);
+        case Vector::double_fault:
+            on_double_fault(*frame);
+        case Vector::nmi:
+            bug_check({.code = BugCheckCode::nmi_hardware_failure, .frame = frame});
+        case Vector::machine_check:
+            bug_check({.code = BugCheckCode::machine_check_exception, .frame = frame});
+        case Vector::fast_fail:
+            bug_check({.code = BugCheckCode::kernel_security_check_failure,
+                       .parameters = {frame->rcx & 0xFFFF'FFFF},
+                       .frame = frame});
+        default:
+            break;
+    }
+    if (recover_probe(*frame)) {
+        return;
+    }
+    if (const auto code = exception_code(vector)) {
+        // A #GP tells no address: Windows reports an access violation at -1.
+        const bool protection = vector == Vector::general_protection;
+        unhandled_exception(*frame, *code, {0, protection ? ~0ULL : 0}, {});
+    }
+    constexpr std::uint64_t exceptions = 32;
+    bug_check({.code = frame->vector < exceptions ? BugCheckCode::unexpected_kernel_mode_trap
+                                                  : BugCheckCode::trap_cause_unknown,
+               .parameters = {frame->vector},
+               .frame = frame});
+}
+
+}  // namespace hvp::lab::ke

@@ -1,0 +1,89 @@
+// Imports by name from ntoskrnl.exe and hal.dll, which are both this kernel: its export directory
+// decides what exists.
+#include "lab/nt/ldr/imports.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "lab/nt/dbg/event.hpp"
+#include "lab/nt/ldr/module.hpp"
+#include "lab/nt/ldr/pe_tables.hpp"
+
+namespace hvp::lab::ldr {
+namespace {
+
+char lower(char character) {
+    return character >= 'A' && character <= 'Z' ? static_cast<char>(character + 32) : character;
+}
+
+/// Module names are compared without regard to case, names of functions exactly.
+bool is_kernel(std::string_view module) {
+    const auto same = [&](std::string_view name) {
+        return std::ranges::equal(module, name, {}, lower);
+    };
+    return same("ntoskrnl.exe") || same("hal.dll");
+}
+
+std::optional<std::uint64_t> find(const pe::Import& import) {
+    const Module& kernel = kernel_module();
+    if (!is_kernel(import.module)) {
+        return std::nullopt;
+    }
+    const auto address = pe::find_export(kernel.headers, kernel.memory(), import.name);
+    return address ? std::optional{kernel.base + *address} : std::nullopt;
+}
+
+bool refuse(const pe::Refusal& why) {
+    dbg::Event{"ImageRefused"}.text("why", why.view());
+    return false;
+}
+
+bool refuse_ordinal(const pe::Import& import) {
+    pe::Refusal why{"imports number "};
+    why.decimal(import.ordinal).put(" of ").put(import.module);
+    why.put(" by ordinal; Windows' numbers change, so the lab links by name only");
+    return refuse(why);
+}
+
+/// Names everything that is missing in one event.
+bool tell_missing(const pe::Headers& headers, pe::Bytes memory) {
+    dbg::Event event{"ImportsMissing"};
+    event.line().begin_array("names");
+    pe::ImportReader reader{headers, memory};
+    for (auto import = reader.next(); import && *import; import = reader.next()) {
+        if (!find(**import)) {
+            rtl::Text<600> name{(*import)->module};
+            event.line().element(name.put("!").put((*import)->name).view());
+        }
+    }
+    event.line().end_array();
+    return false;
+}
+
+}  // namespace
+
+bool resolve_imports(const pe::Headers& headers, pe::WritableBytes memory) {
+    bool missing = false;
+    pe::ImportReader reader{headers, memory};
+    auto import = reader.next();
+    for (; import && *import; import = reader.next()) {
+        if ((*import)->name.empty()) {
+            return refuse_ordinal(**import);
+        }
+        missing |= !find(**import).has_value();
+    }
+    if (!import) {
+        return refuse(import.error());
+    }
+    if (missing) {
+        return tell_missing(headers, memory);
+    }
+    // Only now are slots written: with one table for names and slots, the names are gone then.
+    pe::ImportReader again{headers, memory};
+    for (auto one = again.next(); one && *one; one = again.next()) {
+        (void)pe::write(memory, (*one)->slot, *find(**one));
+    }
+    return true;
+}
+
+}  // namespace hvp::lab::ldr

@@ -1,0 +1,92 @@
+// Records of blocks, one for each page of the region: the address of a block is the index of its
+// record.
+#include "lab/nt/mm/blocks.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "lab/nt/mm/page_tables.hpp"
+
+namespace hvp::lab::mm {
+namespace {
+
+constinit BlockRegion pool{pool_pages, pool_records};
+constinit BlockRegion contiguous{contiguous_pages, contiguous_records};
+constinit DriverHoldings holdings{};
+
+constexpr std::uint64_t records_per_page = page_bytes / sizeof(Block);
+
+}  // namespace
+
+Block* BlockRegion::reserve(std::uint64_t pages) {
+    const std::uint64_t first = next_page_;
+    const std::uint64_t end = first + pages + 1;
+    while (recorded_pages_ < end) {
+        const LinearAddress at = records_ + recorded_pages_ / records_per_page * page_bytes;
+        if (!map_fresh(at, 1, read_write)) {
+            return nullptr;
+        }
+        __builtin_memset(std::bit_cast<void*>(at.raw()), 0, page_bytes);
+        recorded_pages_ += records_per_page;
+    }
+    next_page_ = end;
+    Block& block = records()[first];
+    block.address = (pages_ + first * page_bytes).raw();
+    block.pages = pages;
+    return &block;
+}
+
+Block* BlockRegion::near(LinearAddress address) {
+    if (address < pages_ || address >= pages_ + next_page_ * page_bytes) {
+        return nullptr;
+    }
+    const auto all = records();
+    for (std::uint64_t index = (address - pages_) / page_bytes; index != 0; --index) {
+        if (all[index].state != BlockState::none) {
+            return &all[index];
+        }
+    }
+    return nullptr;
+}
+
+std::span<Block> BlockRegion::records() {
+    return {std::bit_cast<Block*>(records_.raw()), next_page_ > 1 ? next_page_ : 0};
+}
+
+const Block* block_near(LinearAddress address) {
+    const auto* block = pool.near(address);
+    return block != nullptr ? block : contiguous.near(address);
+}
+
+BlockRegion& pool_region() {
+    return pool;
+}
+
+BlockRegion& contiguous_region() {
+    return contiguous;
+}
+
+const DriverHoldings& driver_holdings() {
+    return holdings;
+}
+
+void begin_block(Block& block, std::uint64_t bytes, Owner owner, std::uint64_t allocated_by) {
+    block.bytes = bytes;
+    block.owner = owner;
+    block.allocated_by = allocated_by;
+    block.state = BlockState::live;
+    if (owner == Owner::driver) {
+        holdings.now += bytes;
+        holdings.peak = std::max(holdings.peak, holdings.now);
+    }
+}
+
+void end_block(Block& block, std::uint64_t freed_by) {
+    block.freed_by = freed_by;
+    block.state = BlockState::freed;
+    if (block.owner == Owner::driver) {
+        holdings.now -= block.bytes;
+    }
+}
+
+}  // namespace hvp::lab::mm

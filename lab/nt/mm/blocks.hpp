@@ -1,0 +1,80 @@
+// Memory that was given out in blocks: pool, and contiguous memory. Each block has pages of its own
+// with an unmapped page behind, and its addresses are never given out again. So every access after
+// the end or after the free faults, and who frees twice is told so. (Driver Verifier calls this
+// special pool.)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "lab/nt/mm/layout.hpp"
+
+namespace hvp::lab::mm {
+
+/// For whom the block is; only the driver's blocks can leak.
+enum class Owner : std::uint8_t { kernel, driver };
+
+enum class BlockState : std::uint8_t { none, live, freed };
+
+/// One block; stays known after it was freed.
+struct Block {
+    std::uint64_t address{};
+    std::uint64_t bytes{};
+    std::uint64_t allocated_by{};
+    std::uint64_t freed_by{};
+    std::uint64_t pages{};
+    std::uint32_t tag{};
+    Owner owner{Owner::kernel};
+    BlockState state{BlockState::none};
+    std::uint64_t unused_1{};
+    std::uint64_t unused_2{};
+
+    [[nodiscard]] bool live() const { return state == BlockState::live; }
+    [[nodiscard]] LinearAddress first_page() const { return page_of(LinearAddress{address}); }
+};
+static_assert(sizeof(Block) == 64);
+
+/// A range of addresses, given out from low to high, with one record for each page.
+class BlockRegion {
+public:
+    constexpr BlockRegion(LinearAddress pages, LinearAddress records)
+        : pages_{pages}, records_{records} {}
+
+    /// A record for a new block of `pages` pages; its address is the first of them, and nothing is
+    /// mapped there yet. Null: no memory for the record.
+    [[nodiscard]] Block* reserve(std::uint64_t pages);
+
+    /// The block that holds the address or lies before it; null: the address is not of this region.
+    [[nodiscard]] Block* near(LinearAddress address);
+
+    /// All records, live or freed or unused, for searching.
+    [[nodiscard]] std::span<Block> records();
+
+private:
+    LinearAddress pages_;
+    LinearAddress records_;
+    std::uint64_t next_page_{1};
+    std::uint64_t recorded_pages_{};
+};
+
+/// The block of pool or contiguous memory at or before the address, if there is any.
+[[nodiscard]] const Block* block_near(LinearAddress address);
+
+/// Pool, and contiguous memory.
+[[nodiscard]] BlockRegion& pool_region();
+[[nodiscard]] BlockRegion& contiguous_region();
+
+/// How many bytes the driver holds now and held at most, of both kinds.
+struct DriverHoldings {
+    std::uint64_t now{};
+    std::uint64_t peak{};
+};
+[[nodiscard]] const DriverHoldings& driver_holdings();
+
+/// Book-keeping when a block comes to life or ends.
+void begin_block(Block& block, std::uint64_t bytes, Owner owner, std::uint64_t allocated_by);
+void end_block(Block& block, std::uint64_t freed_by);
+
+}  // namespace hvp::lab::mm

@@ -1,0 +1,103 @@
+// MmAllocateContiguousMemory and its kin.
+#include "lab/nt/mm/contiguous.hpp"
+
+#include <bit>
+
+#include "lab/nt/examiner/rules.hpp"
+#include "lab/nt/ke/bugcheck.hpp"
+#include "lab/nt/rtl/export.hpp"
+
+namespace hvp::lab::mm {
+namespace {
+
+// Neither zeroed before the driver gets it nor left readable after the driver gave it back.
+constexpr int fresh_content = 0xA6;
+constexpr int freed_content = 0xDE;
+
+void* allocate_for_driver(const char* function, std::uint64_t bytes, RunRequest request,
+                          Caching caching, std::uint64_t caller) {
+    examiner::check_irql_at_most(ke::Irql::dispatch, {function, examiner::memory_call_irql, caller});
+    if (examiner::must_fail_allocation(function)) {
+        return nullptr;
+    }
+    return allocate_contiguous(bytes, request, caching, caller);
+}
+
+}  // namespace
+
+void* allocate_contiguous(std::uint64_t bytes, RunRequest request, Caching caching,
+                          std::uint64_t allocated_by) {
+    request.frames = pages_for(bytes);
+    const auto frames = request.frames != 0 ? take_frame_run(request) : std::nullopt;
+    Block* block = frames ? contiguous_region().reserve(request.frames) : nullptr;
+    if (block == nullptr) {
+        if (frames) {
+            give_back_frames(*frames, request.frames);
+        }
+        return nullptr;
+    }
+    const LinearAddress first = block->first_page();
+    for (std::uint64_t i = 0; i < request.frames; ++i) {
+        const Protection protection{.writable = true, .executable = true, .caching = caching};
+        if (!map(first + i * page_bytes, *frames + i * page_bytes, protection)) {
+            while (i-- != 0) {
+                unmap(first + i * page_bytes);
+            }
+            give_back_frames(*frames, request.frames);
+            return nullptr;
+        }
+    }
+    __builtin_memset(std::bit_cast<void*>(first.raw()), fresh_content,
+                     request.frames * page_bytes);
+    begin_block(*block, bytes, Owner::driver, allocated_by);
+    return std::bit_cast<void*>(block->address);
+}
+
+void free_contiguous(Block& block, std::uint64_t freed_by) {
+    __builtin_memset(std::bit_cast<void*>(block.address), freed_content,
+                     block.pages * page_bytes);
+    unmap_and_free(block.first_page(), block.pages);
+    end_block(block, freed_by);
+}
+
+/// [Windows: MmAllocateContiguousMemory]
+NT_EXPORT void* MmAllocateContiguousMemory(std::uint64_t bytes, std::uint64_t highest) {
+    return allocate_for_driver("MmAllocateContiguousMemory", bytes,
+                               {.highest = PhysicalAddress{highest}}, Caching::cached,
+                               examiner::caller(__builtin_return_address(0)));
+}
+
+/// [Windows: MmAllocateContiguousMemorySpecifyCache]
+NT_EXPORT void* MmAllocateContiguousMemorySpecifyCache(std::uint64_t bytes, std::uint64_t lowest,
+                                                       std::uint64_t highest,
+                                                       std::uint64_t boundary, Caching caching) {
+    return allocate_for_driver("MmAllocateContiguousMemorySpecifyCache", bytes,
+                               {.lowest = PhysicalAddress{lowest},
+                                .highest = PhysicalAddress{highest},
+                                .boundary = boundary},
+                               caching, examiner::caller(__builtin_return_address(0)));
+}
+
+/// [Windows: MmFreeContiguousMemory] The exact address, not one inside.
+NT_EXPORT void MmFreeContiguousMemory(std::uint64_t address) {
+    const auto caller = examiner::caller(__builtin_return_address(0));
+    examiner::check_irql_at_most(ke::Irql::dispatch, {"MmFreeContiguousMemory",
+                                                      examiner::memory_call_irql, caller});
+    Block* block = contiguous_region().near(LinearAddress{address});
+    if (block != nullptr && block->live() && block->address == address) {
+        return free_contiguous(*block, caller);
+    }
+    constexpr std::uint64_t bad_contiguous_address = 0x60;
+    rtl::Sentence detail{"MmFreeContiguousMemory was given "};
+    detail.hex(address);
+    if (block != nullptr && !block->live() && block->address == address) {
+        detail.put(", which was freed before by ").hex(block->freed_by);
+    } else {
+        detail.put(", which is no address that a contiguous allocation returned");
+    }
+    ke::bug_check({.code = ke::BugCheckCode::bad_pool_caller,
+                   .parameters = {bad_contiguous_address, address},
+                   .detail = detail.view()});
+}
+
+}  // namespace hvp::lab::mm
