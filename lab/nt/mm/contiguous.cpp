@@ -15,17 +15,36 @@ constexpr int fresh_content = 0xA6;
 constexpr int freed_content = 0xDE;
 
 void* allocate_for_driver(const char* function, std::uint64_t bytes, RunRequest request,
-                          Caching caching, std::uint64_t caller) {
+                          Protection protection, std::uint64_t caller) {
     examiner::check_irql_at_most(ke::Irql::dispatch, {function, examiner::memory_call_irql, caller});
     if (examiner::must_fail_allocation(function)) {
         return nullptr;
     }
-    return allocate_contiguous(bytes, request, caching, caller);
+    return allocate_contiguous(bytes, request, protection, caller);
+}
+
+/// The protections that the call allows.  [Windows: Memory Protection Constants]
+std::optional<Protection> protection_of(std::uint32_t protect) {
+    constexpr std::uint32_t page_readwrite = 0x04;
+    constexpr std::uint32_t page_execute_readwrite = 0x40;
+    constexpr std::uint32_t page_nocache = 0x200;
+    constexpr std::uint32_t page_writecombine = 0x400;
+    const std::uint32_t access = protect & 0xFF;
+    const std::uint32_t modifier = protect & ~0xFFU;
+    if ((access != page_readwrite && access != page_execute_readwrite) ||
+        (modifier != 0 && modifier != page_nocache && modifier != page_writecombine)) {
+        return std::nullopt;
+    }
+    return Protection{.writable = true,
+                      .executable = access == page_execute_readwrite,
+                      .caching = modifier == page_nocache        ? Caching::uncached
+                                 : modifier == page_writecombine ? Caching::write_combined
+                                                                 : Caching::cached};
 }
 
 }  // namespace
 
-void* allocate_contiguous(std::uint64_t bytes, RunRequest request, Caching caching,
+void* allocate_contiguous(std::uint64_t bytes, RunRequest request, Protection protection,
                           std::uint64_t allocated_by) {
     request.frames = pages_for(bytes);
     const auto frames = request.frames != 0 ? take_frame_run(request) : std::nullopt;
@@ -38,7 +57,6 @@ void* allocate_contiguous(std::uint64_t bytes, RunRequest request, Caching cachi
     }
     const LinearAddress first = block->first_page();
     for (std::uint64_t i = 0; i < request.frames; ++i) {
-        const Protection protection{.writable = true, .executable = true, .caching = caching};
         if (!map(first + i * page_bytes, *frames + i * page_bytes, protection)) {
             while (i-- != 0) {
                 unmap(first + i * page_bytes);
@@ -63,7 +81,7 @@ void free_contiguous(Block& block, std::uint64_t freed_by) {
 /// [Windows: MmAllocateContiguousMemory]
 NT_EXPORT void* MmAllocateContiguousMemory(std::uint64_t bytes, std::uint64_t highest) {
     return allocate_for_driver("MmAllocateContiguousMemory", bytes,
-                               {.highest = PhysicalAddress{highest}}, Caching::cached,
+                               {.highest = PhysicalAddress{highest}}, read_write_execute,
                                examiner::caller(__builtin_return_address(0)));
 }
 
@@ -75,7 +93,28 @@ NT_EXPORT void* MmAllocateContiguousMemorySpecifyCache(std::uint64_t bytes, std:
                                {.lowest = PhysicalAddress{lowest},
                                 .highest = PhysicalAddress{highest},
                                 .boundary = boundary},
-                               caching, examiner::caller(__builtin_return_address(0)));
+                               {.writable = true, .executable = true, .caching = caching},
+                               examiner::caller(__builtin_return_address(0)));
+}
+
+/// [Windows: MmAllocateContiguousNodeMemory] The only one that gives memory that cannot be
+/// executed. There is one node, so the preferred one does not matter.
+NT_EXPORT void* MmAllocateContiguousNodeMemory(std::uint64_t bytes, std::uint64_t lowest,
+                                               std::uint64_t highest, std::uint64_t boundary,
+                                               std::uint32_t protect, std::uint32_t /*node*/) {
+    const auto caller = examiner::caller(__builtin_return_address(0));
+    const auto protection = protection_of(protect);
+    if (!protection) {
+        rtl::Sentence detail{"MmAllocateContiguousNodeMemory was given protection "};
+        examiner::report_finding("BadPageProtection", detail.hex(protect),
+                                 examiner::no_verifier_code, caller);
+        return nullptr;
+    }
+    return allocate_for_driver("MmAllocateContiguousNodeMemory", bytes,
+                               {.lowest = PhysicalAddress{lowest},
+                                .highest = PhysicalAddress{highest},
+                                .boundary = boundary},
+                               *protection, caller);
 }
 
 /// [Windows: MmFreeContiguousMemory] The exact address, not one inside.

@@ -9,11 +9,11 @@
 
 namespace hvp::lab::mm {
 
-/// Takes neighbouring frames and maps them, writable and executable as on Windows.
+/// Takes neighbouring frames and maps them.
 ///
 /// Returns  null if no such run is free
-[[nodiscard]] void* allocate_contiguous(std::uint64_t bytes, RunRequest request, Caching caching,
-                                        std::uint64_t allocated_by);
+[[nodiscard]] void* allocate_contiguous(std::uint64_t bytes, RunRequest request,
+                                        Protection protection, std::uint64_t allocated_by);
 
 /// Gives a live block back; its content becomes rubbish and its addresses invalid.
 void free_contiguous(Block& block, std::uint64_t freed_by);
