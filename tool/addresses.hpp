@@ -3,41 +3,46 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
+#include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hvp::tool {
 
-struct SourcePlace {
-    std::string function;
-    std::string file_and_line;  ///< may be empty
-};
-
-/// Looks an offset up in a PE image by its PDB, which has to lie beside it.
-[[nodiscard]] std::optional<SourcePlace> look_up(const std::filesystem::path& image,
-                                                 std::uint64_t offset);
+/// Reads the symbolizer's answer: a block of lines for each address, function and place in turn,
+/// the innermost of inlined functions first.
+///
+/// Returns  for each block `function, file:line`; an empty string where it knew nothing.
+[[nodiscard]] std::vector<std::string> read_symbols(std::string_view answer);
 
 class AddressNames {
 public:
     struct Image {
-        std::string name;            ///< launch.sys
+        std::string name;  ///< launch.sys
         std::uint64_t base = 0;
         std::uint64_t bytes = 0;
-        std::filesystem::path file;  ///< on the host
+        std::filesystem::path file;  ///< on the host; its PDB lies beside it
     };
 
     void add(Image image) { images_.push_back(std::move(image)); }
 
     /// Returns  `launch.sys+0x1234`, or the plain number when it lies in no image.
     [[nodiscard]] std::string module_and_offset(std::uint64_t address) const;
-    /// Returns  the same and, where symbols are found, ` function, file:line`. Starts a program.
+
+    /// Looks addresses up in the images' PDBs. Starts a program for each image, so ask for all at
+    /// once.
+    void find_symbols(std::span<const std::uint64_t> addresses);
+
+    /// Returns  module and offset and, when they were looked up and found, function and line.
     [[nodiscard]] std::string in_full(std::uint64_t address) const;
 
 private:
     [[nodiscard]] const Image* image_of(std::uint64_t address) const;
 
     std::vector<Image> images_;
+    std::map<std::uint64_t, std::string> symbols_;
 };
 
 }  // namespace hvp::tool

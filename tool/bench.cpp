@@ -42,8 +42,8 @@ std::optional<Times> measure(unsigned runs, const std::function<bool()>& work) {
     }
     std::ranges::sort(seconds);
     const std::size_t half = seconds.size() / 2;
-    const double median = seconds.size() % 2 == 1 ? seconds[half]
-                                                  : (seconds[half - 1] + seconds[half]) / 2;
+    const double median =
+        seconds.size() % 2 == 1 ? seconds[half] : (seconds[half - 1] + seconds[half]) / 2;
     return Times{seconds.front(), median, seconds.back(), seconds.size()};
 }
 
@@ -115,7 +115,7 @@ std::string host_machine() {
 }
 
 Json as_json(const char* name, const Times& times) {
-    return {{"case", name},         {"unit", "s"},      {"min", times.min},
+    return {{"case", name},           {"unit", "s"},      {"min", times.min},
             {"median", times.median}, {"max", times.max}, {"n", times.n}};
 }
 

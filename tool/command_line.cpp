@@ -41,9 +41,10 @@ std::string check_model(const std::string& name) {
     }
     const auto model = lab::find_model(name);
     if (model && model->kind == lab::ModelKind::no_64_bit) {
-        return fmt::format("--model {}: this processor has no 64-bit mode, so 64-bit Windows "
-                           "drivers cannot run on it; try {}",
-                           name, lab::default_model);
+        return fmt::format(
+            "--model {}: this processor has no 64-bit mode, so 64-bit Windows "
+            "drivers cannot run on it; try {}",
+            name, lab::default_model);
     }
     if (!model) {
         const std::string near = nearest(name, usable);
@@ -63,36 +64,47 @@ std::string check_stage(const std::string& name, const Repository& repository) {
                        near.empty() ? "; ./playground list shows them" : maybe(near));
 }
 
-void describe_run(CLI::App& run, RunOptions& options, std::string& firmware,
-                  std::string& driver) {
+void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std::string& driver) {
     run.add_option("stage", options.stage, "the stage, see ./playground list (default: launch)")
         ->type_name("STAGE");
-    run.add_option("--driver", driver, "run this driver instead of a stage's; its PDB, if beside "
-                                       "it, names its functions")
+    run.add_option("--driver", driver,
+                   "run this driver instead of a stage's; its PDB, if beside "
+                   "it, names its functions")
         ->type_name("FILE.sys");
-    run.add_option("--model", options.model, "processor model")->type_name("NAME")
+    run.add_option("--model", options.model, "processor model")
+        ->type_name("NAME")
         ->capture_default_str();
-    run.add_option("--cpus", options.cpus, "processors, 1 to 8")->type_name("N")
-        ->check(CLI::Range(1U, 8U))->capture_default_str();
-    run.add_option("--memory", options.memory_mib, "RAM in MiB, 64 to 4096")->type_name("MIB")
-        ->check(CLI::Range(64U, 4096U))->capture_default_str();
+    run.add_option("--cpus", options.cpus, "processors, 1 to 8")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 8U))
+        ->capture_default_str();
+    run.add_option("--memory", options.memory_mib, "RAM in MiB, 64 to 4096")
+        ->type_name("MIB")
+        ->check(CLI::Range(64U, 4096U))
+        ->capture_default_str();
     run.add_option("--firmware-vmx", firmware,
                    "how firmware leaves IA32_FEATURE_CONTROL: locked-on, locked-off, unlocked")
-        ->type_name("HOW")->check(CLI::IsMember({"locked-on", "locked-off", "unlocked"}))
+        ->type_name("HOW")
+        ->check(CLI::IsMember({"locked-on", "locked-off", "unlocked"}))
         ->capture_default_str();
     run.add_option("--timeout-ticks", options.timeout_ticks,
                    "end a machine that still executes after so many instructions")
-        ->type_name("N")->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 60))
+        ->type_name("N")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 60))
         ->capture_default_str();
     run.add_option("--seed", options.seed, "for everything the lab chooses at random")
-        ->type_name("N")->capture_default_str();
+        ->type_name("N")
+        ->capture_default_str();
     run.add_option("--loads", options.loads, "load and unload the driver so many times in a row")
-        ->type_name("N")->check(CLI::Range(1U, 10'000U))->capture_default_str();
+        ->type_name("N")
+        ->check(CLI::Range(1U, 10'000U))
+        ->capture_default_str();
     run.add_flag("--odd-state", options.odd_state,
                  "give DR7, FS base, SYSENTER, DEBUGCTL, RFLAGS.AC unusual values before");
     run.add_option("--fail-allocation", options.fail_allocation,
                    "let the driver's Nth allocation fail")
-        ->type_name("N")->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}));
+        ->type_name("N")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}));
     run.add_flag("--keep", options.keep, "keep the emulator's whole log and its files");
     run.add_flag("--json", options.json, "print summary.json and nothing else");
     run.add_flag("--all-events", options.all_events,
@@ -111,8 +123,7 @@ Options finish_run(RunOptions options, const std::string& firmware, const std::s
         if (!std::filesystem::is_regular_file(driver, error)) {
             return bad_usage(fmt::format("--driver {}: there is no such file", driver));
         }
-    } else if (std::string complaint = check_stage(options.stage, repository);
-               !complaint.empty()) {
+    } else if (std::string complaint = check_stage(options.stage, repository); !complaint.empty()) {
         return bad_usage(complaint);
     }
     if (std::string complaint = check_model(options.model); !complaint.empty()) {
@@ -177,10 +188,14 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     BenchOptions bench_options;
     CLI::App* bench = app.add_subcommand("bench", "measure");
     bench->add_option("name", bench_options.name, "startup: seconds from command to story")
-        ->required()->check(CLI::IsMember({"startup"}))->type_name("NAME");
+        ->required()
+        ->check(CLI::IsMember({"startup"}))
+        ->type_name("NAME");
     bench->add_flag("--json", bench_options.json, "print the figures as JSON and nothing else");
-    bench->add_option("-n", bench_options.runs, "how often")->type_name("N")
-        ->check(CLI::Range(1U, 1000U))->capture_default_str();
+    bench->add_option("-n", bench_options.runs, "how often")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 1000U))
+        ->capture_default_str();
 
     try {
         app.parse(count, arguments);

@@ -27,14 +27,17 @@ std::string Event::text(std::string_view field) const {
 
 std::uint64_t Event::number(std::string_view field, std::uint64_t otherwise) const {
     const Json* value = find(fields, field);
-    if (value == nullptr) {
+    return value == nullptr ? otherwise : number_of(*value, otherwise);
+}
+
+std::uint64_t number_of(const Json& value, std::uint64_t otherwise) {
+    if (value.is_number_integer()) {
+        return value.get<std::uint64_t>();
+    }
+    if (!value.is_string()) {
         return otherwise;
     }
-    if (value->is_number_integer()) {
-        return value->get<std::uint64_t>();
-    }
-    const std::string written = text(field);
-    std::string_view digits = written;
+    std::string_view digits = value.get_ref<const std::string&>();
     const bool hexadecimal = digits.starts_with("0x");
     digits.remove_prefix(hexadecimal ? 2 : 0);
     std::uint64_t number = 0;

@@ -1,6 +1,7 @@
 // What happened in a run: the three witnesses' statements in one shape.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -23,9 +24,17 @@ struct Event {
     }
     /// Returns  the field as people read it: strings without quotes; empty when there is none.
     [[nodiscard]] std::string text(std::string_view field) const;
-    /// Returns  a number, whether it was written as one or as a hexadecimal string; else `otherwise`.
+    /// Returns  a number, whether it was written as one or as a hexadecimal string; else
+    /// `otherwise`.
     [[nodiscard]] std::uint64_t number(std::string_view field, std::uint64_t otherwise = 0) const;
 };
+
+/// Fields of the lab's events that hold an address in the machine.
+inline constexpr std::array<std::string_view, 4> address_fields{"rip", "caller", "address",
+                                                                "allocated_by"};
+
+/// Returns  a number, whether it is written as one or as a hexadecimal string; else `otherwise`.
+[[nodiscard]] std::uint64_t number_of(const Json& value, std::uint64_t otherwise = 0);
 
 /// Returns  the event as one line of JSON, without the line end.
 [[nodiscard]] std::string json_line(const Event& event);

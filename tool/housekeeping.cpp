@@ -48,8 +48,9 @@ ExitStatus clean(const Repository& repository) {
                        error.message());
             return ExitStatus::failed;
         }
-        fmt::print("{}/: {}\n", name,
-                   count == 0 ? "was not there" : fmt::format("{} files and folders removed", count));
+        fmt::print(
+            "{}/: {}\n", name,
+            count == 0 ? "was not there" : fmt::format("{} files and folders removed", count));
     }
     return ExitStatus::passed;
 }

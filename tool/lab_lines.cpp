@@ -12,9 +12,15 @@ namespace {
 
 constexpr std::array reserved_keys{"t", "cpu", "from", "event"};
 
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_upper(char c) {
+    return c >= 'A' && c <= 'Z';
+}
+bool is_lower(char c) {
+    return c >= 'a' && c <= 'z';
+}
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 bool is_event_name(std::string_view word) {
     return !word.empty() && is_upper(word[0]) && std::ranges::all_of(word, [](char c) {
@@ -23,10 +29,9 @@ bool is_event_name(std::string_view word) {
 }
 
 bool is_key(std::string_view word) {
-    return !word.empty() && is_lower(word[0]) &&
-           std::ranges::all_of(
-               word, [](char c) { return is_lower(c) || is_digit(c) || c == '_'; }) &&
-           std::ranges::find(reserved_keys, word) == reserved_keys.end();
+    return !word.empty() && is_lower(word[0]) && std::ranges::all_of(word, [](char c) {
+        return is_lower(c) || is_digit(c) || c == '_';
+    }) && std::ranges::find(reserved_keys, word) == reserved_keys.end();
 }
 
 std::optional<std::uint64_t> number(std::string_view text, int base) {

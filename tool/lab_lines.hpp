@@ -18,6 +18,7 @@ namespace hvp::tool {
 /// become numbers, all else strings; `at=0x…` is the tick of the event and no field.
 ///
 /// Returns  nullopt when the text has another form, for example that of a sentence.
-[[nodiscard]] std::optional<Event> read_driver_text(std::string_view text, std::uint64_t printed_at);
+[[nodiscard]] std::optional<Event> read_driver_text(std::string_view text,
+                                                    std::uint64_t printed_at);
 
 }  // namespace hvp::tool

@@ -77,10 +77,9 @@ private:
 };
 
 std::vector<fs::path> Copy::original_files() const {
-    const auto listing =
-        capture({.arguments = {"git", "ls-files", "-z", "--cached", "--others",
-                               "--exclude-standard"},
-                 .folder = original_.root});
+    const auto listing = capture(
+        {.arguments = {"git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"},
+         .folder = original_.root});
     std::vector<fs::path> files;
     if (listing && listing->status == 0) {
         std::string_view rest = listing->output;
@@ -139,20 +138,18 @@ std::string Copy::refresh() {
         }
     }
     std::ranges::for_each(surplus, [](const fs::path& path) { fs::remove(path); });
-    const auto configured =
-        capture({.arguments = {"cmake", "-S", tree_.string(), "-B", (tree_ / "build").string(),
-                               "-G", "Ninja", "-DCMAKE_CXX_COMPILER=clang++-19",
-                               "-DCMAKE_C_COMPILER=clang-19", "-DCMAKE_ASM_COMPILER=clang-19",
-                               "-DCMAKE_BUILD_TYPE=RelWithDebInfo"},
-                 .folder = {}},
-                true);
+    const auto configured = capture(
+        {.arguments = {"cmake", "-S", tree_.string(), "-B", (tree_ / "build").string(), "-G",
+                       "Ninja", "-DCMAKE_CXX_COMPILER=clang++-19", "-DCMAKE_C_COMPILER=clang-19",
+                       "-DCMAKE_ASM_COMPILER=clang-19", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"},
+         .folder = {}},
+        true);
     return configured && configured->status == 0 ? "" : "cannot be configured";
 }
 
 std::string Copy::build() const {
-    const auto built = capture({.arguments = {"ninja", "-C", (tree_ / "build").string(), "-j2"},
-                                .folder = {}},
-                               true);
+    const auto built = capture(
+        {.arguments = {"ninja", "-C", (tree_ / "build").string(), "-j2"}, .folder = {}}, true);
     if (built && built->status == 0) {
         return {};
     }
@@ -179,11 +176,10 @@ void Copy::restore(const Mutation& mutation) const {
 }
 
 bool Copy::test_passes(const std::string& name) const {
-    const auto tested =
-        capture({.arguments = {"ctest", "--test-dir", (tree_ / "build").string(), "-j2",
-                               "--no-tests=error", "-R", name},
-                 .folder = {}},
-                true);
+    const auto tested = capture({.arguments = {"ctest", "--test-dir", (tree_ / "build").string(),
+                                               "-j2", "--no-tests=error", "-R", name},
+                                 .folder = {}},
+                                true);
     return tested && tested->status == 0;
 }
 

@@ -16,10 +16,10 @@ namespace hvp::tool {
 /// How the program ends; a contract.
 enum class ExitStatus : int {
     passed = 0,
-    failed = 1,       ///< failed, hung, bugcheck
+    failed = 1,  ///< failed, hung, bugcheck
     bad_usage = 2,
-    host_lacks = 3,   ///< something has to be installed
-    refused = 4,      ///< DriverEntry refused, and everything is as before
+    host_lacks = 3,  ///< something has to be installed
+    refused = 4,     ///< DriverEntry refused, and everything is as before
     interrupted = 130,
 };
 

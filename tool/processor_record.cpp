@@ -10,7 +10,9 @@ namespace {
 using lab::ProcessorEvent;
 using lab::ProcessorEventKind;
 
-std::string hexadecimal(std::uint64_t value) { return fmt::format("{:#x}", value); }
+std::string hexadecimal(std::uint64_t value) {
+    return fmt::format("{:#x}", value);
+}
 
 Json fields_of(const ProcessorEvent& event) {
     switch (event.kind) {

@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 // The kernel's image, as the lab links it; the driver says where it was loaded.
 AddressNames address_names(const RunInputs& inputs, const Repository& repository,
-                           const Timeline& timeline) {
+                           const Timeline& timeline, std::string_view evidence) {
     AddressNames names;
     names.add({.name = "ntoskrnl.exe",
                .base = inputs.kernel.base,
@@ -37,6 +37,7 @@ AddressNames address_names(const RunInputs& inputs, const Repository& repository
                    .bytes = loaded->number("bytes"),
                    .file = inputs.driver_path});
     }
+    names.find_symbols(addresses_to_explain(timeline, evidence));
     return names;
 }
 
@@ -91,7 +92,8 @@ public:
 private:
     ExitStatus conclude(const lab::EmulatorOutcome& outcome);
     void check_story(Verdict& verdict, const std::vector<StoryStep>& steps) const;
-    void write_results(const Verdict& verdict, const std::string& story, const std::string& summary);
+    void write_results(const Verdict& verdict, const std::string& story,
+                       const std::string& summary);
     void print(const Verdict& verdict, const std::string& head, const std::vector<StoryStep>& steps,
                const std::string& end, const std::string& summary) const;
     ExitStatus complain(const std::string& sentence, ExitStatus status) const;
@@ -139,7 +141,7 @@ ExitStatus Run::perform() {
 
 ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
     const Timeline& timeline = recording_.timeline();
-    const AddressNames names = address_names(inputs_, repository_, timeline);
+    const AddressNames names = address_names(inputs_, repository_, timeline, outcome.evidence);
     const WitnessReport witnesses =
         is_complete(outcome, timeline)
             ? compare_witnesses(timeline, recording_.processors(), !options_.driver)
@@ -154,21 +156,21 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
                              .timeout_ticks = options_.timeout_ticks});
     const std::vector<StoryStep> steps = tell(timeline, names);
     check_story(verdict, steps);
-    recording_.write_evidence(folder_, verdict.result != Result::passed &&
-                                           verdict.result != Result::refused);
+    recording_.write_evidence(
+        folder_, verdict.result != Result::passed && verdict.result != Result::refused);
     const std::string head = head_line(options_, inputs_);
     const std::string end = fmt::format("{} in {:.1f} s · {}\n", result_name(verdict.result),
                                         seconds(), shown_folder());
-    const std::string summary_text = summary(options_, inputs_.driver_facts, recording_, verdict,
-                                             witnesses, seconds())
-                                         .dump(2, ' ', false, Json::error_handler_t::replace) +
-                                     "\n";
+    const std::string summary_text =
+        summary(options_, inputs_.driver_facts, recording_, verdict, witnesses, seconds())
+            .dump(2, ' ', false, Json::error_handler_t::replace) +
+        "\n";
     write_results(verdict, head + lay_out(steps, {}) + end, summary_text);
     print(verdict, head, steps, end, summary_text);
     if (!recording_.write_error().empty()) {
-        return complain(recording_.write_error() + "; what could be written is in " +
-                            folder_.path().string(),
-                        ExitStatus::failed);
+        return complain(
+            recording_.write_error() + "; what could be written is in " + folder_.path().string(),
+            ExitStatus::failed);
     }
     return status_of(verdict, outcome);
 }

@@ -82,11 +82,11 @@ std::expected<void, std::string> write_machine(const RunOptions& options, const 
                                     .loads = options.loads,
                                     .odd_state = options.odd_state,
                                     .driver_name = inputs.name};
-    const auto image = lab::ram_image(
-        settings,
-        {.bytes = inputs.kernel.bytes, .virtual_base = inputs.kernel.base,
-         .entry = inputs.kernel.entry},
-        inputs.driver);
+    const auto image = lab::ram_image(settings,
+                                      {.bytes = inputs.kernel.bytes,
+                                       .virtual_base = inputs.kernel.base,
+                                       .entry = inputs.kernel.entry},
+                                      inputs.driver);
     if (!image) {
         return std::unexpected{image.error()};
     }

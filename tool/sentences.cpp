@@ -61,26 +61,19 @@ std::string where(const Sentences& sentences, const Event& event, std::string_vi
 Steps bug_check(const Sentences& sentences, const Event& event) {
     Steps steps{{"lab", complaint(event), instruction(event)}};
     const auto add = [&](std::string text) { steps.push_back({"", std::move(text)}); };
-    for (std::size_t i = 0; i < 4; ++i) {
-        const auto parameters = event.fields.value("parameters", Json::array());
-        const auto meaning = event.fields.value("meaning", Json::array());
-        if (i < parameters.size() && i < meaning.size() && meaning[i].is_string() &&
-            !meaning[i].get_ref<const std::string&>().empty()) {
-            const std::string value = parameters[i].is_string()
-                                          ? parameters[i].get<std::string>()
-                                          : fmt::format("{:#x}", parameters[i].get<std::uint64_t>());
-            add(fmt::format("parameter {}: {}: {}", i + 1, value,
-                            meaning[i].get_ref<const std::string&>()));
+    const auto parameters = event.fields.value("parameters", Json::array());
+    const auto meanings = event.fields.value("meaning", Json::array());
+    for (std::size_t i = 0; i < std::min(parameters.size(), meanings.size()); ++i) {
+        const std::string meaning = meanings[i].is_string() ? meanings[i].get<std::string>() : "";
+        if (!meaning.empty()) {
+            add(fmt::format("parameter {} = {:#x}: {}", i + 1, number_of(parameters[i]), meaning));
         }
     }
     if (event.fields.contains("rip")) {
         add("at " + sentences.names().in_full(event.number("rip")));
     }
-    const auto stack = event.fields.value("stack", Json::array());
-    for (const Json& address : stack) {
-        Event holder;
-        holder.fields["address"] = address;
-        add("called from " + sentences.names().in_full(holder.number("address")));
+    for (const Json& address : event.fields.value("stack", Json::array())) {
+        add("called from " + sentences.names().in_full(number_of(address)));
     }
     return steps;
 }
@@ -96,11 +89,10 @@ Steps leak(const Sentences& sentences, const Event& event) {
 
 Steps finding(const Sentences& sentences, const Event& event) {
     Steps steps{{"lab", complaint(event)}};
-    for (const std::string_view field : {"rip", "caller", "address", "allocated_by"}) {
+    for (const std::string_view field : address_fields) {
         if (event.fields.contains(field)) {
-            const std::uint64_t address = event.number(field);
-            const std::string place = sentences.names().in_full(address);
-            steps.push_back({"", fmt::format("{} {}", field, place)});
+            steps.push_back(
+                {"", fmt::format("{} {}", field, sentences.names().in_full(event.number(field)))});
         }
     }
     return steps;
@@ -169,12 +161,12 @@ Steps processor_event(const Sentences& sentences, const Event& event) {
         return {{"processor", event.text("text"), instruction(event)}};
     }
     if (event.name == "EntryFailure") {
-        return {{"processor",
-                 fmt::format("{}: VM entry failed, exit {}: {}", sentences.entry_instruction(),
-                             event.number("reason_number"),
-                             event.text("text").empty() ? event.text("reason")
-                                                        : event.text("text")),
-                 instruction(event)}};
+        return {
+            {"processor",
+             fmt::format("{}: VM entry failed, exit {}: {}", sentences.entry_instruction(),
+                         event.number("reason_number"),
+                         event.text("text").empty() ? event.text("reason") : event.text("text")),
+             instruction(event)}};
     }
     if (event.name == "TripleFault") {
         return {{"processor", "triple fault: " + event.text("text"), instruction(event)}};
@@ -199,11 +191,15 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
         return {{"driver", "VMXON: the processor is in VMX root operation"}};
     }
     if (name == "VmEntry") {
-        return {{"guest", fmt::format("running at {}", where(sentences, event, "guest_rip"))}};
+        return {};  // the processor has said so
+    }
+    if (name == "GuestRuns") {
+        return {{"guest", "running, on its own stack at " + event.text("rsp")}};
     }
     if (name == "VmExit") {
-        return {{"driver", fmt::format("saw exit {} {} at {}", event.text("reason_number"),
-                                       event.text("reason"), where(sentences, event, "guest_rip"))}};
+        return {
+            {"driver", fmt::format("saw exit {} {} at {}", event.text("reason_number"),
+                                   event.text("reason"), where(sentences, event, "guest_rip"))}};
     }
     if (name == "GuestProof") {
         const bool right = event.text("answered") == event.text("expected");
@@ -215,9 +211,13 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
         return {{"driver", "VMXOFF, state given back"}};
     }
     if (name == "VmxInstructionFailed") {
-        return {{"driver", fmt::format("{} failed: {}, error {} \"{}\"", event.text("instruction"),
-                                       event.text("result"), event.text("error_number"),
-                                       event.text("error"))}};
+        // VMfailInvalid has no number: there is no VMCS that could hold one.
+        const std::string error = event.text("error");
+        return {{"driver",
+                 fmt::format("{} failed: {}{}", event.text("instruction"), event.text("result"),
+                             error.empty()
+                                 ? ""
+                                 : fmt::format(", error {} \"{}\"", event.text("number"), error))}};
     }
     if (name == "EntryFailure") {
         return {{"driver", fmt::format("saw VM entry fail: exit {} {}, qualification {}",
@@ -279,8 +279,8 @@ std::string complaint(const Event& event) {
     if (name == "ImportsMissing") {
         std::string names;
         for (const Json& import : event.fields.value("names", Json::array())) {
-            names += (names.empty() ? "" : ", ") + (import.is_string() ? import.get<std::string>()
-                                                                       : import.dump());
+            names += (names.empty() ? "" : ", ") +
+                     (import.is_string() ? import.get<std::string>() : import.dump());
         }
         return "the lab has no " + names + ", which the driver imports";
     }

@@ -68,8 +68,7 @@ std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names)
 }
 
 std::string lay_out(const std::vector<StoryStep>& steps, const StoryLayout& layout) {
-    const std::size_t width =
-        std::max<std::size_t>(layout.width, text_column + least_text_columns);
+    const std::size_t width = std::max<std::size_t>(layout.width, text_column + least_text_columns);
     const std::size_t text_width = width - text_column;
     std::string story;
     std::size_t number = 0;

@@ -10,7 +10,7 @@
 namespace hvp::tool {
 
 struct StoryStep {
-    std::string who;   ///< driver, guest, processor, lab; empty: more about the step before
+    std::string who;  ///< driver, guest, processor, lab; empty: more about the step before
     std::string text;
     std::string aside = {};  ///< on the right: the instruction count, or a citation
     bool optional = false;   ///< not part of what a stage's story.txt has to tell

@@ -8,8 +8,12 @@
 namespace hvp::tool {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_hexadecimal(char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+bool is_hexadecimal(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'f');
+}
 
 // Leading and trailing spaces go, inner runs become one.
 std::string squeezed(std::string_view line) {

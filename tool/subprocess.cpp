@@ -73,9 +73,9 @@ std::expected<pid_t, int> spawn(const Command& command, Redirections redirection
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     const std::vector<std::string> environment = environment_of(command);
     pid_t process = -1;
-    const int error = posix_spawnp(&process, command.arguments[0].c_str(), &actions, &attributes,
-                                   pointers(command.arguments).data(),
-                                   pointers(environment).data());
+    const int error =
+        posix_spawnp(&process, command.arguments[0].c_str(), &actions, &attributes,
+                     pointers(command.arguments).data(), pointers(environment).data());
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     if (error != 0) {
@@ -101,8 +101,8 @@ std::expected<Captured, int> capture(const Command& command, bool errors_too) {
     const Descriptor from{ends[0]};
     Descriptor to{ends[1]};
     const Descriptor nowhere{open("/dev/null", O_WRONLY | O_CLOEXEC)};
-    const auto process = spawn(command, {.output = to.number(),
-                                         .errors = errors_too ? to.number() : nowhere.number()});
+    const auto process = spawn(
+        command, {.output = to.number(), .errors = errors_too ? to.number() : nowhere.number()});
     to.close();
     if (!process) {
         return std::unexpected{process.error()};
@@ -112,7 +112,8 @@ std::expected<Captured, int> capture(const Command& command, bool errors_too) {
     ssize_t count = 0;
     while ((count = read(from.number(), buffer.data(), buffer.size())) > 0 ||
            (count < 0 && errno == EINTR)) {
-        captured.output.append(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+        captured.output.append(buffer.data(),
+                               static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     }
     captured.status = wait_for(*process);
     return captured;

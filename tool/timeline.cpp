@@ -54,13 +54,12 @@ std::string Timeline::json_lines() const {
     }
     for (const auto& [kind, count] : counts_) {
         if (count > most_of_a_kind_) {
-            text += json_line({.t = last_tick_,
-                               .cpu = 0,
-                               .from = kind.first,
-                               .name = "NotListed",
-                               .fields = {{"of", kind.second},
-                                          {"listed", most_of_a_kind_},
-                                          {"count", count}}});
+            text += json_line(
+                {.t = last_tick_,
+                 .cpu = 0,
+                 .from = kind.first,
+                 .name = "NotListed",
+                 .fields = {{"of", kind.second}, {"listed", most_of_a_kind_}, {"count", count}}});
             text += '\n';
         }
     }

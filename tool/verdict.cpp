@@ -112,7 +112,8 @@ Verdict judge_incomplete(const RunFacts& facts) {
     if (facts.timeline.last("lab", "BugCheck") != nullptr) {
         return bug_check(facts);
     }
-    if (!facts.panic.empty()) {
+    // The lab ends the machine by the shutdown port, which the emulator calls a panic, too.
+    if (!facts.panic.empty() && !facts.panic.starts_with("Shutdown port")) {
         return {Result::failed, "the emulator gave up: " + facts.panic};
     }
     return {Result::failed,
@@ -140,6 +141,29 @@ std::string result_name(Result result) {
 bool is_complete(const lab::EmulatorOutcome& outcome, const Timeline& timeline) {
     return outcome.ending == lab::Ending::ended && !outcome.killed_by &&
            timeline.last("lab", "Summary") != nullptr;
+}
+
+std::vector<std::uint64_t> addresses_to_explain(const Timeline& timeline,
+                                                std::string_view evidence) {
+    std::vector<std::uint64_t> addresses;
+    for (const Event& event : timeline.events()) {
+        if (event.from != "lab" ||
+            (event.name != "BugCheck" && event.name != "Leak" && event.name != "Finding")) {
+            continue;
+        }
+        for (const std::string_view field : address_fields) {
+            if (event.fields.contains(field)) {
+                addresses.push_back(event.number(field));
+            }
+        }
+        for (const Json& entry : event.fields.value("stack", Json::array())) {
+            addresses.push_back(number_of(entry));
+        }
+    }
+    if (const auto rip = instruction_pointer(evidence)) {
+        addresses.push_back(*rip);
+    }
+    return addresses;
 }
 
 std::optional<std::uint64_t> instruction_pointer(std::string_view evidence) {

@@ -1,7 +1,10 @@
 // What to make of a run: one result, and one sentence that says why.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "lab/machine/emulator.hpp"
 #include "tool/addresses.hpp"
@@ -18,7 +21,7 @@ enum class Result { passed, refused, failed, bugcheck, hung };
 
 struct Verdict {
     Result result = Result::failed;
-    std::string reason;  ///< empty when passed
+    std::string reason;       ///< empty when passed
     std::string rule = {};    ///< the SDM's, where the driver named one
     std::string remedy = {};  ///< what to do
 };
@@ -29,9 +32,9 @@ struct RunFacts {
     const Timeline& timeline;
     const WitnessReport& witnesses;
     const AddressNames& names;
-    std::string driver_file;      ///< launch.sys
-    std::string emulator;         ///< as its log says
-    std::string panic;            ///< the emulator's last words
+    std::string driver_file;  ///< launch.sys
+    std::string emulator;     ///< as its log says
+    std::string panic;        ///< the emulator's last words
     std::uint64_t timeout_ticks;
 };
 
@@ -39,6 +42,11 @@ struct RunFacts {
 
 /// Returns  whether the lab came to its end, so that what driver and processor say is complete.
 [[nodiscard]] bool is_complete(const lab::EmulatorOutcome& outcome, const Timeline& timeline);
+
+/// Returns  the addresses that a verdict or a story wants to name in full: those in complaints, and
+/// that of a machine that hung. None when all is well, for looking them up takes time.
+[[nodiscard]] std::vector<std::uint64_t> addresses_to_explain(const Timeline& timeline,
+                                                              std::string_view evidence);
 
 /// Returns  the instruction pointer that the emulator's debugger showed.
 [[nodiscard]] std::optional<std::uint64_t> instruction_pointer(std::string_view evidence);

@@ -57,21 +57,22 @@ std::optional<std::string> compare_exits(unsigned cpu, const Claims& claims,
     const std::size_t both = std::min(claims.exits.size(), processor.exits.size());
     for (std::size_t i = 0; i < both; ++i) {
         if (!same_exit(*claims.exits[i], processor.exits[i])) {
-            return fmt::format("exit {} of processor {}: the driver says {}, the processor logged {}",
-                               i + 1, cpu, claim_words(*claims.exits[i]),
-                               record.line(cpu, processor.exits[i]));
+            return fmt::format(
+                "exit {} of processor {}: the driver says {}, the processor logged {}", i + 1, cpu,
+                claim_words(*claims.exits[i]), record.line(cpu, processor.exits[i]));
         }
     }
     if (claims.exits.size() > both) {
-        return fmt::format("exit {} of processor {}: the driver says {} (events.jsonl: {}), the "
-                           "processor logged none",
-                           both + 1, cpu, claim_words(*claims.exits[both]),
-                           json_line(*claims.exits[both]));
+        return fmt::format(
+            "exit {} of processor {}: the driver says {} (events.jsonl: {}), the "
+            "processor logged none",
+            both + 1, cpu, claim_words(*claims.exits[both]), json_line(*claims.exits[both]));
     }
     if (processor.exits.size() > both) {
-        return fmt::format("exit {} of processor {}: the driver tells of none, the processor "
-                           "logged {}",
-                           both + 1, cpu, record.line(cpu, processor.exits[both]));
+        return fmt::format(
+            "exit {} of processor {}: the driver tells of none, the processor "
+            "logged {}",
+            both + 1, cpu, record.line(cpu, processor.exits[both]));
     }
     return std::nullopt;
 }
@@ -98,9 +99,10 @@ std::optional<std::string> compare_failures(unsigned cpu, const Claims& claims,
         // [SDM 3C 24.9.1 "Basic VM-Exit Information"]
         const std::uint64_t number = claim.number("reason_number") & 0xFFFF;
         if (number != logged.reason_number) {
-            return fmt::format("failed VM entry {} of processor {}: the driver says {}, the "
-                               "processor logged {}",
-                               i + 1, cpu, number, lab::exit_line(logged));
+            return fmt::format(
+                "failed VM entry {} of processor {}: the driver says {}, the "
+                "processor logged {}",
+                i + 1, cpu, number, lab::exit_line(logged));
         }
     }
     return std::nullopt;

@@ -26,8 +26,8 @@ bool ends_with_prompt(std::string_view text) {
     if (found == std::string_view::npos || !text.ends_with("> ")) {
         return false;
     }
-    const std::string_view number = text.substr(found + start.size(),
-                                                text.size() - found - start.size() - 2);
+    const std::string_view number =
+        text.substr(found + start.size(), text.size() - found - start.size() - 2);
     return !number.empty() &&
            std::ranges::all_of(number, [](char c) { return c >= '0' && c <= '9'; });
 }
@@ -37,8 +37,8 @@ bool ends_with_prompt(std::string_view text) {
 DebuggerTalk::Action DebuggerTalk::on_console(std::string_view bytes, Milliseconds now) {
     last_moved_ = now;
     if (state_ == State::leaving) {
-        evidence_ += bytes.substr(0, longest_evidence - std::min(longest_evidence,
-                                                                 evidence_.size()));
+        evidence_ +=
+            bytes.substr(0, longest_evidence - std::min(longest_evidence, evidence_.size()));
         return {};
     }
     said_ += bytes;

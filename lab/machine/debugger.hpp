@@ -1,4 +1,5 @@
-// The conversation with the emulator's debugger: the watchdog's decisions, without clock or process.
+// The conversation with the emulator's debugger: the watchdog's decisions, without clock or
+// process.
 //
 // A machine that hangs does so in one of two ways. It may execute for ever: then the debugger's
 // time breakpoint (`sba`) stops it. Or every processor may be halted with nothing to wake it: then

@@ -71,9 +71,8 @@ EmulatorOutcome Session::to_its_end() {
         act(talk_.on_time(now()));
     }
     const int status = child_.finish(killed_);
-    EmulatorOutcome outcome{.ending = decided_.value_or(talk_.ending()),
-                            .killed_by = {},
-                            .evidence = talk_.evidence()};
+    EmulatorOutcome outcome{
+        .ending = decided_.value_or(talk_.ending()), .killed_by = {}, .evidence = talk_.evidence()};
     if (!killed_ && WIFSIGNALED(status)) {
         outcome.killed_by = WTERMSIG(status);
     }

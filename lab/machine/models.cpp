@@ -42,7 +42,9 @@ constexpr auto models = std::to_array<ModelFacts>({
 
 }  // namespace
 
-std::span<const ModelFacts> all_models() { return models; }
+std::span<const ModelFacts> all_models() {
+    return models;
+}
 
 std::optional<ModelFacts> find_model(std::string_view name) {
     const auto* found = std::ranges::find(models, name, &ModelFacts::name);

@@ -58,8 +58,8 @@ void ProcessorLog::feed(std::string_view bytes) {
         if (rest_.empty()) {
             line(bytes.substr(0, std::min(end, longest_line)));
         } else {
-            rest_ += bytes.substr(0, std::min(end, longest_line - std::min(longest_line,
-                                                                          rest_.size())));
+            rest_ +=
+                bytes.substr(0, std::min(end, longest_line - std::min(longest_line, rest_.size())));
             line(rest_);
             rest_.clear();
         }
@@ -121,7 +121,8 @@ void ProcessorLog::processor_line(std::uint64_t t, unsigned cpu, std::string_vie
                       .t = t,
                       .cpu = cpu,
                       .vmcs = take_hexadecimal(pointer).value_or(0)});
-        attempt = Attempt{.t = t, .announced = false, .mode = "32-bit or real mode", .complaint = {}};
+        attempt =
+            Attempt{.t = t, .announced = false, .mode = "32-bit or real mode", .complaint = {}};
     } else if (take(text, "VMENTER to ")) {
         if (!attempt) {
             attempt = Attempt{.t = t, .announced = false, .mode = {}, .complaint = {}};

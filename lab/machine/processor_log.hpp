@@ -1,8 +1,8 @@
 // Reads the emulator's log, byte by byte as it comes, and says what the processors did with VMX.
 //
 // Pure: no clock, no file, no process. The log is Bochs 2.7's; each line is
-// `00000014767d[CPU0  ] VMEXIT reason = 10 (CPUID) qualification=0x0`: the tick, a level, who, what.
-// Most lines are about paging and interrupts; they are skipped by their first letters.
+// `00000014767d[CPU0  ] VMEXIT reason = 10 (CPUID) qualification=0x0`: the tick, a level, who,
+// what. Most lines are about paging and interrupts; they are skipped by their first letters.
 #pragma once
 
 #include <array>
@@ -18,9 +18,9 @@ namespace hvp::lab {
 inline constexpr std::string_view known_emulator = "Bochs 2.7";
 
 enum class ProcessorEventKind {
-    vm_launch,      ///< VMLAUNCH began; what came of it follows
-    vm_resume,      ///< the same for VMRESUME
-    vm_entry,       ///< the guest runs
+    vm_launch,  ///< VMLAUNCH began; what came of it follows
+    vm_resume,  ///< the same for VMRESUME
+    vm_entry,   ///< the guest runs
     vm_exit,
     vm_fail,        ///< a VMX instruction ended with VMfail, or VMXON with a complaint
     entry_failure,  ///< exit 33, 34 or 41: the guest did not run
@@ -31,11 +31,11 @@ struct ProcessorEvent {
     ProcessorEventKind kind{};
     std::uint64_t t = 0;
     unsigned cpu = 0;
-    std::uint64_t vmcs = 0;            ///< vm_launch, vm_resume: its physical address
-    std::uint16_t reason_number = 0;   ///< vm_exit, entry_failure: the basic exit reason
-    std::string reason{};              ///< its name, in the emulator's words
+    std::uint64_t vmcs = 0;           ///< vm_launch, vm_resume: its physical address
+    std::uint16_t reason_number = 0;  ///< vm_exit, entry_failure: the basic exit reason
+    std::string reason{};             ///< its name, in the emulator's words
     std::uint64_t qualification = 0;
-    std::string text{};                ///< vm_entry: the guest's mode; failures: the complaint
+    std::string text{};  ///< vm_entry: the guest's mode; failures: the complaint
 
     friend bool operator==(const ProcessorEvent&, const ProcessorEvent&) = default;
 };

@@ -19,8 +19,8 @@ constexpr std::uint64_t whole_pages(std::uint64_t bytes) {
 
 void place(std::vector<std::byte>& image, std::uint64_t physical,
            std::span<const std::byte> bytes) {
-    std::ranges::copy(bytes, image.begin() +
-                                 static_cast<std::ptrdiff_t>(physical - boot_block_address));
+    std::ranges::copy(bytes,
+                      image.begin() + static_cast<std::ptrdiff_t>(physical - boot_block_address));
 }
 
 }  // namespace
