@@ -116,7 +116,7 @@ void ProcessorLog::processor_line(std::uint64_t t, unsigned cpu, std::string_vie
     if (text.starts_with("VMLAUNCH VMCS ptr: ") || text.starts_with("VMRESUME VMCS ptr: ")) {
         settle_attempt(cpu);
         const bool launch = text.starts_with("VMLAUNCH");
-        std::string_view pointer = text.substr(text.find("0x"));
+        std::string_view pointer = text.substr(std::string_view{"VMLAUNCH VMCS ptr: "}.size());
         sinks_.event({.kind = launch ? vm_launch : vm_resume,
                       .t = t,
                       .cpu = cpu,
@@ -153,11 +153,11 @@ void ProcessorLog::exit(std::uint64_t t, unsigned cpu, std::string_view text) {
     ProcessorEvent event{.kind = vm_exit, .t = t, .cpu = cpu};
     take(text, "VMEXIT reason = ");
     const auto number = take_number<std::uint16_t>(text);
-    const std::size_t name_end = text.rfind(") qualification=");
-    if (!number || !take(text, " (") || name_end == std::string_view::npos) {
+    const bool has_name = take(text, " (");
+    const std::size_t name_bytes = text.rfind(") qualification=");
+    if (!number || !has_name || name_bytes == std::string_view::npos) {
         return;  // cut or garbled
     }
-    const std::size_t name_bytes = text.rfind(") qualification=");
     event.reason_number = *number;
     event.reason = text.substr(0, name_bytes);
     text.remove_prefix(name_bytes);

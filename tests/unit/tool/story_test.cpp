@@ -1,0 +1,71 @@
+#include "tool/story.hpp"
+
+#include <gtest/gtest.h>
+
+namespace hvp::tool {
+namespace {
+
+TEST(Story, NumbersAreGrouped) {
+    EXPECT_EQ(grouped(1), "1");
+    EXPECT_EQ(grouped(999), "999");
+    EXPECT_EQ(grouped(1204113), "1 204 113");
+    EXPECT_EQ(size_text(100), "100 bytes");
+    EXPECT_EQ(size_text(9216), "9 KB");
+    EXPECT_EQ(columns("a · b"), 5U);
+}
+
+TEST(Story, StepsAreNumberedAndAsidesStandOnTheRight) {
+    EXPECT_EQ(lay_out({{"driver", "begins"},
+                       {"processor", "VM exit 12 HLT", "instruction 7"},
+                       {"", "more about it"}},
+                      {.width = 60, .colour = false}),
+              "   0  driver     begins\n"
+              "   1  processor  VM exit 12 HLT                instruction 7\n"
+              "                 more about it\n");
+}
+
+TEST(Story, WrapsOnANarrowTerminal) {
+    const std::string story = lay_out(
+        {{"lab", "a sentence that is longer than the terminal is wide", "instruction 1 204 113"}},
+        {.width = 40, .colour = false});
+    std::string_view rest = story;
+    while (!rest.empty()) {
+        const std::size_t end = rest.find('\n');
+        EXPECT_LE(columns(rest.substr(0, end)), 40U) << rest;
+        rest.remove_prefix(end + 1);
+    }
+    EXPECT_TRUE(story.contains("instruction 1 204 113\n"));
+}
+
+TEST(Story, HasColourOnlyWhereAsked) {
+    EXPECT_FALSE(lay_out({{"lab", "x"}}, {.width = 80, .colour = false}).contains('\033'));
+    EXPECT_TRUE(lay_out({{"lab", "x"}}, {.width = 80, .colour = true}).contains('\033'));
+}
+
+Timeline launch_timeline() {
+    Timeline timeline{100};
+    const auto add = [&](std::uint64_t t, const char* from, const char* name, Json fields) {
+        timeline.add({.t = t, .cpu = 0, .from = from, .name = name, .fields = std::move(fields)});
+    };
+    add(1, "lab", "DriverEntry", {{"irql", "PASSIVE_LEVEL"}, {"load", 1}});
+    add(2, "processor", "VmLaunch", {{"vmcs", "0x1000"}});
+    add(2, "processor", "VmEntry", {{"mode", "x86-64 guest"}});
+    add(1204131, "processor", "VmExit",
+        {{"reason", "HLT"}, {"reason_number", 12}, {"qualification", "0x0"}});
+    add(1204140, "driver", "Something", {{"unheard_of", 5}, {"more", "0x7"}});
+    add(1204150, "lab", "DriverEntryReturned", {{"status", "0x00000000"}, {"load", 1}});
+    return timeline;
+}
+
+TEST(Story, TellsALaunch) {
+    const AddressNames names;
+    EXPECT_EQ(lay_out(tell(launch_timeline(), names), {.width = 80, .colour = false}),
+              "   0  driver     DriverEntry on processor 0 at PASSIVE_LEVEL\n"
+              "   1  processor  VMLAUNCH: VM entry                                instruction 2\n"
+              "   2  processor  VM exit 12 HLT, qualification 0           instruction 1 204 131\n"
+              "   3  driver     Something unheard_of 5, more 0x7\n"
+              "   4  lab        DriverEntry returned STATUS_SUCCESS\n");
+}
+
+}  // namespace
+}  // namespace hvp::tool
