@@ -42,8 +42,9 @@ void compare_registers(const DriverCall& call) {
         compare(general_names[i], call.general_before[i], call.general_after[i]);
     }
     for (std::size_t i = 0; i < vector_names.size(); ++i) {
-        compare(vector_names[i], call.vector_before[2 * i], call.vector_after[2 * i]);
-        compare(vector_names[i], call.vector_before[2 * i + 1], call.vector_after[2 * i + 1]);
+        const bool low_is_kept = call.vector_before[2 * i] == call.vector_after[2 * i];
+        const std::size_t half = 2 * i + (low_is_kept ? 1 : 0);
+        compare(vector_names[i], call.vector_before[half], call.vector_after[half]);
     }
     compare("RFLAGS", call.rflags_before & system_flags, call.rflags_after & system_flags);
     compare("CR8", 0, call.irql_after);

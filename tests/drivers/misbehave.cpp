@@ -1,0 +1,297 @@
+// A driver that does one wrong thing. Which one, its service name says: misbehave-leak-pool leaks
+// pool. The tests know how the lab has to answer each.
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+#include "hypervisor/arch/instructions.hpp"
+#include "platform/windows/nt.hpp"
+#include "tests/drivers/service_name.hpp"
+
+/// [Windows: ExAllocatePool2] Newer than the headers.
+extern "C" NTKERNELAPI PVOID NTAPI ExAllocatePool2(ULONG64 Flags, SIZE_T NumberOfBytes, ULONG Tag);
+
+namespace {
+
+using namespace hvp;
+using namespace std::string_view_literals;
+
+constexpr ULONG tag = 'tseT';
+constexpr ULONG another_tag = 'rehT';
+constexpr std::size_t small = 100;
+constexpr ULONG64 nonpaged = 0x40;  // POOL_FLAG_NON_PAGED
+
+// The compiler must not see through what is done to these pointers.
+template <typename T>
+T* opaque(T* pointer) {
+    asm volatile("" : "+r"(pointer));
+    return pointer;
+}
+
+void* allocate(std::size_t bytes = small) {
+    return opaque(ExAllocatePool2(nonpaged, bytes, tag));
+}
+
+void* allocate_contiguous() {
+    PHYSICAL_ADDRESS anywhere;
+    anywhere.QuadPart = ~0LL;
+    return opaque(MmAllocateContiguousMemory(PAGE_SIZE, anywhere));
+}
+
+NTSTATUS leak_pool() {
+    static_cast<void>(allocate());
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS leak_contiguous() {
+    static_cast<void>(allocate_contiguous());
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS return_at_raised_irql() {
+    KIRQL old{};
+    KeRaiseIrql(DISPATCH_LEVEL, &old);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS free_twice() {
+    void* block = allocate();
+    ExFreePoolWithTag(block, tag);
+    ExFreePoolWithTag(opaque(block), tag);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS free_with_wrong_tag() {
+    ExFreePoolWithTag(allocate(), another_tag);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS free_contiguous_as_pool() {
+    ExFreePoolWithTag(allocate_contiguous(), 0);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS free_pool_as_contiguous() {
+    MmFreeContiguousMemory(allocate(PAGE_SIZE));
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS write_behind_block() {
+    auto* block = static_cast<char*>(allocate());
+    block[small] = 1;
+    ExFreePoolWithTag(block, tag);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS write_before_block() {
+    auto* block = static_cast<char*>(allocate());
+    *opaque(block - 1) = 1;
+    ExFreePoolWithTag(block, tag);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS write_far_behind_block() {
+    auto* block = static_cast<volatile char*>(allocate(PAGE_SIZE));
+    block[PAGE_SIZE] = 1;
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS read_freed_block() {
+    auto* block = static_cast<volatile char*>(allocate());
+    ExFreePoolWithTag(const_cast<char*>(block), tag);
+    return opaque(block)[0];
+}
+
+NTSTATUS read_nowhere() {
+    return *opaque(std::bit_cast<volatile NTSTATUS*>(0xFFFF'D000'0000'1000));
+}
+
+NTSTATUS read_null() {
+    return *opaque(std::bit_cast<volatile NTSTATUS*>(std::uint64_t{8}));
+}
+
+NTSTATUS read_at_dispatch_level() {
+    KIRQL old{};
+    KeRaiseIrql(DISPATCH_LEVEL, &old);
+    return read_nowhere();
+}
+
+NTSTATUS read_non_canonical() {
+    return *opaque(std::bit_cast<volatile NTSTATUS*>(0x0000'8000'0000'0000));
+}
+
+NTSTATUS divide_by_zero() {
+    int zero = 0;
+    asm volatile("" : "+r"(zero));
+    int quotient = 1;
+    asm volatile("cltd\n\tidivl %[zero]" : "+a"(quotient) : [zero] "r"(zero) : "edx");
+    return quotient;
+}
+
+NTSTATUS execute_nothing() {
+    asm volatile("ud2");
+    return STATUS_SUCCESS;
+}
+
+// A frame of its own for each level, and something to do after the call, so that it stays a call.
+[[gnu::noinline]] int recurse(volatile int* depth) {
+    constexpr int too_deep = 1'000'000;
+    volatile int room[64]{};
+    room[0] = *depth + 1;
+    return room[0] > too_deep ? 0 : recurse(room) + room[0];
+}
+
+NTSTATUS overflow_stack() {
+    volatile int depth = 0;
+    return recurse(&depth);
+}
+
+NTSTATUS hang_executing() {
+    for (;;) {
+        asm volatile("");
+    }
+}
+
+NTSTATUS hang_halted() {
+    for (;;) {
+        arch::cli();
+        arch::hlt();
+    }
+}
+
+NTSTATUS triple_fault() {
+    arch::lidt({.limit_bytes = 0, .base = 0});
+    asm volatile("int3");
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS allocate_above_dispatch_level() {
+    KIRQL old{};
+    KeRaiseIrql(DISPATCH_LEVEL + 1, &old);
+    void* block = allocate();
+    KeLowerIrql(old);
+    ExFreePoolWithTag(block, tag);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS lower_upwards() {
+    KeLowerIrql(DISPATCH_LEVEL);
+    KeLowerIrql(PASSIVE_LEVEL);
+    return STATUS_SUCCESS;
+}
+
+constinit std::array<unsigned char, 16> return_instruction{0xC3};
+
+NTSTATUS execute_data() {
+    std::bit_cast<void (*)()>(opaque(return_instruction.data()))();
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS write_code() {
+    *opaque(std::bit_cast<volatile char*>(&write_code)) = 0;
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS fail_fast() {
+    constexpr unsigned corrupt_list_entry = 3;
+    asm volatile("int $0x29" : : "c"(corrupt_list_entry));
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS crash() {
+    KeBugCheckEx(0xDEADBEEF, 1, 2, 3, 4);
+}
+
+NTSTATUS stay_bound_to_processor() {
+    static_cast<void>(KeSetSystemAffinityThreadEx(1));
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS refuse() {
+    return STATUS_NOT_SUPPORTED;
+}
+
+NTSTATUS refuse_and_leak() {
+    static_cast<void>(allocate());
+    return STATUS_NOT_SUPPORTED;
+}
+
+NTSTATUS print() {
+    UNICODE_STRING text;
+    RtlInitUnicodeString(&text, const_cast<wchar_t*>(L"wide"));
+    const auto say = [](const char* format, auto... arguments) {
+        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_INFO_LEVEL, format, arguments...);
+    };
+    say("Printed text=\"%s\" wide=%ws counted=%wZ character=%c percent=%%\n", "a \"b\"", L"W", &text,
+        'x');
+    say("Printed decimal=%d unsigned=%u hex=%#x upper=%08X long=%lld i64=%I64x size=%zu\n", -1,
+        4'000'000'000U, 0x2B, 0xBEEF, -5'000'000'000LL, 0x1234'5678'9ABC'DEF0ULL, sizeof(int));
+    say("Printed pointer=%p left=[%-5d] right=[%5d] precision=[%.3s] star=[%*d]\n",
+        std::bit_cast<void*>(0xFFFF'F800'1234'5678), 7, 7, "abcdef", 4, 9);
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS print_too_much() {
+    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_INFO_LEVEL, "%600d\n", 1);
+    return STATUS_SUCCESS;
+}
+
+struct Deed {
+    std::string_view name;
+    NTSTATUS (*commit)();
+};
+
+constexpr std::array deeds{
+    Deed{"leak-pool"sv, leak_pool},
+    Deed{"leak-contiguous"sv, leak_contiguous},
+    Deed{"irql-at-return"sv, return_at_raised_irql},
+    Deed{"double-free"sv, free_twice},
+    Deed{"wrong-tag"sv, free_with_wrong_tag},
+    Deed{"foreign-free"sv, free_contiguous_as_pool},
+    Deed{"foreign-free-contiguous"sv, free_pool_as_contiguous},
+    Deed{"overrun"sv, write_behind_block},
+    Deed{"underrun"sv, write_before_block},
+    Deed{"overrun-page"sv, write_far_behind_block},
+    Deed{"use-after-free"sv, read_freed_block},
+    Deed{"page-fault"sv, read_nowhere},
+    Deed{"null-pointer"sv, read_null},
+    Deed{"page-fault-at-dispatch"sv, read_at_dispatch_level},
+    Deed{"non-canonical"sv, read_non_canonical},
+    Deed{"divide-error"sv, divide_by_zero},
+    Deed{"invalid-opcode"sv, execute_nothing},
+    Deed{"stack-overflow"sv, overflow_stack},
+    Deed{"hang-executing"sv, hang_executing},
+    Deed{"hang-halted"sv, hang_halted},
+    Deed{"triple-fault"sv, triple_fault},
+    Deed{"irql-too-high"sv, allocate_above_dispatch_level},
+    Deed{"lower-upwards"sv, lower_upwards},
+    Deed{"execute-data"sv, execute_data},
+    Deed{"write-code"sv, write_code},
+    Deed{"fastfail"sv, fail_fast},
+    Deed{"bugcheck"sv, crash},
+    Deed{"affinity"sv, stay_bound_to_processor},
+    Deed{"no-unload"sv, [] -> NTSTATUS { return STATUS_SUCCESS; }},
+    Deed{"refuse"sv, refuse},
+    Deed{"refuse-and-leak"sv, refuse_and_leak},
+    Deed{"print"sv, print},
+    Deed{"print-too-much"sv, print_too_much},
+};
+
+void on_unload(PDRIVER_OBJECT) {}
+
+}  // namespace
+
+extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
+    const auto* deed =
+        std::ranges::find_if(deeds, [&](const Deed& one) { return tests::is_service(*path, "misbehave-"sv, one.name); });
+    if (deed == deeds.end()) {
+        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "no such deed: %wZ\n", path);
+        return STATUS_NOT_SUPPORTED;
+    }
+    if (deed->name != "no-unload"sv) {
+        driver->DriverUnload = on_unload;
+    }
+    return deed->commit();
+}
