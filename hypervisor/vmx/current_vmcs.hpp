@@ -30,6 +30,12 @@ public:
         write_raw(F::encoding, std::bit_cast<typename F::Raw>(value));
     }
 
+    /// Writes the field of one guest segment register; `first` is the first of its row.
+    template <typename F>
+    void write(F first, SegmentIndex segment, std::type_identity_t<typename F::Value> value) {
+        write_raw(nth(first, segment), std::bit_cast<typename F::Raw>(value));
+    }
+
     /// Reads a field that every processor has. Without a current VMCS the answer is 0 and
     /// `refused()` tells.
     template <typename F>
@@ -62,5 +68,11 @@ private:
 
     std::optional<Refusal> refused_;
 };
+
+/// The VM-instruction error behind a `result`; 0 where there is none.
+/// [SDM 3C 24.9.5 "VM-Instruction Error Field"]
+[[nodiscard]] inline std::uint32_t error_number_of(arch::VmxResult result) {
+    return result == arch::VmxResult::fail_valid ? CurrentVmcs{}.read(vm_instruction_error) : 0;
+}
 
 }  // namespace hvp::vmx

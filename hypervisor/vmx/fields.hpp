@@ -46,22 +46,15 @@ inline constexpr GuestNatural<14, arch::GuestLinearAddress> guest_rsp;
 inline constexpr GuestNatural<15, arch::GuestLinearAddress> guest_rip;
 inline constexpr GuestNatural<16, arch::Flags<arch::Rflags>> guest_rflags;
 
-/// The four fields of a guest segment register; `index` counts ES CS SS DS FS GS LDTR TR.
-template <std::uint32_t index>
-struct GuestSegmentFields {
-    Field<Width::bits16, Area::guest, index, arch::Selector> selector;
-    Field<Width::bits32, Area::guest, index, arch::SegmentLimit> limit;
-    Field<Width::bits32, Area::guest, index + 10, arch::AccessRights> rights;
-    GuestNatural<index + 3> base;
-};
-inline constexpr GuestSegmentFields<0> guest_es;
-inline constexpr GuestSegmentFields<1> guest_cs;
-inline constexpr GuestSegmentFields<2> guest_ss;
-inline constexpr GuestSegmentFields<3> guest_ds;
-inline constexpr GuestSegmentFields<4> guest_fs;
-inline constexpr GuestSegmentFields<5> guest_gs;
-inline constexpr GuestSegmentFields<6> guest_ldtr;
-inline constexpr GuestSegmentFields<7> guest_tr;
+/// Each guest segment register has four fields, in four rows that all have the same order: ES CS SS
+/// DS FS GS LDTR TR. Here are the first ones of the rows, and `SegmentIndex` is the place in a row.
+inline constexpr Field<Width::bits16, Area::guest, 0, arch::Selector> guest_es_selector;
+inline constexpr Field<Width::bits32, Area::guest, 0, arch::SegmentLimit> guest_es_limit;
+inline constexpr Field<Width::bits32, Area::guest, 10, arch::AccessRights> guest_es_rights;
+inline constexpr GuestNatural<3> guest_es_base;
+
+/// A segment register's place in each of the rows.
+enum class SegmentIndex : std::uint32_t { es, cs, ss, ds, fs, gs, ldtr, tr };
 
 inline constexpr GuestNatural<11> guest_gdtr_base;
 inline constexpr GuestNatural<12> guest_idtr_base;
@@ -151,9 +144,16 @@ inline constexpr Information32<1> exit_reason;
 inline constexpr Information32<6> exit_instruction_length;
 inline constexpr Field<Width::natural, Area::exit_information, 0> exit_qualification;
 
+/// The encoding of the field that lies `segment` places behind the first one of its row.
+template <typename F>
+[[nodiscard]] constexpr std::uint32_t nth(F, SegmentIndex segment) {
+    return F::encoding + 2 * std::to_underlying(segment);
+}
+
 // ---- The second entry: what appendix B prints -------------------------------------------------
 // [SDM 3D B.1.2 "16-Bit Guest-State Fields"], [SDM 3D B.1.3 "16-Bit Host-State Fields"]
-static_assert(guest_es.selector.encoding == 0x0800 && guest_tr.selector.encoding == 0x080E);
+static_assert(nth(guest_es_selector, SegmentIndex::es) == 0x0800);
+static_assert(nth(guest_es_selector, SegmentIndex::tr) == 0x080E);
 static_assert(host_es_selector.encoding == 0x0C00 && host_tr_selector.encoding == 0x0C0C);
 // [SDM 3D B.2.1 "64-Bit Control Fields"], [SDM 3D B.2.3 "64-Bit Guest-State Fields"]
 static_assert(msr_bitmap_address.encoding == 0x2004 && tsc_offset.encoding == 0x2010);
@@ -174,9 +174,11 @@ static_assert(entry_instruction_length.encoding == 0x401A);
 static_assert(vm_instruction_error.encoding == 0x4400 && exit_reason.encoding == 0x4402);
 static_assert(exit_instruction_length.encoding == 0x440C);
 // [SDM 3D B.3.3 "32-Bit Guest-State Fields"], [SDM 3D B.3.4 "32-Bit Host-State Field"]
-static_assert(guest_es.limit.encoding == 0x4800 && guest_tr.limit.encoding == 0x480E);
+static_assert(nth(guest_es_limit, SegmentIndex::es) == 0x4800);
+static_assert(nth(guest_es_limit, SegmentIndex::tr) == 0x480E);
 static_assert(guest_gdtr_limit.encoding == 0x4810 && guest_idtr_limit.encoding == 0x4812);
-static_assert(guest_es.rights.encoding == 0x4814 && guest_tr.rights.encoding == 0x4822);
+static_assert(nth(guest_es_rights, SegmentIndex::es) == 0x4814);
+static_assert(nth(guest_es_rights, SegmentIndex::tr) == 0x4822);
 static_assert(guest_interruptibility_state.encoding == 0x4824);
 static_assert(guest_activity_state.encoding == 0x4826);
 static_assert(guest_sysenter_cs.encoding == 0x482A && host_sysenter_cs.encoding == 0x4C00);
@@ -187,8 +189,9 @@ static_assert(cr0_read_shadow.encoding == 0x6004 && cr4_read_shadow.encoding == 
 static_assert(exit_qualification.encoding == 0x6400);
 // [SDM 3D B.4.3 "Natural-Width Guest-State Fields"]
 static_assert(guest_cr0.encoding == 0x6800 && guest_cr3.encoding == 0x6802);
-static_assert(guest_cr4.encoding == 0x6804 && guest_es.base.encoding == 0x6806);
-static_assert(guest_tr.base.encoding == 0x6814 && guest_gdtr_base.encoding == 0x6816);
+static_assert(guest_cr4.encoding == 0x6804 && guest_es_base.encoding == 0x6806);
+static_assert(nth(guest_es_base, SegmentIndex::tr) == 0x6814);
+static_assert(guest_gdtr_base.encoding == 0x6816);
 static_assert(guest_idtr_base.encoding == 0x6818 && guest_dr7.encoding == 0x681A);
 static_assert(guest_rsp.encoding == 0x681C && guest_rip.encoding == 0x681E);
 static_assert(guest_rflags.encoding == 0x6820);

@@ -83,6 +83,17 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
 
 namespace {
 
+/// A VMX instruction said no; a VM-instruction error number is read while there is a VMCS to have
+/// one.  [SDM 3C 30.2 "Conventions"]
+std::unexpected<Failure> instruction_failed(const vmx::Explanation& why, VmxResult result,
+                                            std::uint32_t number = 0) {
+    return std::unexpected{Failure{.kind = FailureKind::instruction_failed,
+                                   .why = &why,
+                                   .result = result,
+                                   .error_number = vmx::error_number_of(result),
+                                   .number = number}};
+}
+
 /// Being in VMX operation.
 class VmxOperation {
 public:
@@ -96,11 +107,7 @@ public:
                     "the region must be 4-KByte aligned and start with the revision "
                     "identifier, bit 31 clear",
             };
-            return std::unexpected{Failure{
-                .kind = FailureKind::instruction_failed,
-                .why = &why,
-                .result = result,
-            }};
+            return instruction_failed(why, result);
         }
         return VmxOperation{};
     }
@@ -136,11 +143,7 @@ public:
                     "the region must be 4-KByte aligned, not the VMXON region, and start "
                     "with the revision identifier",
             };
-            return std::unexpected{Failure{
-                .kind = FailureKind::instruction_failed,
-                .why = &why,
-                .result = result,
-            }};
+            return instruction_failed(why, result);
         }
         return LoadedVmcs{region};
     }
@@ -180,6 +183,7 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
     if (!support) {
         return std::unexpected{support.error()};
     }
+    journal.supported_at = arch::rdtsc();
     journal.basic = support->basic;
 
     const Expected<Regions> regions = take_memory(passive, support->basic);
@@ -219,21 +223,16 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
         // The guest has run, or could not be started; we are in VMX root operation again, on our
         // first stack, and have a processor with the state that a VM exit leaves.
         if (launched != vmx::LaunchOutcome::vm_exit) {
-            const bool has_number = launched == vmx::LaunchOutcome::fail_valid;
-            vmx::CurrentVmcs current;
             static constexpr vmx::Explanation why{
                 .step = "VMLAUNCH",
                 .rule = {"3C", "26.2", "Checks on VMX Controls and Host-State Area"},
                 .remedy =
-                    "compare the VMCS with the section's rules; the processor's own log "
-                    "names the field",
+                    "compare the VMCS with the section's rules; the processor's own log names "
+                    "the field",
             };
-            return std::unexpected{Failure{
-                .kind = FailureKind::instruction_failed,
-                .why = &why,
-                .result = has_number ? VmxResult::fail_valid : VmxResult::fail_invalid,
-                .number = has_number ? current.read(vmx::vm_instruction_error) : 0,
-            }};
+            return instruction_failed(why, launched == vmx::LaunchOutcome::fail_valid
+                                               ? VmxResult::fail_valid
+                                               : VmxResult::fail_invalid);
         }
     }  // VMCLEAR, VMXOFF, the processor as it was, interrupts on
     journal.vmxoff_at = arch::rdtsc();
@@ -278,7 +277,7 @@ Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx:
 
 // ---- The VMCS: who the guest is, who we are, and when the guest stops ---------------------------
 
-/// The eight segment registers, in the order of the VMCS fields: ES CS SS DS FS GS LDTR TR.
+/// The eight segment registers, in the order of the VMCS fields (vmx::SegmentIndex).
 using Segments = std::array<arch::Segment, 8>;
 
 Failure strange_segment(std::size_t index) {
@@ -315,16 +314,6 @@ Expected<Segments> describe_segments(const arch::ProcessorState& state) {
     return segments;
 }
 
-template <std::uint32_t index>
-void write_segment(vmx::CurrentVmcs& vmcs, vmx::GuestSegmentFields<index> fields,
-                   const Segments& segments) {
-    const arch::Segment& segment = segments[index];
-    vmcs.write(fields.selector, segment.selector);
-    vmcs.write(fields.base, segment.base);
-    vmcs.write(fields.limit, segment.limit);
-    vmcs.write(fields.rights, segment.rights);
-}
-
 /// The guest is a clone of the thread that calls us, but for RIP, RSP and RFLAGS. So what VM entry
 /// checks is right by construction: the processor runs with it at this moment.
 /// [SDM 3C 24.4 "Guest-State Area"]
@@ -344,14 +333,13 @@ void write_guest_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state
     // [SDM 3C 26.3.1.4 "Checks on Guest RIP and RFLAGS"]
     vmcs.write(vmx::guest_rflags, arch::Rflags::always_one);
 
-    write_segment(vmcs, vmx::guest_es, segments);
-    write_segment(vmcs, vmx::guest_cs, segments);
-    write_segment(vmcs, vmx::guest_ss, segments);
-    write_segment(vmcs, vmx::guest_ds, segments);
-    write_segment(vmcs, vmx::guest_fs, segments);
-    write_segment(vmcs, vmx::guest_gs, segments);
-    write_segment(vmcs, vmx::guest_ldtr, segments);
-    write_segment(vmcs, vmx::guest_tr, segments);
+    for (std::uint32_t i = 0; i < segments.size(); ++i) {
+        const auto at = static_cast<vmx::SegmentIndex>(i);
+        vmcs.write(vmx::guest_es_selector, at, segments[i].selector);
+        vmcs.write(vmx::guest_es_base, at, segments[i].base);
+        vmcs.write(vmx::guest_es_limit, at, segments[i].limit);
+        vmcs.write(vmx::guest_es_rights, at, segments[i].rights);
+    }
     vmcs.write(vmx::guest_gdtr_base, state.gdtr.base);
     vmcs.write(vmx::guest_gdtr_limit, arch::SegmentLimit{state.gdtr.limit_bytes});
     vmcs.write(vmx::guest_idtr_base, state.idtr.base);
@@ -513,12 +501,7 @@ Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regi
             .rule = {"3D", "B.1", "16-Bit Fields"},
             .remedy = "the processor lacks the VMCS field with the given encoding",
         };
-        return std::unexpected{Failure{
-            .kind = FailureKind::instruction_failed,
-            .why = &why,
-            .result = refused->result,
-            .number = refused->encoding,
-        }};
+        return instruction_failed(why, refused->result, refused->encoding);
     }
     return {};
 }

@@ -32,6 +32,7 @@ struct ExitNote {
 /// What happened and when. In VMX operation nothing can be printed: Windows' print routines take
 /// locks and send interrupts. So it is noted here and told afterwards.
 struct Journal {
+    std::uint64_t supported_at{};
     std::optional<vmx::VmxBasic> basic;
     std::uint64_t vmxon_at{};
     std::uint64_t vm_entry_at{};
