@@ -200,11 +200,12 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
         // [SDM 3C 23.7 "Enabling and Entering VMX Operation"]: CR4.VMXE first, then VMXON.
         arch::write_cr0(support->cr0);
         arch::write_cr4(support->cr4);
-        journal.vmxon_at = arch::rdtsc();
+        const std::uint64_t vmxon_at = arch::rdtsc();
         const Expected<VmxOperation> vmx_operation = VmxOperation::enter(regions->vmxon);
         if (!vmx_operation) {
             return std::unexpected{vmx_operation.error()};
         }
+        journal.vmxon_at = vmxon_at;
         const Expected<LoadedVmcs> vmcs = LoadedVmcs::load(regions->vmcs.physical());
         if (!vmcs) {
             return std::unexpected{vmcs.error()};
@@ -498,8 +499,8 @@ Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regi
     if (const auto refused = vmcs.refused()) {
         static constexpr vmx::Explanation why{
             .step = "VMWRITE",
-            .rule = {"3D", "B.1", "16-Bit Fields"},
-            .remedy = "the processor lacks the VMCS field with the given encoding",
+            .rule = {"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"},
+            .remedy = "no VMCS is current, or the processor lacks the field with this encoding",
         };
         return instruction_failed(why, refused->result, refused->encoding);
     }

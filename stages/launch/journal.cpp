@@ -20,7 +20,10 @@ void tell_exit(const Journal& journal) {
     }
     const Conversation& conversation = journal.conversation;
     print_event("VmEntry at=0x%llx\n", journal.vm_entry_at);
-    print_event("GuestRuns rsp=0x%llx at=0x%llx\n", conversation.guest_rsp, conversation.guest_at);
+    if (conversation.guest_at != 0) {
+        print_event("GuestRuns rsp=0x%llx at=0x%llx\n", conversation.guest_rsp,
+                    conversation.guest_at);
+    }
     print_event(
         "VmExit reason=\"%s\" reason_number=%u qualification=0x%llx guest_rip=0x%llx "
         "instruction_length=%u at=0x%llx\n",
