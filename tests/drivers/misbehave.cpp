@@ -176,9 +176,13 @@ NTSTATUS allocate_above_dispatch_level() {
     return STATUS_SUCCESS;
 }
 
+// The headers turn KeLowerIrql into a MOV to CR8; the kernel's own routine is found by its name.
 NTSTATUS lower_upwards() {
-    KeLowerIrql(DISPATCH_LEVEL);
-    KeLowerIrql(PASSIVE_LEVEL);
+    UNICODE_STRING name;
+    RtlInitUnicodeString(&name, L"KeLowerIrql");
+    const auto lower = std::bit_cast<void (*)(KIRQL)>(MmGetSystemRoutineAddress(&name));
+    lower(DISPATCH_LEVEL);
+    lower(PASSIVE_LEVEL);
     return STATUS_SUCCESS;
 }
 

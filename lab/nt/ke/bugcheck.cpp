@@ -7,6 +7,7 @@
 #include "lab/nt/hal/shutdown.hpp"
 #include "lab/nt/ke/irql.hpp"
 #include "lab/nt/ke/stack_walk.hpp"
+#include "lab/nt/ldr/module.hpp"
 #include "lab/nt/rtl/context.hpp"
 
 namespace hvp::lab::ke {
@@ -42,6 +43,18 @@ Snapshot snapshot_of(const rtl::Context& context) {
             .ss = context.ss};
 }
 
+/// Without a trap the culprit is who called into the kernel: the first frame outside it. Registers
+/// that calls need not preserve are the kernel's own.
+rtl::Registers culprit(const rtl::Registers& here) {
+    rtl::Registers registers = here;
+    while (ldr::module_at(registers.rip) == &ldr::kernel_module()) {
+        if (!unwind_frame(registers)) {
+            return here;
+        }
+    }
+    return ldr::module_at(registers.rip) != nullptr ? registers : here;
+}
+
 void tell_registers(dbg::JsonLine& line, const Snapshot& snapshot) {
     line.begin_object("registers");
     for (std::size_t i = 0; i < register_names.size(); ++i) {
@@ -58,9 +71,12 @@ void tell_registers(dbg::JsonLine& line, const Snapshot& snapshot) {
     line.end_object();
 }
 
-void tell(const BugCheck& what, const Snapshot& snapshot, Irql irql) {
+void tell(const BugCheck& what, Snapshot snapshot, Irql irql) {
     const BugCheckFacts facts = facts_about(what.code);
     const StackTrace trace = walk_stack(snapshot.registers);
+    if (what.frame == nullptr) {
+        snapshot.registers = culprit(snapshot.registers);
+    }
     dbg::Event event{"BugCheck"};
     auto& line = event.line();
     line.hex("code", static_cast<std::uint32_t>(what.code));
@@ -98,8 +114,8 @@ void tell_in_short(const BugCheck& what, std::uint64_t rip) {
 }  // namespace
 
 void bug_check(const BugCheck& what) {
-    arch::cli();
     rtl::RtlCaptureContext(&own_context);
+    arch::cli();
     const Snapshot snapshot =
         what.frame != nullptr ? snapshot_of(*what.frame) : snapshot_of(own_context);
     const Irql irql = current_irql();

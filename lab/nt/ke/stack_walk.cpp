@@ -45,13 +45,17 @@ void scan(StackTrace& trace, std::uint64_t rsp) {
 
 }  // namespace
 
+bool unwind_frame(rtl::Registers& registers) {
+    const auto* module = ldr::module_at(registers.rip);
+    return module != nullptr && rtl::unwind(module->view(), registers, read_quadword);
+}
+
 StackTrace walk_stack(rtl::Registers registers) {
     StackTrace trace;
     add(trace, registers.rip);
     while (trace.count < trace.addresses.size()) {
         const std::uint64_t rsp = registers.rsp();
-        const auto* module = ldr::module_at(registers.rip);
-        if (module == nullptr || !rtl::unwind(module->view(), registers, read_quadword)) {
+        if (!unwind_frame(registers)) {
             scan(trace, rsp);
             return trace;
         }

@@ -16,6 +16,10 @@ struct StackTrace {
     bool by_scan{};  ///< unwind data led nowhere: these are words that look like return addresses
 };
 
+/// Turns a function's registers into its caller's by unwind data. False: it cannot be done.
+[[nodiscard]] bool unwind_frame(rtl::Registers& registers);
+
+/// All return addresses, as far as they can be found.
 [[nodiscard]] StackTrace walk_stack(rtl::Registers registers);
 
 }  // namespace hvp::lab::ke
