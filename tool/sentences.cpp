@@ -215,9 +215,9 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
         const std::string error = event.text("error");
         return {{"driver",
                  fmt::format("{} failed: {}{}", event.text("instruction"), event.text("result"),
-                             error.empty()
-                                 ? ""
-                                 : fmt::format(", error {} \"{}\"", event.text("number"), error))}};
+                             error.empty() ? ""
+                                           : fmt::format(", error {} \"{}\"",
+                                                         event.text("error_number"), error))}};
     }
     if (name == "EntryFailure") {
         return {{"driver", fmt::format("saw VM entry fail: exit {} {}, qualification {}",

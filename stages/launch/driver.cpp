@@ -140,8 +140,7 @@ public:
                 .step = "VMCLEAR and VMPTRLD",
                 .rule = {"3C", "24.2", "Format of the VMCS Region"},
                 .remedy =
-                    "the region must be 4-KByte aligned, not the VMXON region, and start "
-                    "with the revision identifier",
+                    "the region must be 4-KByte aligned and start with the revision identifier",
             };
             return instruction_failed(why, result);
         }
@@ -403,7 +402,7 @@ Expected<std::uint32_t> adjusted(std::uint32_t wanted, Msr plain, Msr true_capab
         static constexpr vmx::Explanation why{
             .step = "VMX controls",
             .rule = {"3D", "A.2", "Reserved Controls and Default Settings"},
-            .remedy = "this processor lacks the control with the given bit, which we need",
+            .remedy = "this processor lacks the control with this bit",
         };
         return std::unexpected{
             Failure{.kind = FailureKind::not_supported, .why = &why, .number = refused}};
@@ -500,7 +499,7 @@ Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regi
         static constexpr vmx::Explanation why{
             .step = "VMWRITE",
             .rule = {"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"},
-            .remedy = "no VMCS is current, or the processor lacks the field with this encoding",
+            .remedy = "no VMCS is current, or the processor lacks this field",
         };
         return instruction_failed(why, refused->result, refused->encoding);
     }

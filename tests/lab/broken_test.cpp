@@ -1,0 +1,75 @@
+// Launches that are broken on purpose: each ends as the head of its patch says.
+//
+// The drivers are built from tests/broken/*.patch, the same changes that the chapters ask a reader
+// to make. A head has lines `Exit: STATUS` and `Says: WORDS`; the words must stand in what the tool
+// prints, on whichever channel.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+
+#include "tests/lab/playground.hpp"
+
+namespace hvp::tests {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Mistake {
+    std::string name;
+    int exit_status = -1;
+    std::vector<std::string> says;
+};
+
+Mistake read_mistake(const fs::path& patch) {
+    Mistake mistake;
+    mistake.name = patch.stem().string();
+    std::istringstream lines{content(patch)};
+    for (std::string line; std::getline(lines, line) && !line.starts_with("--- ");) {
+        if (line.starts_with("Exit: ")) {
+            mistake.exit_status = std::stoi(line.substr(6));
+        } else if (line.starts_with("Says: ")) {
+            mistake.says.push_back(line.substr(6));
+        }
+    }
+    return mistake;
+}
+
+std::vector<Mistake> all_mistakes() {
+    std::vector<Mistake> mistakes;
+    for (const auto& entry : fs::directory_iterator{fs::path{HVP_SOURCE_DIR} / "tests/broken"}) {
+        if (entry.path().extension() == ".patch") {
+            mistakes.push_back(read_mistake(entry.path()));
+        }
+    }
+    std::ranges::sort(mistakes, {}, &Mistake::name);
+    return mistakes;
+}
+
+class BrokenLaunch : public testing::TestWithParam<Mistake> {};
+
+TEST_P(BrokenLaunch, EndsAsItsPatchSays) {
+    const Mistake& mistake = GetParam();
+    ASSERT_GE(mistake.exit_status, 0) << "the patch has no line Exit:";
+    ASSERT_FALSE(mistake.says.empty()) << "the patch has no line Says:";
+
+    Playground playground;
+    const std::string driver = std::string{HVP_DRIVERS} + "/broken-" + mistake.name + ".sys";
+    const Answer answer = playground({"run", "--driver", driver});
+    EXPECT_EQ(answer.status, mistake.exit_status) << answer.output << answer.errors;
+    for (const std::string& words : mistake.says) {
+        EXPECT_THAT(answer.output + answer.errors, testing::HasSubstr(words));
+    }
+    EXPECT_THAT(answer.errors, testing::StartsWith("broken-" + mistake.name + ": "));
+}
+
+INSTANTIATE_TEST_SUITE_P(, BrokenLaunch, testing::ValuesIn(all_mistakes()), [](const auto& info) {
+    std::string name = info.param.name;
+    std::ranges::replace(name, '-', '_');
+    return name;
+});
+
+}  // namespace
+}  // namespace hvp::tests
