@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <ranges>
 
 #include "tool/subprocess.hpp"
@@ -24,24 +25,41 @@ std::string place(std::string_view line) {
     return text.starts_with("??") ? "" : text;
 }
 
+// Names as the source has them.
+std::string plain(std::string_view function) {
+    constexpr std::string_view unnamed = "`anonymous namespace'::";
+    std::string text{function};
+    for (std::size_t at = 0; (at = text.find(unnamed)) != std::string::npos;) {
+        text.erase(at, unnamed.size());
+    }
+    return text;
+}
+
+bool is_address(std::string_view word) {
+    // Shorter ones are sizes, bits, offsets: kernel addresses have all sixteen digits.
+    constexpr std::size_t digits = 18;
+    return word.size() == digits;
+}
+
 }  // namespace
 
 std::vector<std::string> read_symbols(std::string_view answer) {
     std::vector<std::string> symbols;
     while (!answer.empty()) {
-        const std::string_view function = take_line(answer);
-        if (function.empty()) {
-            continue;
-        }
-        const std::string where = place(take_line(answer));
-        std::string symbol{function.starts_with("??") ? "" : function};
-        if (!symbol.empty() && !where.empty()) {
-            symbol += ", " + where;
+        std::string symbol;
+        bool found = false;
+        while (!answer.empty()) {
+            const std::string_view function = take_line(answer);
+            if (function.empty()) {
+                break;  // the block is over
+            }
+            const std::string where = place(take_line(answer));
+            if (!found && !function.starts_with("??")) {
+                symbol = plain(function) + (where.empty() ? "" : ", " + where);
+                found = !where.starts_with("/usr/");
+            }
         }
         symbols.push_back(std::move(symbol));
-        while (!answer.empty() && !take_line(answer).empty()) {
-            // the functions into which this one was inlined
-        }
     }
     return symbols;
 }
@@ -52,7 +70,33 @@ std::string AddressNames::module_and_offset(std::uint64_t address) const {
                             : fmt::format("{}+{:#x}", image->name, address - image->base);
 }
 
-void AddressNames::find_symbols(std::span<const std::uint64_t> addresses) {
+std::string AddressNames::explain(std::string_view text) const {
+    std::string explained;
+    while (!text.empty()) {
+        const std::size_t start = std::min(text.find("0x"), text.size());
+        explained += text.substr(0, start);
+        text.remove_prefix(start);
+        const std::string_view word = text.substr(0, text.find_first_not_of("0123456789abcdefx"));
+        std::uint64_t address = 0;
+        if (is_address(word)) {
+            std::from_chars(word.data() + 2, word.data() + word.size(), address, 16);
+        }
+        explained += image_of(address) == nullptr ? std::string{word} : module_and_offset(address);
+        text.remove_prefix(word.size());
+    }
+    return explained;
+}
+
+bool AddressNames::is_in_driver(std::uint64_t address) const {
+    const Image* image = image_of(address);
+    return image != nullptr && image != &images_.front();
+}
+
+void AddressNames::find_symbols(std::span<const std::uint64_t> wanted) {
+    std::vector<std::uint64_t> addresses;
+    for (const std::uint64_t address : wanted) {
+        addresses.insert(addresses.end(), {address, address - 1});
+    }
     for (const Image& image : images_) {
         Command command{.arguments = {"llvm-symbolizer-19", "--relative-address",
                                       "--obj=" + image.file.filename().string()},
@@ -78,9 +122,17 @@ void AddressNames::find_symbols(std::span<const std::uint64_t> addresses) {
 }
 
 std::string AddressNames::in_full(std::uint64_t address) const {
-    const auto found = symbols_.find(address);
-    const bool known = found != symbols_.end() && !found->second.empty();
-    return module_and_offset(address) + (known ? "  " + found->second : "");
+    return with_symbol_of(address, address);
+}
+
+std::string AddressNames::caller_in_full(std::uint64_t address) const {
+    return with_symbol_of(address, address - 1);
+}
+
+std::string AddressNames::with_symbol_of(std::uint64_t shown, std::uint64_t found) const {
+    const auto symbol = symbols_.find(found);
+    const bool known = symbol != symbols_.end() && !symbol->second.empty();
+    return module_and_offset(shown) + (known ? "  " + symbol->second : "");
 }
 
 const AddressNames::Image* AddressNames::image_of(std::uint64_t address) const {

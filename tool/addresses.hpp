@@ -14,7 +14,8 @@ namespace hvp::tool {
 /// Reads the symbolizer's answer: a block of lines for each address, function and place in turn,
 /// the innermost of inlined functions first.
 ///
-/// Returns  for each block `function, file:line`; an empty string where it knew nothing.
+/// Returns  for each block `function, file:line` of the innermost function that is not the standard
+///          library's; an empty string where it knew nothing.
 [[nodiscard]] std::vector<std::string> read_symbols(std::string_view answer);
 
 class AddressNames {
@@ -31,15 +32,24 @@ public:
     /// Returns  `launch.sys+0x1234`, or the plain number when it lies in no image.
     [[nodiscard]] std::string module_and_offset(std::uint64_t address) const;
 
-    /// Looks addresses up in the images' PDBs. Starts a program for each image, so ask for all at
-    /// once.
+    /// Returns  the text with each address in an image replaced by module and offset.
+    [[nodiscard]] std::string explain(std::string_view text) const;
+
+    /// Returns  whether the address lies in a driver, which are all images but the first.
+    [[nodiscard]] bool is_in_driver(std::uint64_t address) const;
+
+    /// Looks addresses up in the images' PDBs, for `in_full` and `caller_in_full`. Starts a program
+    /// for each image, so ask for all at once.
     void find_symbols(std::span<const std::uint64_t> addresses);
 
     /// Returns  module and offset and, when they were looked up and found, function and line.
     [[nodiscard]] std::string in_full(std::uint64_t address) const;
+    /// Returns  the same for a return address: the line of the call, which lies just before it.
+    [[nodiscard]] std::string caller_in_full(std::uint64_t address) const;
 
 private:
     [[nodiscard]] const Image* image_of(std::uint64_t address) const;
+    [[nodiscard]] std::string with_symbol_of(std::uint64_t shown, std::uint64_t found) const;
 
     std::vector<Image> images_;
     std::map<std::uint64_t, std::string> symbols_;

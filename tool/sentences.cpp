@@ -58,8 +58,30 @@ std::string where(const Sentences& sentences, const Event& event, std::string_vi
     return symbol.empty() ? place : symbol + " (" + place + ")";
 }
 
+// The stack, innermost first. Its first address may be the instruction itself, and a function that
+// calls itself without end would fill the screen.
+void add_callers(const Sentences& sentences, const Event& event, Steps& steps) {
+    std::vector<std::string> callers;
+    for (const Json& entry : event.fields.value("stack", Json::array())) {
+        const std::uint64_t address = number_of(entry);
+        if (callers.empty() && address == event.number("rip")) {
+            continue;
+        }
+        callers.push_back(sentences.names().caller_in_full(address));
+    }
+    for (std::size_t i = 0; i < callers.size();) {
+        std::size_t same = i;
+        while (same < callers.size() && callers[same] == callers[i]) {
+            ++same;
+        }
+        const std::string times = same - i > 1 ? fmt::format(" ({} times)", same - i) : "";
+        steps.push_back({"", "called from " + callers[i] + times});
+        i = same;
+    }
+}
+
 Steps bug_check(const Sentences& sentences, const Event& event) {
-    Steps steps{{"lab", complaint(event), instruction(event)}};
+    Steps steps{{"lab", sentences.names().explain(complaint(event)), instruction(event)}};
     const auto add = [&](std::string text) { steps.push_back({"", std::move(text)}); };
     const auto parameters = event.fields.value("parameters", Json::array());
     const auto meanings = event.fields.value("meaning", Json::array());
@@ -72,9 +94,7 @@ Steps bug_check(const Sentences& sentences, const Event& event) {
     if (event.fields.contains("rip")) {
         add("at " + sentences.names().in_full(event.number("rip")));
     }
-    for (const Json& address : event.fields.value("stack", Json::array())) {
-        add("called from " + sentences.names().in_full(number_of(address)));
-    }
+    add_callers(sentences, event, steps);
     return steps;
 }
 
@@ -82,13 +102,13 @@ Steps leak(const Sentences& sentences, const Event& event) {
     Steps steps{{"lab", complaint(event)}};
     if (event.fields.contains("allocated_by")) {
         steps.push_back(
-            {"", "allocated by " + sentences.names().in_full(event.number("allocated_by"))});
+            {"", "allocated by " + sentences.names().caller_in_full(event.number("allocated_by"))});
     }
     return steps;
 }
 
 Steps finding(const Sentences& sentences, const Event& event) {
-    Steps steps{{"lab", complaint(event)}};
+    Steps steps{{"lab", sentences.names().explain(complaint(event))}};
     for (const std::string_view field : address_fields) {
         if (event.fields.contains(field)) {
             steps.push_back(

@@ -54,7 +54,7 @@ Verdict failed(const RunFacts& facts) {
     for (const std::string_view kind : complaint_kinds) {
         for (const Event* event : facts.timeline.all("lab", kind)) {
             if (verdict.reason.empty()) {
-                verdict.reason = complaint(*event);
+                verdict.reason = facts.names.explain(complaint(*event));
             } else {
                 ++more;
             }
@@ -70,16 +70,26 @@ Verdict failed(const RunFacts& facts) {
     return verdict;
 }
 
+// Where the driver went wrong: the instruction, or the call into the kernel that ended there.
+std::string place_of_bug_check(const RunFacts& facts, const Event& event) {
+    const std::uint64_t rip = event.number("rip");
+    if (!facts.names.is_in_driver(rip)) {
+        for (const Json& entry : event.fields.value("stack", Json::array())) {
+            if (facts.names.is_in_driver(number_of(entry))) {
+                return "; called from " + facts.names.caller_in_full(number_of(entry));
+            }
+        }
+    }
+    return event.fields.contains("rip") ? "; at " + facts.names.in_full(rip) : "";
+}
+
 Verdict bug_check(const RunFacts& facts) {
     const Event* event = facts.timeline.last("lab", "BugCheck");
     if (event == nullptr) {
         return {Result::bugcheck, "the lab's kernel stopped without saying why"};
     }
-    std::string reason = complaint(*event);
-    if (event->fields.contains("rip")) {
-        reason += " at " + facts.names.in_full(event->number("rip"));
-    }
-    return {Result::bugcheck, std::move(reason)};
+    return {Result::bugcheck,
+            facts.names.explain(complaint(*event)) + place_of_bug_check(facts, *event)};
 }
 
 Verdict judge_complete(const RunFacts& facts, const Event& summary) {

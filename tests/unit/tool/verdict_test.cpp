@@ -123,7 +123,7 @@ TEST(Verdict, ABugcheckSaysWhere) {
     c.names.add({.name = "x.sys", .base = 0x1000, .bytes = 0x1000, .file = {}});
     c.lab("BugCheck",
           {{"code", "0x0000000A"}, {"name", "IRQL_NOT_LESS_OR_EQUAL"}, {"rip", "0x1100"}});
-    EXPECT_EQ(c.judged().reason, "bugcheck 0x0000000A IRQL_NOT_LESS_OR_EQUAL at x.sys+0x100");
+    EXPECT_EQ(c.judged().reason, "bugcheck 0x0000000A IRQL_NOT_LESS_OR_EQUAL; at x.sys+0x100");
 }
 
 }  // namespace

@@ -1,0 +1,84 @@
+// For tests: runs the tool as a user would, and looks at everything that it leaves behind.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace hvp::tests {
+
+using Json = nlohmann::json;
+
+/// What a program said and how it ended.
+struct Answer {
+    int status = -1;  ///< exit status; 128 + number when a signal ended it
+    std::string output;
+    std::string errors;
+
+    [[nodiscard]] std::size_t error_lines() const;
+};
+
+/// Where the tool runs and what it finds there; gone with its owner.
+class Playground {
+public:
+    Playground();
+    Playground(const Playground&) = delete;
+    Playground& operator=(const Playground&) = delete;
+    ~Playground();
+
+    /// Changes an environment variable for the runs to come.
+    void set(std::string name, std::string value);
+    /// Limits the size of files that the tool can write (`ulimit -f`, in KiB).
+    void limit_files(unsigned kibibytes) { file_limit_ = kibibytes; }
+    /// Gives the tool a terminal of this width instead of pipes.
+    void use_terminal(unsigned short width) { terminal_width_ = width; }
+
+    /// Runs the tool to its end.
+    [[nodiscard]] Answer operator()(const std::vector<std::string>& arguments);
+
+    /// Starts the tool and leaves it alone; `wait` brings its answer.
+    void start(const std::vector<std::string>& arguments);
+    void send(int signal) const;
+    [[nodiscard]] Answer wait();
+
+    /// Returns  the process of the emulator that the tool has started, once it is there.
+    [[nodiscard]] std::optional<pid_t> emulator(std::chrono::seconds patience) const;
+    /// Returns  how many processes are left that were started for this playground.
+    [[nodiscard]] std::size_t processes() const;
+
+    [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+    [[nodiscard]] std::filesystem::path runs() const { return folder_ / "runs"; }
+    /// Returns  a file of the latest run, empty when there is none.
+    [[nodiscard]] std::string file(std::string_view name) const;
+    [[nodiscard]] Json summary() const;
+    /// Returns  the events of that name in the latest run.
+    [[nodiscard]] std::vector<Json> events(std::string_view name) const;
+
+    /// Makes a file in the playground's folder.
+    std::filesystem::path write(std::string_view name, std::string_view content) const;
+    /// Copies a driver of the build to a name of its own.
+    [[nodiscard]] std::filesystem::path driver(std::string_view file, std::string_view name) const;
+
+private:
+    [[noreturn]] void become(const std::vector<std::string>& arguments) const;
+
+    std::filesystem::path folder_;
+    std::vector<std::pair<std::string, std::string>> environment_;
+    unsigned file_limit_ = 0;
+    unsigned short terminal_width_ = 0;
+    pid_t process_ = -1;
+    int output_ = -1;
+    int errors_ = -1;
+};
+
+/// Returns  the content of a file, empty when there is none.
+[[nodiscard]] std::string content(const std::filesystem::path& path);
+
+}  // namespace hvp::tests

@@ -1,0 +1,144 @@
+// What people type wrong, and drivers that are none: an exit status and a line that helps.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/lab/playground.hpp"
+
+namespace hvp::tests {
+namespace {
+
+using testing::HasSubstr;
+
+struct Mistake {
+    const char* name;
+    std::vector<std::string> arguments;
+    const char* help;  ///< what the line has to contain
+};
+
+class BadUsage : public testing::TestWithParam<Mistake> {};
+
+TEST_P(BadUsage, EndsWithStatus2AndOneLineThatHelps) {
+    Playground playground;
+    const Answer answer = playground(GetParam().arguments);
+    EXPECT_EQ(answer.status, 2);
+    EXPECT_THAT(answer.errors, HasSubstr(GetParam().help));
+    EXPECT_EQ(answer.error_lines(), 1U) << answer.errors;
+    EXPECT_EQ(answer.output, "");
+    EXPECT_FALSE(std::filesystem::exists(playground.runs()));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Mistakes, BadUsage,
+    testing::Values(
+        Mistake{"Command", {"rnu"}, "did you mean run?"},
+        Mistake{"CommandOfNoKind", {"frobnicate"}, "--help"},
+        Mistake{"Stage", {"run", "lunch"}, "there is no stage lunch; did you mean launch?"},
+        Mistake{"StageOfNoKind", {"run", "xyzzy"}, "./playground list"},
+        Mistake{"StageWithAPath", {"run", "../launch"}, "there is no stage ../launch"},
+        Mistake{"Option", {"run", "--modle", "tigerlake"}, "did you mean --model?"},
+        Mistake{"Model", {"run", "--model", "skylake"}, "did you mean corei7_skylake_x?"},
+        Mistake{"ModelOfNoKind", {"run", "--model", "z80"}, "tigerlake"},
+        Mistake{"ModelWithout64Bits", {"run", "--model", "core_duo_t2400_yonah"}, "64-bit"},
+        Mistake{"NoProcessors", {"run", "--cpus", "0"}, "1"},
+        Mistake{"TooManyProcessors", {"run", "--cpus", "9"}, "8"},
+        Mistake{"LittleMemory", {"run", "--memory", "63"}, "64"},
+        Mistake{"MuchMemory", {"run", "--memory", "4097"}, "4096"},
+        Mistake{"MemoryIsNoNumber", {"run", "--memory", "much"}, "--memory"},
+        Mistake{"NegativeMemory", {"run", "--memory", "-5"}, "--memory"},
+        Mistake{"NoLoads", {"run", "--loads", "0"}, "--loads"},
+        Mistake{"NoTicks", {"run", "--timeout-ticks", "0"}, "--timeout-ticks"},
+        Mistake{"Seed", {"run", "--seed", "luck"}, "--seed"},
+        Mistake{"Firmware", {"run", "--firmware-vmx", "on"}, "locked-on"},
+        Mistake{"ValueIsMissing", {"run", "--model"}, "--model"},
+        Mistake{"TwoStages", {"run", "launch", "launch"}, "unknown argument launch"},
+        Mistake{"StageAndDriver", {"run", "launch", "--driver", "/dev/null"}, "not both"},
+        Mistake{"DriverIsMissing", {"run", "--driver", "nowhere.sys"}, "there is no such file"},
+        Mistake{"DriverIsAFolder", {"run", "--driver", "/tmp"}, "there is no such file"},
+        Mistake{"Benchmark", {"bench", "everything"}, "startup"},
+        Mistake{"BenchmarkIsMissing", {"bench"}, "name"}),
+    [](const auto& instance) { return std::string{instance.param.name}; });
+
+TEST(Help, IsThereForEveryCommand) {
+    for (const std::vector<std::string>& arguments :
+         std::vector<std::vector<std::string>>{{"--help"},
+                                               {"-h"},
+                                               {},
+                                               {"run", "--help"},
+                                               {"test", "--help"},
+                                               {"list", "--help"},
+                                               {"clean", "--help"},
+                                               {"bench", "--help"}}) {
+        Playground playground;
+        const Answer answer = playground(arguments);
+        EXPECT_EQ(answer.status, 0);
+        EXPECT_THAT(answer.output, HasSubstr("Usage: playground"));
+        EXPECT_EQ(answer.errors, "");
+    }
+}
+
+TEST(List, ShowsTheStages) {
+    Playground playground;
+    const Answer answer = playground({"list"});
+    EXPECT_EQ(answer.status, 0);
+    EXPECT_THAT(answer.output, HasSubstr("launch"));
+}
+
+// A driver that the lab has to refuse: the run fails, and says why.
+void expect_refused_image(std::string_view bytes, const char* why) {
+    Playground playground;
+    const auto driver = playground.write("odd.sys", bytes);
+    const Answer answer = playground({"run", "--driver", driver});
+    EXPECT_EQ(answer.status, 1);
+    EXPECT_THAT(answer.errors, HasSubstr("odd: the driver cannot be loaded: "));
+    EXPECT_THAT(answer.errors, HasSubstr(why));
+    EXPECT_EQ(answer.error_lines(), 1U) << answer.errors;
+    EXPECT_EQ(playground.summary()["result"], "failed");
+}
+
+TEST(OddDriver, TextIsNoDriver) {
+    expect_refused_image("This is a letter, not a driver.\n", "");
+}
+
+TEST(OddDriver, HalfADriverIsNone) {
+    Playground playground;
+    const std::string whole = content(playground.driver("launch", "whole"));
+    ASSERT_GT(whole.size(), 4096U);
+    expect_refused_image(whole.substr(0, whole.size() / 2), "");
+    expect_refused_image(whole.substr(0, 64), "");
+}
+
+TEST(OddDriver, AnEmptyFileIsBadUsage) {
+    Playground playground;
+    const Answer answer = playground({"run", "--driver", playground.write("empty.sys", "")});
+    EXPECT_EQ(answer.status, 2);
+    EXPECT_THAT(answer.errors, HasSubstr("empty.sys is empty"));
+}
+
+TEST(OddDriver, MissingImportsAreNamed) {
+    Playground playground;
+    std::string bytes = content(playground.driver("launch", "whole"));
+    const std::string import = "MmGetPhysicalAddress";
+    const std::size_t place = bytes.find(import);
+    ASSERT_NE(place, std::string::npos);
+    bytes.replace(place, import.size(), "MmGetPhysicalAdventu");
+    const Answer answer = playground({"run", "--driver", playground.write("adventure.sys", bytes)});
+    EXPECT_EQ(answer.status, 1);
+    EXPECT_THAT(answer.errors, HasSubstr("MmGetPhysicalAdventu"));
+    EXPECT_EQ(answer.error_lines(), 1U) << answer.errors;
+}
+
+TEST(ForeignDriver, PassesWithAPathThatHasSpaces) {
+    Playground playground;
+    std::filesystem::create_directory(playground.folder() / "my drivers");
+    const auto plain = playground.driver("launch", "launch");
+    const auto driver = playground.folder() / "my drivers" / "a driver.sys";
+    std::filesystem::copy_file(plain, driver);
+    const Answer answer = playground({"run", "--driver", driver});
+    EXPECT_EQ(answer.status, 0) << answer.errors;
+    EXPECT_EQ(playground.summary()["driver"]["file"], "a driver.sys");
+    EXPECT_TRUE(playground.summary()["stage"].is_null());
+    EXPECT_EQ(playground.summary()["witnesses"], "agree");
+}
+
+}  // namespace
+}  // namespace hvp::tests
