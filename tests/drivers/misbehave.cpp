@@ -228,8 +228,8 @@ NTSTATUS print() {
     const auto say = [](const char* format, auto... arguments) {
         DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_INFO_LEVEL, format, arguments...);
     };
-    say("Printed text=\"%s\" wide=%ws counted=%wZ character=%c percent=%%\n", "a \"b\"", L"W", &text,
-        'x');
+    say("Printed text=\"%s\" wide=%ws counted=%wZ character=%c percent=%%\n", "a \"b\"", L"W",
+        &text, 'x');
     say("Printed decimal=%d unsigned=%u hex=%#x upper=%08X long=%lld i64=%I64x size=%zu\n", -1,
         4'000'000'000U, 0x2B, 0xBEEF, -5'000'000'000LL, 0x1234'5678'9ABC'DEF0ULL, sizeof(int));
     say("Printed pointer=%p left=[%-5d] right=[%5d] precision=[%.3s] star=[%*d]\n",
@@ -288,8 +288,8 @@ void on_unload(PDRIVER_OBJECT) {}
 }  // namespace
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
-    const auto* deed =
-        std::ranges::find_if(deeds, [&](const Deed& one) { return tests::is_service(*path, "misbehave-"sv, one.name); });
+    const auto* deed = std::ranges::find_if(
+        deeds, [&](const Deed& one) { return tests::is_service(*path, "misbehave-"sv, one.name); });
     if (deed == deeds.end()) {
         DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "no such deed: %wZ\n", path);
         return STATUS_NOT_SUPPORTED;

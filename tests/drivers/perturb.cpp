@@ -66,8 +66,8 @@ void change_flag(PDRIVER_OBJECT) {
 // ---- Tables ---------------------------------------------------------------------------------
 
 constexpr std::size_t windows_slots = 11;
-constexpr std::size_t empty_slot = 7;   // selector 38h
-constexpr std::size_t task_slot = 8;    // selector 40h, two slots
+constexpr std::size_t empty_slot = 7;  // selector 38h
+constexpr std::size_t task_slot = 8;   // selector 40h, two slots
 constexpr std::size_t copy_of_task = 12;
 
 alignas(16) constinit std::array<std::uint64_t, 14> other_gdt{};
@@ -85,8 +85,8 @@ void with_other_gdt(Action action) {
     arch::cli();
     copy_gdt();
     const auto windows = arch::sgdt();
-    arch::lgdt({.limit_bytes = sizeof other_gdt - 1,
-                .base = std::bit_cast<std::uint64_t>(&other_gdt)});
+    arch::lgdt(
+        {.limit_bytes = sizeof other_gdt - 1, .base = std::bit_cast<std::uint64_t>(&other_gdt)});
     action();
     arch::lgdt(windows);
     arch::sti();
@@ -273,8 +273,9 @@ constexpr std::array changes{
 }  // namespace
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
-    const auto* change = std::ranges::find_if(
-        changes, [&](const Change& one) { return tests::is_service(*path, "perturb-"sv, one.name); });
+    const auto* change = std::ranges::find_if(changes, [&](const Change& one) {
+        return tests::is_service(*path, "perturb-"sv, one.name);
+    });
     if (change == changes.end()) {
         DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "no such change: %wZ\n", path);
         return STATUS_NOT_SUPPORTED;

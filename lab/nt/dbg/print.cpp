@@ -28,7 +28,8 @@ void check_wide_text(std::uint64_t caller) {
     }
     rtl::Sentence detail{"DbgPrint converted wide text at "};
     detail.put(ke::name_of(now)).put("; this is allowed at PASSIVE_LEVEL only");
-    examiner::report_finding("WideTextAbovePassiveLevel", detail, examiner::no_verifier_code, caller);
+    examiner::report_finding("WideTextAbovePassiveLevel", detail, examiner::no_verifier_code,
+                             caller);
 }
 
 rtl::NtStatus print(std::uint32_t component, std::uint32_t level, const char* format,
@@ -62,12 +63,12 @@ NT_EXPORT rtl::NtStatus DbgPrint(const char* format, ...) {
 }
 
 /// [Windows: DbgPrintEx]
-NT_EXPORT rtl::NtStatus DbgPrintEx(std::uint32_t component, std::uint32_t level,
-                                   const char* format, ...) {
+NT_EXPORT rtl::NtStatus DbgPrintEx(std::uint32_t component, std::uint32_t level, const char* format,
+                                   ...) {
     __builtin_ms_va_list arguments;
     __builtin_ms_va_start(arguments, format);
-    const auto status = print(component, level, format, arguments,
-                              examiner::caller(__builtin_return_address(0)));
+    const auto status =
+        print(component, level, format, arguments, examiner::caller(__builtin_return_address(0)));
     __builtin_ms_va_end(arguments);
     return status;
 }

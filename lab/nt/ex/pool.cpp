@@ -66,9 +66,8 @@ void check_guards(const mm::Block& block, Bytes guards, std::uint64_t where) {
 void* allocate(const PoolRequest& request) {
     const std::uint64_t pages = std::max<std::uint64_t>(mm::pages_for(request.bytes), 1);
     mm::Block* block = mm::pool_region().reserve(pages);
-    if (block == nullptr ||
-        !mm::map_fresh(block->first_page(), pages,
-                       {.writable = true, .executable = request.executable})) {
+    if (block == nullptr || !mm::map_fresh(block->first_page(), pages,
+                                           {.writable = true, .executable = request.executable})) {
         return nullptr;
     }
     if (request.bytes < mm::page_bytes) {

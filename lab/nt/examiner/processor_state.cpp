@@ -68,8 +68,7 @@ void compare(std::span<const StateItem> items, const std::array<Value, most_item
 
 /// A slot of the GDT is named by its selector, a gate of the IDT by its vector.
 void compare_content(std::string_view table, std::uint64_t (*name_of_quadword)(std::size_t),
-                     std::uint64_t* now,
-                     std::span<const std::uint64_t> old) {
+                     std::uint64_t* now, std::span<const std::uint64_t> old) {
     for (std::size_t i = 0; i < old.size(); ++i) {
         if (now[i] == old[i]) {
             continue;
@@ -115,10 +114,11 @@ void take_snapshot() {
 
 void compare_and_restore() {
     compare(table_items(), before.tables);
-    compare_content("GDT", [](std::size_t i) -> std::uint64_t { return i * 8; },
-                    ke::current_processor().gdt.data(), before.gdt);
-    compare_content("IDT", [](std::size_t i) -> std::uint64_t { return i / 2; }, idt_content(),
-                    before.idt);
+    compare_content(
+        "GDT", [](std::size_t i) -> std::uint64_t { return i * 8; },
+        ke::current_processor().gdt.data(), before.gdt);
+    compare_content(
+        "IDT", [](std::size_t i) -> std::uint64_t { return i / 2; }, idt_content(), before.idt);
     compare(register_items(), before.registers);
     compare_memory_types();
 }

@@ -25,8 +25,11 @@ Value read_vmx_operation() {
     return possible ? 1 : 0;
 }
 
+/// CR4.VMXE cannot be 0 in VMX operation, so it is the same difference and goes with it.
+/// [SDM 3C 23.8 "Restrictions on VMX Operation"]
 void leave_vmx_operation(std::uint64_t /*before*/) {
     (void)arch::vmxoff();
+    arch::write_cr4(arch::read_cr4().without(Cr4::vmx_enable));
 }
 
 template <Msr msr>
@@ -75,31 +78,28 @@ constexpr std::array before_tables{
     StateItem{"CR3"sv, [] -> Value { return arch::read_cr3(); }, arch::write_cr3},
     StateItem{"CR4"sv, [] -> Value { return arch::read_cr4().raw(); },
               [](std::uint64_t v) { arch::write_cr4(arch::Flags<Cr4>{v}); }},
-    StateItem{"GDTR base"sv, [] -> Value { return arch::sgdt().base; },
-              [](std::uint64_t v) {
-                  arch::lgdt({.limit_bytes = arch::sgdt().limit_bytes, .base = v});
-              }},
+    StateItem{
+        "GDTR base"sv, [] -> Value { return arch::sgdt().base; },
+        [](std::uint64_t v) { arch::lgdt({.limit_bytes = arch::sgdt().limit_bytes, .base = v}); }},
     StateItem{"GDTR limit"sv, [] -> Value { return arch::sgdt().limit_bytes; },
               [](std::uint64_t v) {
-                  arch::lgdt({.limit_bytes = static_cast<std::uint16_t>(v),
-                              .base = arch::sgdt().base});
+                  arch::lgdt(
+                      {.limit_bytes = static_cast<std::uint16_t>(v), .base = arch::sgdt().base});
               }},
-    StateItem{"IDTR base"sv, [] -> Value { return arch::sidt().base; },
-              [](std::uint64_t v) {
-                  arch::lidt({.limit_bytes = arch::sidt().limit_bytes, .base = v});
-              }},
+    StateItem{
+        "IDTR base"sv, [] -> Value { return arch::sidt().base; },
+        [](std::uint64_t v) { arch::lidt({.limit_bytes = arch::sidt().limit_bytes, .base = v}); }},
     StateItem{"IDTR limit"sv, [] -> Value { return arch::sidt().limit_bytes; },
               [](std::uint64_t v) {
-                  arch::lidt({.limit_bytes = static_cast<std::uint16_t>(v),
-                              .base = arch::sidt().base});
+                  arch::lidt(
+                      {.limit_bytes = static_cast<std::uint16_t>(v), .base = arch::sidt().base});
               }},
 };
 
 constexpr std::array after_tables{
     StateItem{"LDTR"sv, [] -> Value { return arch::sldt(); }, restore_selector<arch::lldt>},
     StateItem{"TR"sv, [] -> Value { return arch::str(); }, restore_task_register},
-    StateItem{"CS"sv, [] -> Value { return arch::read_cs(); },
-              restore_selector<arch::reload_cs>},
+    StateItem{"CS"sv, [] -> Value { return arch::read_cs(); }, restore_selector<arch::reload_cs>},
     StateItem{"SS"sv, [] -> Value { return arch::read_ss(); }, restore_selector<arch::write_ss>},
     StateItem{"DS"sv, [] -> Value { return arch::read_ds(); }, restore_selector<arch::write_ds>},
     StateItem{"ES"sv, [] -> Value { return arch::read_es(); }, restore_selector<arch::write_es>},
@@ -139,8 +139,8 @@ constexpr std::array after_tables{
 };
 
 // [SDM 3A 11.11.2 "Setting Memory Ranges with MTRRs"]
-constexpr std::array<std::uint32_t, 12> other_memory_types{0x2FF, 0x250, 0x258, 0x259, 0x268, 0x269,
-                                                           0x26A, 0x26B, 0x26C, 0x26D, 0x26E, 0x26F};
+constexpr std::array<std::uint32_t, 12> other_memory_types{
+    0x2FF, 0x250, 0x258, 0x259, 0x268, 0x269, 0x26A, 0x26B, 0x26C, 0x26D, 0x26E, 0x26F};
 constexpr std::uint32_t first_variable = 0x200;
 constexpr std::uint32_t variable_count = 16;
 

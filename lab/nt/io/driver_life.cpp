@@ -43,8 +43,7 @@ void run_task(void* context) {
 /// One load of the driver.
 class Life {
 public:
-    Life(const BootBlock& boot, std::string_view file, std::string_view service,
-         std::uint64_t load)
+    Life(const BootBlock& boot, std::string_view file, std::string_view service, std::uint64_t load)
         : boot_{boot}, file_{file}, service_{service}, load_{load} {}
 
     /// False: the driver cannot be loaded again, because it could not be loaded or stays loaded.
@@ -77,8 +76,8 @@ private:
             .text("irql", ke::name_of(ke::current_irql()))
             .number("load", load_);
         Task task{.what = "DriverEntry",
-                  .call = call_of(objects.driver_object()->driver_init,
-                                  objects.driver_object(), objects.registry_path()),
+                  .call = call_of(objects.driver_object()->driver_init, objects.driver_object(),
+                                  objects.registry_path()),
                   .examine_if_failed = true};
         examiner::take_snapshot();
         run(task);
@@ -102,11 +101,11 @@ private:
 
     [[nodiscard]] examiner::DriverCall call_of(const void* routine, const void* argument_1,
                                                const void* argument_2) const {
-        return {.routine = std::bit_cast<std::uint64_t>(routine),
-                .argument_1 = std::bit_cast<std::uint64_t>(argument_1),
-                .argument_2 = std::bit_cast<std::uint64_t>(argument_2),
-                .rflags_before = boot_.odd_state != 0 ? examiner::odd_flags
-                                                      : examiner::usual_flags};
+        return {
+            .routine = std::bit_cast<std::uint64_t>(routine),
+            .argument_1 = std::bit_cast<std::uint64_t>(argument_1),
+            .argument_2 = std::bit_cast<std::uint64_t>(argument_2),
+            .rflags_before = boot_.odd_state != 0 ? examiner::odd_flags : examiner::usual_flags};
     }
 
     static void run(Task& task) {

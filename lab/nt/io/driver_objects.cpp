@@ -64,8 +64,8 @@ DriverObjects::DriverObjects(const ldr::Module& module, std::string_view service
     : object_{make<DriverObject>()},
       extension_{make<DriverExtension>()},
       loader_entry_{make<LoaderEntry>()},
-      registry_path_{make_text({R"(\Registry\Machine\System\CurrentControlSet\Services\)",
-                                service})} {
+      registry_path_{
+          make_text({R"(\Registry\Machine\System\CurrentControlSet\Services\)", service})} {
     auto* base = std::bit_cast<std::byte*>(module.base);
     const auto exceptions = module.headers.directory(pe::DirectoryIndex::exceptions);
     loader_entry_->in_load_order = {&loader_entry_->in_load_order, &loader_entry_->in_load_order};
@@ -74,8 +74,7 @@ DriverObjects::DriverObjects(const ldr::Module& module, std::string_view service
     loader_entry_->dll_base = base;
     loader_entry_->entry_point = base + module.headers.entry_point;
     loader_entry_->image_bytes = module.headers.image_bytes;
-    loader_entry_->full_dll_name =
-        *make_text({R"(\SystemRoot\System32\drivers\)", module.file});
+    loader_entry_->full_dll_name = *make_text({R"(\SystemRoot\System32\drivers\)", module.file});
     loader_entry_->base_dll_name = *make_text({module.file});
     extension_->driver_object = object_;
     extension_->service_key_name = *make_text({service});
@@ -84,8 +83,7 @@ DriverObjects::DriverObjects(const ldr::Module& module, std::string_view service
     object_->driver_section = loader_entry_;
     object_->driver_extension = extension_;
     object_->driver_name = *make_text({R"(\Driver\)", service});
-    object_->hardware_database =
-        make_text({R"(\REGISTRY\MACHINE\HARDWARE\DESCRIPTION\SYSTEM)"});
+    object_->hardware_database = make_text({R"(\REGISTRY\MACHINE\HARDWARE\DESCRIPTION\SYSTEM)"});
     object_->driver_init = base + module.headers.entry_point;
     object_->major_function.fill(std::bit_cast<void*>(&invalid_device_request));
 }

@@ -28,8 +28,8 @@ struct Snapshot {
 };
 
 Snapshot snapshot_of(const TrapFrame& f) {
-    return {.registers = {.general = {f.rax, f.rcx, f.rdx, f.rbx, f.rsp, f.rbp, f.rsi, f.rdi,
-                                      f.r8, f.r9, f.r10, f.r11, f.r12, f.r13, f.r14, f.r15},
+    return {.registers = {.general = {f.rax, f.rcx, f.rdx, f.rbx, f.rsp, f.rbp, f.rsi, f.rdi, f.r8,
+                                      f.r9, f.r10, f.r11, f.r12, f.r13, f.r14, f.r15},
                           .rip = f.rip},
             .rflags = f.rflags,
             .cs = f.cs,

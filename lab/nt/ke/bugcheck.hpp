@@ -14,8 +14,8 @@ namespace hvp::lab::ke {
 struct BugCheck {
     BugCheckCode code{};
     std::array<std::uint64_t, 4> parameters{};
-    std::string_view detail{};   ///< a sentence that Windows would not have
-    const TrapFrame* frame{};    ///< the interrupted code; none: the caller is to blame
+    std::string_view detail{};  ///< a sentence that Windows would not have
+    const TrapFrame* frame{};   ///< the interrupted code; none: the caller is to blame
 };
 
 /// Writes the BugCheck event and the Summary, and ends the machine. A bug check inside a bug check

@@ -6,8 +6,8 @@ namespace hvp::lab::ke {
 
 /// [Windows: KeBugCheckEx] Any IRQL; the code may be the driver's own.
 NT_EXPORT void KeBugCheckEx(std::uint32_t code, std::uint64_t parameter_1,
-                                         std::uint64_t parameter_2, std::uint64_t parameter_3,
-                                         std::uint64_t parameter_4) {
+                            std::uint64_t parameter_2, std::uint64_t parameter_3,
+                            std::uint64_t parameter_4) {
     bug_check({.code = static_cast<BugCheckCode>(code),
                .parameters = {parameter_1, parameter_2, parameter_3, parameter_4},
                .detail = "the driver called KeBugCheckEx"});

@@ -67,8 +67,8 @@ NT_EXPORT void KeInitializeSpinLock(std::uint64_t* lock) {
 /// waits for himself.
 NT_EXPORT Irql KeAcquireSpinLockRaiseToDpc(std::uint64_t* lock) {
     const auto caller = examiner::caller(__builtin_return_address(0));
-    examiner::check_irql_at_most(
-        Irql::dispatch, {"KeAcquireSpinLock", examiner::acquire_spin_lock_irql, caller});
+    examiner::check_irql_at_most(Irql::dispatch,
+                                 {"KeAcquireSpinLock", examiner::acquire_spin_lock_irql, caller});
     const Irql old = current_irql();
     set_irql(Irql::dispatch);
     if (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) != 0) {

@@ -75,10 +75,8 @@ public:
 
 private:
     [[noreturn]] void stop(BugCheckCode code, std::array<std::uint64_t, 4> parameters) const {
-        bug_check({.code = code,
-                   .parameters = parameters,
-                   .detail = detail_.view(),
-                   .frame = &frame_});
+        bug_check(
+            {.code = code, .parameters = parameters, .detail = detail_.view(), .frame = &frame_});
     }
 
     [[noreturn]] void stop_for_irql() const {

@@ -76,9 +76,8 @@ NT_EXPORT rtl::NtStatus KeGetProcessorNumberFromIndex(std::uint32_t index,
 
 /// [Windows: KeSetSystemAffinityThreadEx] A mask without an active processor changes nothing.
 NT_EXPORT std::uint64_t KeSetSystemAffinityThreadEx(std::uint64_t mask) {
-    examiner::check_irql_at_most(Irql::dispatch,
-                                 {"KeSetSystemAffinityThreadEx", examiner::api_irql,
-                                  examiner::caller(__builtin_return_address(0))});
+    examiner::check_irql_at_most(Irql::dispatch, {"KeSetSystemAffinityThreadEx", examiner::api_irql,
+                                                  examiner::caller(__builtin_return_address(0))});
     if ((mask & active_processors) == 0) {
         return 0;
     }

@@ -107,11 +107,11 @@ void unhandled_exception(const TrapFrame& frame, std::uint32_t code,
                    .detail = detail,
                    .frame = &frame});
     }
-    bug_check({.code = BugCheckCode::kmode_exception_not_handled,
-               .parameters = {code | 0xFFFF'FFFF'0000'0000, frame.rip, information[0],
-                              information[1]},
-               .detail = detail,
-               .frame = &frame});
+    bug_check(
+        {.code = BugCheckCode::kmode_exception_not_handled,
+         .parameters = {code | 0xFFFF'FFFF'0000'0000, frame.rip, information[0], information[1]},
+         .detail = detail,
+         .frame = &frame});
 }
 
 extern "C" void dispatch_trap(TrapFrame* frame) {

@@ -128,8 +128,8 @@ std::expected<void, Refusal> check_optional_header(const OptionalHeader& header)
 std::expected<void, Refusal> check_directories(const Headers& headers) {
     for (std::size_t i = 0; i < directory_count; ++i) {
         const Directory directory = headers.directories[i];
-        const bool inside = std::uint64_t{directory.address} + directory.size <=
-                            headers.image_bytes;
+        const bool inside =
+            std::uint64_t{directory.address} + directory.size <= headers.image_bytes;
         if (!inside && i != static_cast<std::size_t>(DirectoryIndex::security)) {
             return refuse("data directory ", i, " reaches beyond the image");
         }
@@ -230,9 +230,9 @@ std::expected<Headers, Refusal> parse(Bytes bytes, Form form) {
         return refuse("truncated: ", headers.header_bytes,
                       " bytes of headers do not hold the section table or are more than there is");
     }
-    if (auto good = read_directories(headers, optional_at + sizeof(OptionalHeader),
-                                     optional_header->directory_entries,
-                                     headers.section_table_offset);
+    if (auto good =
+            read_directories(headers, optional_at + sizeof(OptionalHeader),
+                             optional_header->directory_entries, headers.section_table_offset);
         !good) {
         return std::unexpected{good.error()};
     }
@@ -247,8 +247,7 @@ void lay_out(const Headers& headers, WritableBytes memory) {
     __builtin_memcpy(memory.data(), headers.file.data(), headers.header_bytes);
     for (std::size_t i = 0; i < headers.section_count; ++i) {
         const Section section = headers.section(i);
-        const std::size_t bytes =
-            std::min<std::uint64_t>(section.raw_size, section.memory_bytes());
+        const std::size_t bytes = std::min<std::uint64_t>(section.raw_size, section.memory_bytes());
         if (bytes != 0) {
             __builtin_memcpy(memory.data() + section.virtual_address,
                              headers.file.data() + section.raw_offset, bytes);

@@ -68,8 +68,7 @@ std::expected<bool, Refusal> ImportReader::next_descriptor() {
     }
     const auto module = read_name(memory_, descriptor->module);
     if (!module) {
-        return refuse("the import table names a module outside the image, at ",
-                      descriptor->module);
+        return refuse("the import table names a module outside the image, at ", descriptor->module);
     }
     module_ = *module;
     slots_ = descriptor->slots;

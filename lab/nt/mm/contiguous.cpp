@@ -16,7 +16,8 @@ constexpr int freed_content = 0xDE;
 
 void* allocate_for_driver(const char* function, std::uint64_t bytes, RunRequest request,
                           Protection protection, std::uint64_t caller) {
-    examiner::check_irql_at_most(ke::Irql::dispatch, {function, examiner::memory_call_irql, caller});
+    examiner::check_irql_at_most(ke::Irql::dispatch,
+                                 {function, examiner::memory_call_irql, caller});
     if (examiner::must_fail_allocation(function)) {
         return nullptr;
     }
@@ -65,15 +66,13 @@ void* allocate_contiguous(std::uint64_t bytes, RunRequest request, Protection pr
             return nullptr;
         }
     }
-    __builtin_memset(std::bit_cast<void*>(first.raw()), fresh_content,
-                     request.frames * page_bytes);
+    __builtin_memset(std::bit_cast<void*>(first.raw()), fresh_content, request.frames * page_bytes);
     begin_block(*block, bytes, Owner::driver, allocated_by);
     return std::bit_cast<void*>(block->address);
 }
 
 void free_contiguous(Block& block, std::uint64_t freed_by) {
-    __builtin_memset(std::bit_cast<void*>(block.address), freed_content,
-                     block.pages * page_bytes);
+    __builtin_memset(std::bit_cast<void*>(block.address), freed_content, block.pages * page_bytes);
     unmap_and_free(block.first_page(), block.pages);
     end_block(block, freed_by);
 }
@@ -120,8 +119,8 @@ NT_EXPORT void* MmAllocateContiguousNodeMemory(std::uint64_t bytes, std::uint64_
 /// [Windows: MmFreeContiguousMemory] The exact address, not one inside.
 NT_EXPORT void MmFreeContiguousMemory(std::uint64_t address) {
     const auto caller = examiner::caller(__builtin_return_address(0));
-    examiner::check_irql_at_most(ke::Irql::dispatch, {"MmFreeContiguousMemory",
-                                                      examiner::memory_call_irql, caller});
+    examiner::check_irql_at_most(ke::Irql::dispatch,
+                                 {"MmFreeContiguousMemory", examiner::memory_call_irql, caller});
     Block* block = contiguous_region().near(LinearAddress{address});
     if (block != nullptr && block->live() && block->address == address) {
         return free_contiguous(*block, caller);

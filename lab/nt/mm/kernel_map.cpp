@@ -24,8 +24,7 @@ void map_range(LinearAddress linear, PhysicalAddress physical, std::uint64_t byt
 void map_kernel(const BootBlock& boot) {
     auto& module = ldr::kernel_module();
     module = {.file = "ntoskrnl.exe", .base = boot.kernel_virtual, .loaded = true};
-    const pe::Bytes image{std::bit_cast<const std::byte*>(boot.kernel_virtual),
-                          boot.kernel_bytes};
+    const pe::Bytes image{std::bit_cast<const std::byte*>(boot.kernel_virtual), boot.kernel_bytes};
     const auto headers = pe::parse(image, pe::Form::mapped);
     if (!headers) {
         hal::shut_down();

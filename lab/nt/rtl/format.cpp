@@ -139,12 +139,10 @@ private:
         };
         // `long` has 32 bits on Windows; `I`, `z`, `t` and `j` are as wide as a pointer.
         static constexpr std::array prefixes{
-            Prefix{"hh", Length::byte},    Prefix{"h", Length::half},
-            Prefix{"ll", Length::quad},    Prefix{"l", Length::wide},
-            Prefix{"w", Length::wide},     Prefix{"I64", Length::quad},
-            Prefix{"I32", Length::narrow}, Prefix{"I", Length::quad},
-            Prefix{"z", Length::quad},     Prefix{"j", Length::quad},
-            Prefix{"t", Length::quad}};
+            Prefix{"hh", Length::byte},    Prefix{"h", Length::half}, Prefix{"ll", Length::quad},
+            Prefix{"l", Length::wide},     Prefix{"w", Length::wide}, Prefix{"I64", Length::quad},
+            Prefix{"I32", Length::narrow}, Prefix{"I", Length::quad}, Prefix{"z", Length::quad},
+            Prefix{"j", Length::quad},     Prefix{"t", Length::quad}};
         for (const auto& prefix : prefixes) {
             if (skip(prefix.text)) {
                 spec.length = prefix.length;

@@ -16,9 +16,7 @@ constexpr PhysicalAddress reserved{0x80'0000};
 class Frames : public testing::Test {
 protected:
     Frames() { initialise_frames(memory, reserved, 1); }
-    ~Frames() override {
-        give_back_frames(PhysicalAddress{0}, memory / page_bytes);
-    }
+    ~Frames() override { give_back_frames(PhysicalAddress{0}, memory / page_bytes); }
 };
 
 TEST_F(Frames, EachIsGivenOnceAndNoneBelowTheReservedEnd) {

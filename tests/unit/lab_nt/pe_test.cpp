@@ -37,37 +37,36 @@ using I = PeImage;
 
 INSTANTIATE_TEST_SUITE_P(
     Fields, PeHeadersRefuse,
-    testing::Values(
-        WrongField{0, 0x5A4E, 2, "does not begin with a DOS header"},
-        WrongField{0x3C, 0x0FFF'FFF0, 4, "beyond the file"},
-        WrongField{0x3C, 0xFFFF'FFFF, 4, "beyond the file"},
-        WrongField{I::file_header, 0x4551, 4, "no signature PE"},
-        WrongField{I::machine, 0x14C, 2, "machine 0x14c"},
-        WrongField{I::machine, 0xAA64, 2, "machine 0xaa64"},
-        WrongField{I::section_count, 0, 2, "section count 0x0"},
-        WrongField{I::section_count, 97, 2, "section count 0x61"},
-        WrongField{I::section_count, 96, 2, "truncated"},
-        WrongField{I::optional_header_bytes, 96, 2, "too short"},
-        WrongField{I::optional_header_bytes, 120, 2, "data directories reach beyond"},
-        WrongField{I::characteristics, 0x20, 2, "cannot be executed"},
-        WrongField{I::optional_header, 0x10B, 2, "not PE32+"},
-        WrongField{I::entry_point, 0x2000, 4, "no executable section"},
-        WrongField{I::entry_point, 0, 4, "no executable section"},
-        WrongField{I::entry_point, 0xFFFF'FFFF, 4, "no executable section"},
-        WrongField{I::image_base, 0x1'4000'1000, 8, "multiple of 64 KiB"},
-        WrongField{I::section_alignment, 0x200, 4, "section alignment 0x200"},
-        WrongField{I::section_alignment, 0x3000, 4, "power of two"},
-        WrongField{I::file_alignment, 0, 4, "file alignment 0x0"},
-        WrongField{I::file_alignment, 0x2000, 4, "file alignment 0x2000"},
-        WrongField{I::image_bytes, 0, 4, "image size 0x0"},
-        WrongField{I::image_bytes, 0xFFFF'FFFF, 4, "image size 0xffffffff"},
-        WrongField{I::image_bytes, 0x3000, 4, "beyond the image"},
-        WrongField{I::header_bytes, 0x100, 4, "do not hold the section table"},
-        WrongField{I::header_bytes, 0xFFFF'FFFF, 4, "truncated"},
-        WrongField{I::subsystem, 3, 2, "not a driver"},
-        WrongField{I::directory_entries, 17, 4, "there are 16"},
-        WrongField{I::directory(1), 0xFFFF'FFFF, 4, "data directory 0x1"},
-        WrongField{I::directory(5) + 4, 0x2000, 4, "data directory 0x5"}));
+    testing::Values(WrongField{0, 0x5A4E, 2, "does not begin with a DOS header"},
+                    WrongField{0x3C, 0x0FFF'FFF0, 4, "beyond the file"},
+                    WrongField{0x3C, 0xFFFF'FFFF, 4, "beyond the file"},
+                    WrongField{I::file_header, 0x4551, 4, "no signature PE"},
+                    WrongField{I::machine, 0x14C, 2, "machine 0x14c"},
+                    WrongField{I::machine, 0xAA64, 2, "machine 0xaa64"},
+                    WrongField{I::section_count, 0, 2, "section count 0x0"},
+                    WrongField{I::section_count, 97, 2, "section count 0x61"},
+                    WrongField{I::section_count, 96, 2, "truncated"},
+                    WrongField{I::optional_header_bytes, 96, 2, "too short"},
+                    WrongField{I::optional_header_bytes, 120, 2, "data directories reach beyond"},
+                    WrongField{I::characteristics, 0x20, 2, "cannot be executed"},
+                    WrongField{I::optional_header, 0x10B, 2, "not PE32+"},
+                    WrongField{I::entry_point, 0x2000, 4, "no executable section"},
+                    WrongField{I::entry_point, 0, 4, "no executable section"},
+                    WrongField{I::entry_point, 0xFFFF'FFFF, 4, "no executable section"},
+                    WrongField{I::image_base, 0x1'4000'1000, 8, "multiple of 64 KiB"},
+                    WrongField{I::section_alignment, 0x200, 4, "section alignment 0x200"},
+                    WrongField{I::section_alignment, 0x3000, 4, "power of two"},
+                    WrongField{I::file_alignment, 0, 4, "file alignment 0x0"},
+                    WrongField{I::file_alignment, 0x2000, 4, "file alignment 0x2000"},
+                    WrongField{I::image_bytes, 0, 4, "image size 0x0"},
+                    WrongField{I::image_bytes, 0xFFFF'FFFF, 4, "image size 0xffffffff"},
+                    WrongField{I::image_bytes, 0x3000, 4, "beyond the image"},
+                    WrongField{I::header_bytes, 0x100, 4, "do not hold the section table"},
+                    WrongField{I::header_bytes, 0xFFFF'FFFF, 4, "truncated"},
+                    WrongField{I::subsystem, 3, 2, "not a driver"},
+                    WrongField{I::directory_entries, 17, 4, "there are 16"},
+                    WrongField{I::directory(1), 0xFFFF'FFFF, 4, "data directory 0x1"},
+                    WrongField{I::directory(5) + 4, 0x2000, 4, "data directory 0x5"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Sections, PeHeadersRefuse,
@@ -96,7 +95,8 @@ TEST(PeHeaders, EveryTruncationIsRefusedAndNoneIsReadBeyond) {
 TEST(PeHeaders, ATextFileIsNoDriver) {
     PeImage image;
     const char text[] = "MZ is how this text begins, but it is no image at all.";
-    image.bytes.assign(std::as_bytes(std::span{text}).begin(), std::as_bytes(std::span{text}).end());
+    image.bytes.assign(std::as_bytes(std::span{text}).begin(),
+                       std::as_bytes(std::span{text}).end());
     EXPECT_THAT(image.refusal(), HasSubstr("not a PE image"));
 }
 

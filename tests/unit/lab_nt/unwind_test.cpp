@@ -27,8 +27,8 @@ class Unwinding : public testing::Test {
 protected:
     Unwinding() : memory(0x1000) {
         headers.directories[static_cast<std::size_t>(pe::DirectoryIndex::exceptions)] = {0x300, 12};
-        EXPECT_TRUE(pe::write(pe::WritableBytes{memory}, 0x300,
-                              pe::RuntimeFunction{0x100, 0x200, 0x400}));
+        EXPECT_TRUE(
+            pe::write(pe::WritableBytes{memory}, 0x300, pe::RuntimeFunction{0x100, 0x200, 0x400}));
         stack_content.clear();
     }
 
@@ -93,7 +93,7 @@ TEST_F(Unwinding, LargeAllocationsInBothForms) {
 TEST_F(Unwinding, AFrameRegisterReplacesRsp) {
     unwind_data({1, 10, 3, 0x25, 10, 0x03, 5, 0x32, 1, 0x50});
     registers.general[rbp] = stack + 0x120;
-    stack_content[stack + 0x120] = 0xBB;       // rbp - 0x20 + 0x20: the saved rbp
+    stack_content[stack + 0x120] = 0xBB;  // rbp - 0x20 + 0x20: the saved rbp
     stack_content[stack + 0x128] = 0x1234;
     EXPECT_TRUE(run(0x180));
     EXPECT_EQ(registers.general[rbp], 0xBBU);
@@ -124,8 +124,8 @@ TEST_F(Unwinding, AMachineFrameGivesTheInterruptedRegisters) {
 
 TEST_F(Unwinding, ChainedDataGoesOnWithTheParent) {
     unwind_data({1 | 4 << 3, 0, 1, 0, 0, 0x02, 0, 0});  // allocate 8, then the chain
-    EXPECT_TRUE(pe::write(pe::WritableBytes{memory}, 0x408,
-                          pe::RuntimeFunction{0x100, 0x180, 0x500}));
+    EXPECT_TRUE(
+        pe::write(pe::WritableBytes{memory}, 0x408, pe::RuntimeFunction{0x100, 0x180, 0x500}));
     memory[0x500] = std::byte{1};
     memory[0x502] = std::byte{1};
     memory[0x505] = std::byte{0x30};  // push rbx
@@ -143,8 +143,8 @@ TEST_F(Unwinding, BrokenDataAndBrokenStacksAreRefused) {
     unwind_data({1, 0, 1, 0, 0, 0x0F});
     EXPECT_FALSE(run(0x180)) << "operation 15";
     unwind_data({1 | 4 << 3, 0, 0, 0});
-    EXPECT_TRUE(pe::write(pe::WritableBytes{memory}, 0x404,
-                          pe::RuntimeFunction{0x100, 0x180, 0x400}));
+    EXPECT_TRUE(
+        pe::write(pe::WritableBytes{memory}, 0x404, pe::RuntimeFunction{0x100, 0x180, 0x400}));
     EXPECT_FALSE(run(0x180)) << "a chain that bites its tail";
 }
 
