@@ -121,7 +121,9 @@ Options finish_run(RunOptions options, const std::string& firmware, const std::s
         options.driver = driver;
         std::error_code error;
         if (!std::filesystem::is_regular_file(driver, error)) {
-            return bad_usage(fmt::format("--driver {}: there is no such file", driver));
+            const bool exists = std::filesystem::exists(driver, error);
+            return bad_usage(fmt::format("--driver {}: {}", driver,
+                                         exists ? "this is no file" : "there is no such file"));
         }
     } else if (std::string complaint = check_stage(options.stage, repository); !complaint.empty()) {
         return bad_usage(complaint);

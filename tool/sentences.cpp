@@ -129,10 +129,8 @@ Steps lab_summary(const Event& event) {
 Steps lab_event(const Sentences& sentences, const Event& event) {
     const std::string& name = event.name;
     if (name == "DriverEntry") {
-        return {{.who = "driver",
-                 .text = fmt::format("DriverEntry on processor {} at {}", event.cpu,
-                                     event.text("irql")),
-                 .starts_load = true}};
+        return {{"driver",
+                 fmt::format("DriverEntry on processor {} at {}", event.cpu, event.text("irql"))}};
     }
     if (name == "DriverEntryReturned") {
         return {{"lab", "DriverEntry returned " + status_name(event.text("status"))}};

@@ -14,7 +14,6 @@ struct StoryStep {
     std::string text;
     std::string aside = {};  ///< on the right: the instruction count, or a citation
     bool optional = false;   ///< not part of what a stage's story.txt has to tell
-    bool starts_load = false;
 };
 
 /// Returns  the steps of a run, from its events in the order of time.

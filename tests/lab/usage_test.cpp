@@ -15,6 +15,10 @@ struct Mistake {
     const char* help;  ///< what the line has to contain
 };
 
+std::ostream& operator<<(std::ostream& stream, const Mistake& mistake) {
+    return stream << mistake.name;
+}
+
 class BadUsage : public testing::TestWithParam<Mistake> {};
 
 TEST_P(BadUsage, EndsWithStatus2AndOneLineThatHelps) {
@@ -53,7 +57,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"TwoStages", {"run", "launch", "launch"}, "unknown argument launch"},
         Mistake{"StageAndDriver", {"run", "launch", "--driver", "/dev/null"}, "not both"},
         Mistake{"DriverIsMissing", {"run", "--driver", "nowhere.sys"}, "there is no such file"},
-        Mistake{"DriverIsAFolder", {"run", "--driver", "/tmp"}, "there is no such file"},
+        Mistake{"DriverIsAFolder", {"run", "--driver", "/tmp"}, "this is no file"},
         Mistake{"Benchmark", {"bench", "everything"}, "startup"},
         Mistake{"BenchmarkIsMissing", {"bench"}, "name"}),
     [](const auto& instance) { return std::string{instance.param.name}; });
