@@ -203,7 +203,7 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
         return {{"driver",
                  fmt::format("VT-x present, revision {}, VMCS {} bytes {}", event.text("revision"),
                              event.text("vmcs_bytes"), event.text("memory_type")),
-                 "[SDM 3C 24.2]"}};
+                 "SDM 3C 24.2"}};
     }
     if (name == "VmxOn") {
         return {{"driver", "VMXON: the processor is in VMX root operation"}};

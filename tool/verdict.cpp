@@ -149,8 +149,7 @@ std::string result_name(Result result) {
 }
 
 bool is_complete(const lab::EmulatorOutcome& outcome, const Timeline& timeline) {
-    return outcome.ending == lab::Ending::ended && !outcome.killed_by &&
-           timeline.last("lab", "Summary") != nullptr;
+    return outcome.ending == lab::Ending::ended && timeline.last("lab", "Summary") != nullptr;
 }
 
 std::vector<std::uint64_t> addresses_to_explain(const Timeline& timeline,

@@ -37,7 +37,9 @@ std::string bochsrc(const MachineOptions& machine) {
     // The emulator's own clock must not look at the host's: `sync=none`, and a fixed date. (The
     // numbers 1 and 2 are not dates but mean "the host's local time" and "the host's UTC".)
     // `ignore_bad_msrs=0`: unknown MSRs raise #GP, as on a real processor.
-    // `reset_on_triple_fault=0` and `panic: action=fatal`: a triple fault ends the run.
+    // No sound at all (the line `speaker: enabled=0` would load it): its thread sometimes crashes
+    // the emulator while it exits. `reset_on_triple_fault=0` and `panic: action=fatal`: a triple
+    // fault ends the run.
     std::string text = fmt::format(
         "config_interface: textconfig\n"
         "display_library: term\n"
@@ -45,7 +47,7 @@ std::string bochsrc(const MachineOptions& machine) {
         "romimage: file={}\n"
         "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest\n"
         "vga: extension=none\n"
-        "sound: driver=dummy\n"
+        "plugin_ctrl: speaker=0, gameport=0, parallel=0, serial=0, biosdev=0, iodebug=0\n"
         "cpu: model={}, count={}, ips=100000000, reset_on_triple_fault=0, ignore_bad_msrs=0,"
         " msrs=\"{}\"\n"
         "clock: sync=none, time0=946684800\n"
@@ -54,8 +56,7 @@ std::string bochsrc(const MachineOptions& machine) {
         "panic: action=fatal\n"
         "error: action=report\n"
         "info: action=report\n"
-        "mouse: enabled=0\n"
-        "speaker: enabled=0\n",
+        "mouse: enabled=0\n",
         machine.memory_mib, std::min(machine.memory_mib, most_host_mib), machine.rom_file,
         machine.model, machine.processors, machine.msrs_file, log_descriptor);
     if (!machine.ram_image_file.empty()) {

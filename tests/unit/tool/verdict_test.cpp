@@ -123,6 +123,7 @@ TEST(Verdict, AnEmulatorThatCrashesBehindItsEndHasToldEverything) {
     Case c = with_summary("passed");
     c.outcome.killed_by = 11;
     EXPECT_EQ(c.judged().result, Result::passed);
+    EXPECT_TRUE(is_complete(c.outcome, c.timeline));  // so the witnesses are compared
 }
 
 TEST(Verdict, ABugcheckSaysWhere) {
