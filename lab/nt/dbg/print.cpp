@@ -34,8 +34,7 @@ void check_wide_text(std::uint64_t caller) {
 
 rtl::NtStatus print(std::uint32_t component, std::uint32_t level, const char* format,
                     __builtin_ms_va_list arguments, std::uint64_t caller) {
-    constexpr auto highest_device_level = static_cast<ke::Irql>(12);
-    examiner::check_irql_at_most(highest_device_level,
+    examiner::check_irql_at_most(ke::Irql::highest_device,
                                  {"DbgPrint", examiner::no_verifier_code, caller});
     rtl::TextWriter writer{buffer};
     const auto facts = rtl::format(writer, format, arguments);

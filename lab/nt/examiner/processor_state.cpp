@@ -52,17 +52,18 @@ bool is_expected(const StateItem& item, std::uint64_t old, std::uint64_t now) {
 void compare(std::span<const StateItem> items, const std::array<Value, most_items>& old) {
     for (std::size_t i = 0; i < items.size(); ++i) {
         const auto& item = items[i];
+        const Value was = old[i];
         const Value now = item.read();
-        if (!old[i] || !now || *now == *old[i]) {
+        if (!was || !now || *now == *was) {
             continue;
         }
-        if (is_expected(item, *old[i], *now)) {
-            report_expected_change(item.name, *old[i], *now);
+        if (is_expected(item, *was, *now)) {
+            report_expected_change(item.name, *was, *now);
             before.registers[i] = now;  // the next load starts from here
             continue;
         }
-        item.restore(*old[i]);
-        report_difference(item.name, *old[i], *now);
+        item.restore(*was);
+        report_difference(item.name, *was, *now);
     }
 }
 

@@ -60,7 +60,7 @@ public:
         if (rtl::is_success(status)) {
             ldr::discard_initialisation();
             if (objects.driver_object()->driver_unload == nullptr) {
-                dbg::Event{"NoDriverUnload"};
+                dbg::Event{"NoDriverUnload"}.number("load", load_);
                 return false;
             }
             call_unload(*objects.driver_object());

@@ -13,6 +13,7 @@ enum class Irql : std::uint8_t {
     passive = 0,
     apc = 1,
     dispatch = 2,
+    highest_device = 12,
     clock = 13,
     ipi = 14,
     high = 15,
@@ -35,6 +36,8 @@ inline void set_irql(Irql level) {
             return "APC_LEVEL";
         case Irql::dispatch:
             return "DISPATCH_LEVEL";
+        case Irql::highest_device:
+            return "DIRQL";
         case Irql::clock:
             return "CLOCK_LEVEL";
         case Irql::ipi:

@@ -40,7 +40,7 @@ void set_control_registers() {
     }
     constexpr std::uint64_t power_up_mxcsr = 0x1F80;
     arch::write_mxcsr(power_up_mxcsr);
-    asm volatile("fninit");
+    arch::fninit();
     constexpr std::uint64_t no_breakpoints = 0x400;
     arch::write_dr7(no_breakpoints);
     constexpr std::uint64_t power_up_dr6 = 0xFFFF'0FF0;
@@ -107,7 +107,7 @@ void initialise_processor(std::uint32_t number) {
     for (const auto stack :
          {InterruptStack::double_fault, InterruptStack::machine_check, InterruptStack::nmi}) {
         processor.task.interrupt_stacks[static_cast<std::size_t>(stack)] =
-            mm::create_stack(mm::interrupt_stack_pages)->end.raw();
+            mm::create_stack(mm::interrupt_stack_pages).value_or(mm::Stack{}).end.raw();
     }
     processor.task.io_map_base = sizeof processor.task;  // no I/O bitmap
     fill(processor.gdt, processor.task);

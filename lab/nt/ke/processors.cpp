@@ -2,6 +2,7 @@
 // number is 0, its group is 0.
 #include <cstdint>
 
+#include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/examiner/rules.hpp"
 #include "lab/nt/ke/current_processor.hpp"
 #include "lab/nt/ke/thread.hpp"
@@ -118,14 +119,14 @@ NT_EXPORT void KeRevertToUserGroupAffinityThread(const GroupAffinity* previous) 
     }
 }
 
-/// [Windows: KeStallExecutionProcessor] A loop of two instructions; not RDTSC, which would write a
+/// [Windows: KeStallExecutionProcessor] A loop of three instructions; not RDTSC, which would write a
 /// line into the emulator's log each time.
 NT_EXPORT void KeStallExecutionProcessor(std::uint32_t microseconds) {
     constexpr std::uint64_t instructions_per_microsecond = 100;
-    std::uint64_t turns = microseconds * instructions_per_microsecond / 2;
+    std::uint64_t turns = microseconds * instructions_per_microsecond / 3;
     while (turns != 0) {
         --turns;
-        asm volatile("" : "+r"(turns));
+        arch::pause();
     }
 }
 

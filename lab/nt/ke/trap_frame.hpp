@@ -14,6 +14,7 @@ struct TrapFrame {
     std::uint64_t error_code;
     std::uint64_t rip, cs, rflags, rsp, ss;
 };
-static_assert(offsetof(TrapFrame, vector) == 15 * 8, "traps.S pushes fifteen registers");
+static_assert(offsetof(TrapFrame, vector) == 15 * sizeof(std::uint64_t),
+              "traps.S pushes fifteen registers");
 
 }  // namespace hvp::lab::ke

@@ -50,10 +50,10 @@ bool tell_missing(const pe::Headers& headers, pe::Bytes memory) {
     dbg::Event event{"ImportsMissing"};
     event.line().begin_array("names");
     pe::ImportReader reader{headers, memory};
-    for (auto import = reader.next(); import && *import; import = reader.next()) {
-        if (!find(**import)) {
-            rtl::Text<600> name{(*import)->module};
-            event.line().element(name.put("!").put((*import)->name).view());
+    while (reader.next()) {
+        if (!find(reader.current())) {
+            rtl::Text<600> name{reader.current().module};
+            event.line().element(name.put("!").put(reader.current().name).view());
         }
     }
     event.line().end_array();
@@ -65,23 +65,23 @@ bool tell_missing(const pe::Headers& headers, pe::Bytes memory) {
 bool resolve_imports(const pe::Headers& headers, pe::WritableBytes memory) {
     bool missing = false;
     pe::ImportReader reader{headers, memory};
-    auto import = reader.next();
-    for (; import && *import; import = reader.next()) {
-        if ((*import)->name.empty()) {
-            return refuse_ordinal(**import);
+    while (reader.next()) {
+        if (reader.current().name.empty()) {
+            return refuse_ordinal(reader.current());
         }
-        missing |= !find(**import).has_value();
+        missing |= !find(reader.current()).has_value();
     }
-    if (!import) {
-        return refuse(import.error());
+    if (const auto& why = reader.refusal()) {
+        return refuse(*why);
     }
     if (missing) {
         return tell_missing(headers, memory);
     }
     // Only now are slots written: with one table for names and slots, the names are gone then.
     pe::ImportReader again{headers, memory};
-    for (auto one = again.next(); one && *one; one = again.next()) {
-        (void)pe::write(memory, (*one)->slot, *find(**one));
+    while (again.next()) {
+        const std::uint64_t address = find(again.current()).value_or(0);
+        (void)pe::write(memory, again.current().slot, address);
     }
     return true;
 }

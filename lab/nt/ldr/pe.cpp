@@ -192,7 +192,8 @@ std::string_view Section::name() const {
 }
 
 Section Headers::section(std::size_t index) const {
-    return *read<Section>(file, section_table_offset + index * sizeof(Section));
+    const std::size_t offset = section_table_offset + index * sizeof(Section);
+    return read<Section>(file, offset).value_or(Section{});
 }
 
 std::expected<Headers, Refusal> parse(Bytes bytes, Form form) {
@@ -263,7 +264,7 @@ std::expected<void, Refusal> relocate_block(WritableBytes memory, std::uint32_t 
     constexpr unsigned padding = 0;
     constexpr unsigned all_64_bits = 10;
     for (std::size_t offset = 0; offset < entries.size(); offset += 2) {
-        const std::uint16_t entry = *read<std::uint16_t>(entries, offset);
+        const unsigned entry = read<std::uint16_t>(entries, offset).value_or(0);
         const unsigned type = entry >> 12;
         if (type == padding) {
             continue;
@@ -295,8 +296,8 @@ std::expected<void, Refusal> relocate(const Headers& headers, WritableBytes memo
     std::uint64_t offset = directory.address;
     const std::uint64_t end = offset + directory.size;
     while (end - offset >= 8) {
-        const std::uint32_t page = *read<std::uint32_t>(memory, offset);
-        const std::uint32_t bytes = *read<std::uint32_t>(memory, offset + 4);
+        const std::uint32_t page = read<std::uint32_t>(memory, offset).value_or(0);
+        const std::uint32_t bytes = read<std::uint32_t>(memory, offset + 4).value_or(0);
         if (bytes < 8 || bytes % 2 != 0 || bytes > end - offset) {
             return refuse("relocation block at ", offset, " has an impossible size");
         }

@@ -44,18 +44,17 @@ std::optional<std::string_view> read_name(Bytes memory, std::uint64_t offset) {
     return std::nullopt;
 }
 
-std::unexpected<Refusal> refuse(std::string_view what, std::uint64_t where) {
-    Refusal sentence{what};
-    sentence.hex(where);
-    return std::unexpected{sentence};
-}
-
 }  // namespace
 
 ImportReader::ImportReader(const Headers& headers, Bytes memory)
     : memory_{memory}, descriptor_{headers.directory(DirectoryIndex::imports).address} {}
 
-std::expected<bool, Refusal> ImportReader::next_descriptor() {
+bool ImportReader::refuse(std::string_view what, std::uint64_t where) {
+    refusal_ = Refusal{what}.hex(where);
+    return false;
+}
+
+bool ImportReader::next_descriptor() {
     if (descriptor_ == 0) {
         return false;
     }
@@ -77,38 +76,32 @@ std::expected<bool, Refusal> ImportReader::next_descriptor() {
     return true;
 }
 
-std::expected<std::optional<Import>, Refusal> ImportReader::next() {
+bool ImportReader::next() {
     constexpr std::uint64_t by_ordinal = 1ULL << 63;
-    for (;;) {
-        if (slots_ == 0) {
-            const auto more = next_descriptor();
-            if (!more) {
-                return std::unexpected{more.error()};
-            }
-            if (!*more) {
-                return std::nullopt;
-            }
+    std::optional<std::uint64_t> entry;
+    do {
+        if (slots_ == 0 && !next_descriptor()) {
+            return false;
         }
-        const auto entry = read<std::uint64_t>(memory_, names_);
+        entry = read<std::uint64_t>(memory_, names_);
         if (!entry || !read<std::uint64_t>(memory_, slots_)) {
             return refuse("the import table reaches beyond the image at ", names_);
         }
         if (*entry == 0) {
-            slots_ = 0;
-            continue;
+            slots_ = 0;  // the end of this descriptor's names
         }
-        Import import{.module = module_, .name = {}, .slot = static_cast<std::uint32_t>(slots_)};
-        if ((*entry & by_ordinal) != 0) {
-            import.ordinal = static_cast<std::uint16_t>(*entry);
-        } else if (const auto name = read_name(memory_, *entry + 2); name && !name->empty()) {
-            import.name = *name;
-        } else {
-            return refuse("an import's name lies outside the image, at ", *entry);
-        }
-        names_ += 8;
-        slots_ += 8;
-        return import;
+    } while (slots_ == 0);
+    current_ = {.module = module_, .name = {}, .slot = static_cast<std::uint32_t>(slots_)};
+    if ((*entry & by_ordinal) != 0) {
+        current_.ordinal = static_cast<std::uint16_t>(*entry);
+    } else if (const auto name = read_name(memory_, *entry + 2); name && !name->empty()) {
+        current_.name = *name;
+    } else {
+        return refuse("an import's name lies outside the image, at ", *entry);
     }
+    names_ += 8;
+    slots_ += 8;
+    return true;
 }
 
 std::optional<std::uint32_t> find_export(const Headers& headers, Bytes memory,

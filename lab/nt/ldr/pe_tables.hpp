@@ -20,21 +20,32 @@ struct Import {
 };
 
 /// Walks over all imports of all descriptors; several may name the same module.
+///
+///     ImportReader reader{headers, memory};
+///     while (reader.next()) { link(reader.current()); }
+///     if (reader.refusal()) { … }
 class ImportReader {
 public:
     ImportReader(const Headers& headers, Bytes memory);
 
-    /// The next import, nothing at the end, or what is wrong with the table.
-    [[nodiscard]] std::expected<std::optional<Import>, Refusal> next();
+    /// Goes to the next import. False: there is none, or the table is broken.
+    [[nodiscard]] bool next();
+    [[nodiscard]] const Import& current() const { return current_; }
+
+    /// What is wrong with the table, after the last `next`.
+    [[nodiscard]] const std::optional<Refusal>& refusal() const { return refusal_; }
 
 private:
-    [[nodiscard]] std::expected<bool, Refusal> next_descriptor();
+    [[nodiscard]] bool next_descriptor();
+    [[nodiscard]] bool refuse(std::string_view what, std::uint64_t where);
 
     Bytes memory_;
     std::uint64_t descriptor_;
     std::string_view module_{};
     std::uint64_t names_{};
     std::uint64_t slots_{};
+    Import current_{};
+    std::optional<Refusal> refusal_{};
 };
 
 /// RVA of what the image exports under this name.

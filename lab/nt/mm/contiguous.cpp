@@ -48,12 +48,16 @@ std::optional<Protection> protection_of(std::uint32_t protect) {
 void* allocate_contiguous(std::uint64_t bytes, RunRequest request, Protection protection,
                           std::uint64_t allocated_by) {
     request.frames = pages_for(bytes);
-    const auto frames = request.frames != 0 ? take_frame_run(request) : std::nullopt;
-    Block* block = frames ? contiguous_region().reserve(request.frames) : nullptr;
+    if (request.frames == 0) {
+        return nullptr;
+    }
+    const auto frames = take_frame_run(request);
+    if (!frames) {
+        return nullptr;
+    }
+    Block* block = contiguous_region().reserve(request.frames);
     if (block == nullptr) {
-        if (frames) {
-            give_back_frames(*frames, request.frames);
-        }
+        give_back_frames(*frames, request.frames);
         return nullptr;
     }
     const LinearAddress first = block->first_page();

@@ -19,7 +19,7 @@ struct alignas(16) Context {
     std::array<std::uint64_t, 16> general{};
     std::uint64_t rip{};
     std::array<std::uint8_t, 0x200> fxsave{};
-    std::array<std::uint8_t, 26 * 16> vector_registers{};
+    std::array<std::uint8_t, 0x1A0> vector_registers{};
     std::array<std::uint64_t, 6> debug_control{};
 };
 static_assert(sizeof(Context) == 0x4D0);

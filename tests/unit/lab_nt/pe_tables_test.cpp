@@ -67,19 +67,15 @@ protected:
     std::vector<std::string> all() {
         std::vector<std::string> found;
         ImportReader reader{image.headers, image.memory};
-        for (;;) {
-            const auto import = reader.next();
-            if (!import) {
-                found.emplace_back(import.error().view());
-                return found;
-            }
-            if (!*import) {
-                return found;
-            }
-            const auto& one = **import;
+        while (reader.next()) {
+            const Import& one = reader.current();
             found.push_back(std::string{one.module} + "!" + std::string{one.name} + "@" +
                             std::to_string(one.slot) + "#" + std::to_string(one.ordinal));
         }
+        if (reader.refusal()) {
+            found.emplace_back(reader.refusal()->view());
+        }
+        return found;
     }
     MemoryImage image;
 };

@@ -26,13 +26,12 @@ TEST(RealImages, ADriverIsLaidOutAndItsImportsHaveNames) {
     ASSERT_TRUE(image);
     ImportReader reader{*headers, image->bytes};
     std::size_t imports = 0;
-    auto import = reader.next();
-    for (; import && *import; import = reader.next()) {
-        EXPECT_EQ((*import)->module, "ntoskrnl.exe");
-        EXPECT_FALSE((*import)->name.empty());
+    while (reader.next()) {
+        EXPECT_EQ(reader.current().module, "ntoskrnl.exe");
+        EXPECT_FALSE(reader.current().name.empty());
         ++imports;
     }
-    EXPECT_TRUE(import);
+    EXPECT_FALSE(reader.refusal());
     EXPECT_GT(imports, 5U);
 }
 
