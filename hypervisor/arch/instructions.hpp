@@ -174,6 +174,16 @@ template <int number>
     asm volatile("hlt" : : : "memory");
 }
 
+/// PAUSE: tells the processor that this is a loop that waits.
+[[gnu::always_inline]] inline void pause() {
+    asm volatile("pause" : : : "memory");
+}
+
+/// FNINIT: the x87 unit as after reset.
+[[gnu::always_inline]] inline void fninit() {
+    asm volatile("fninit");
+}
+
 // ---- Descriptor tables and segment registers ------------------------------------------------
 
 /// What SGDT and SIDT store and LGDT and LIDT load: ten bytes.

@@ -1,0 +1,109 @@
+// What the chapters quote is what the sources say and what a run tells.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <sstream>
+
+#include "tests/repository/sources.hpp"
+#include "tool/story_match.hpp"
+
+namespace hvp::repository {
+namespace {
+
+std::string trimmed(const std::string& line) {
+    const auto first = line.find_first_not_of(" \t+");
+    return first == std::string::npos ? "" : line.substr(first);
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream in{text};
+    for (std::string line; std::getline(in, line);) {
+        lines.push_back(line);
+    }
+    return lines;
+}
+
+/// The lines inside ```LANGUAGE blocks, trimmed.
+std::vector<std::vector<std::string>> blocks(const std::string& page, const std::string& language) {
+    std::vector<std::vector<std::string>> found;
+    bool inside = false;
+    bool wanted = false;
+    for (const std::string& line : lines_of(page)) {
+        if (trimmed(line).starts_with("```")) {
+            wanted = !inside && trimmed(line) == "```" + language;
+            inside = !inside;
+            if (wanted) {
+                found.emplace_back();
+            }
+        } else if (inside && wanted) {
+            found.back().push_back(line);
+        }
+    }
+    return found;
+}
+
+// A block of C++ stands somewhere in the sources, or in a patch that a chapter asks for, line by
+// line, whatever the indentation.
+TEST(Chapters, QuoteTheSource) {
+    std::string everything = "\n";
+    for (const SourceFile& file : files_below({"hypervisor", "platform", "stages", "tests/broken"},
+                                              {".hpp", ".cpp", ".patch"})) {
+        for (const std::string& line : lines_of(file.text)) {
+            everything += trimmed(line) + "\n";
+        }
+    }
+    std::size_t quotes = 0;
+    for (const SourceFile& page : files_below({"stages", "docs"}, {".md"})) {
+        for (const auto& block : blocks(page.text, "cpp")) {
+            EXPECT_LE(block.size(), 10U) << page.path;
+            std::string quoted = "\n";
+            for (const std::string& line : block) {
+                quoted += trimmed(line) + "\n";
+            }
+            EXPECT_THAT(everything, testing::HasSubstr(quoted)) << page.path;
+            ++quotes;
+        }
+    }
+    EXPECT_GT(quotes, 0U);
+}
+
+// The story on the first page and in launch's chapter is the one that story.txt demands.
+TEST(Chapters, TellTheStoryOfTheRun) {
+    const std::string expected = read_file("stages/launch/story.txt");
+    for (const char* const page : {"README.md", "stages/launch/README.md"}) {
+        static const std::regex step{R"(^ *\d+  (\S.*)$)"};
+        std::vector<std::string> story;
+        for (const auto& block : blocks(read_file(page), "")) {
+            if (!block.empty() && block.front().starts_with("$ ./playground run launch")) {
+                for (const std::string& line : block) {
+                    if (std::smatch match; std::regex_match(line, match, step)) {
+                        story.push_back(match[1].str());
+                    }
+                }
+            }
+        }
+        EXPECT_FALSE(story.empty()) << page;
+        EXPECT_EQ(tool::story_difference(expected, story, 1), "") << page;
+    }
+}
+
+// A page links to files that exist.
+TEST(Chapters, LinkToFilesThatExist) {
+    const std::regex link{R"(\]\(([^)#:]+)\))"};
+    for (const SourceFile& page : files_below({"."}, {".md"})) {
+        if (page.path.starts_with("build") || page.path.starts_with("runs")) {
+            continue;
+        }
+        for (std::sregex_iterator it{page.text.begin(), page.text.end(), link}, end; it != end;
+             ++it) {
+            const auto target = std::filesystem::path{HVP_SOURCE_DIR} /
+                                std::filesystem::path{page.path}.parent_path() / (*it)[1].str();
+            EXPECT_TRUE(std::filesystem::exists(target)) << page.path << ": " << (*it)[1].str();
+        }
+    }
+}
+
+}  // namespace
+}  // namespace hvp::repository
