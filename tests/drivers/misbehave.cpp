@@ -204,6 +204,20 @@ NTSTATUS fail_fast() {
     return STATUS_SUCCESS;
 }
 
+template <int vector>
+NTSTATUS interrupt() {
+    asm volatile("int %[vector]" : : [vector] "i"(vector));
+    return STATUS_SUCCESS;
+}
+
+// Without its page tables' window the kernel cannot look at any address: it faults while it judges
+// the first fault.
+NTSTATUS crash_while_crashing() {
+    *opaque(std::bit_cast<volatile std::uint64_t*>(0xFFFF'F6FB'7DBE'DF68)) = 0;
+    arch::write_cr3(arch::read_cr3());
+    return read_nowhere();
+}
+
 NTSTATUS crash() {
     KeBugCheckEx(0xDEADBEEF, 1, 2, 3, 4);
 }
@@ -275,6 +289,10 @@ constexpr std::array deeds{
     Deed{"write-code"sv, write_code},
     Deed{"fastfail"sv, fail_fast},
     Deed{"bugcheck"sv, crash},
+    Deed{"crash-while-crashing"sv, crash_while_crashing},
+    Deed{"nmi"sv, interrupt<2>},
+    Deed{"machine-check"sv, interrupt<18>},
+    Deed{"stray-interrupt"sv, interrupt<0x77>},
     Deed{"affinity"sv, stay_bound_to_processor},
     Deed{"no-unload"sv, [] -> NTSTATUS { return STATUS_SUCCESS; }},
     Deed{"refuse"sv, refuse},

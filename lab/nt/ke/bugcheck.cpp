@@ -1,6 +1,8 @@
 // Tells a bug check as an event: code, parameters, registers, stack.
 #include "lab/nt/ke/bugcheck.hpp"
 
+#include <algorithm>
+
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/dbg/event.hpp"
 #include "lab/nt/examiner/verdict.hpp"
@@ -71,6 +73,14 @@ void tell_registers(dbg::JsonLine& line, const Snapshot& snapshot) {
     line.end_object();
 }
 
+void tell_parameters(dbg::JsonLine& line, const BugCheck& what) {
+    line.begin_array("parameters");
+    for (const auto parameter : what.parameters) {
+        line.hex_element(parameter);
+    }
+    line.end_array();
+}
+
 void tell(const BugCheck& what, Snapshot snapshot, Irql irql) {
     const BugCheckFacts facts = facts_about(what.code);
     const StackTrace trace = walk_stack(snapshot.registers);
@@ -81,11 +91,7 @@ void tell(const BugCheck& what, Snapshot snapshot, Irql irql) {
     auto& line = event.line();
     line.hex("code", static_cast<std::uint32_t>(what.code));
     line.text("name", facts.name);
-    line.begin_array("parameters");
-    for (const auto parameter : what.parameters) {
-        line.hex_element(parameter);
-    }
-    line.end_array();
+    tell_parameters(line, what);
     line.begin_array("meaning");
     for (const auto sentence : facts.meaning) {
         line.element(sentence);
@@ -103,12 +109,23 @@ void tell(const BugCheck& what, Snapshot snapshot, Irql irql) {
     line.text("detail", what.detail);
 }
 
-void tell_in_short(const BugCheck& what, std::uint64_t rip) {
-    dbg::Event{"BugCheck"}
-        .hex("code", static_cast<std::uint32_t>(what.code))
-        .text("name", facts_about(what.code).name)
-        .hex("rip", rip)
-        .text("detail", "a bug check happened while another one was being told");
+/// Only what needs no look at memory; the other members are there, and empty.
+void tell_in_short(const BugCheck& what, const Snapshot& snapshot, Irql irql) {
+    dbg::Event event{"BugCheck"};
+    auto& line = event.line();
+    line.hex("code", static_cast<std::uint32_t>(what.code));
+    line.text("name", facts_about(what.code).name);
+    tell_parameters(line, what);
+    line.begin_array("meaning");
+    line.end_array();
+    line.text("irql", name_of(irql));
+    line.hex("rip", snapshot.registers.rip);
+    tell_registers(line, snapshot);
+    line.begin_array("stack");
+    line.hex_element(snapshot.registers.rip);
+    line.end_array();
+    line.text("stack_found_by", "nothing");
+    line.text("detail", "this happened while another trap or bug check was being dealt with");
 }
 
 }  // namespace
@@ -124,12 +141,17 @@ void bug_check(const BugCheck& what) {
     if (depth == 1) {
         tell(what, snapshot, irql);
     } else if (depth == 2) {
-        tell_in_short(what, snapshot.registers.rip);
+        tell_in_short(what, snapshot, irql);
     }
     if (depth <= 3) {
         examiner::verdict().tell_summary(examiner::Result::bug_check);
     }
     hal::shut_down();
+}
+
+void bug_check_in_trouble(const BugCheck& what) {
+    depth = std::max(depth, 1);
+    bug_check(what);
 }
 
 }  // namespace hvp::lab::ke

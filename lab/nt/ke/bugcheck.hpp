@@ -22,4 +22,8 @@ struct BugCheck {
 /// is told in short; one inside that ends the machine at once.
 [[noreturn]] void bug_check(const BugCheck& what);
 
+/// For a trap that comes while another one is being judged: told in short, because what the long
+/// form needs has just failed.
+[[noreturn]] void bug_check_in_trouble(const BugCheck& what);
+
 }  // namespace hvp::lab::ke

@@ -80,6 +80,19 @@ bool recover_probe(TrapFrame& frame) {
     return true;
 }
 
+constinit bool judging_a_trap{};
+
+/// From here on nobody returns to the interrupted code. If that is so already, something that the
+/// judgement needs is broken (page tables, a stack), and looking closer would only fault again.
+void begin_judgement(const TrapFrame& frame) {
+    if (judging_a_trap) {
+        bug_check_in_trouble({.code = BugCheckCode::unexpected_kernel_mode_trap,
+                              .parameters = {frame.vector},
+                              .frame = &frame});
+    }
+    judging_a_trap = true;
+}
+
 [[noreturn]] void on_double_fault(const TrapFrame& frame) {
     const bool overflow = mm::is_stack_guard(mm::LinearAddress{frame.rsp - 8}) ||
                           mm::is_stack_guard(mm::LinearAddress{frame.rsp}) ||
@@ -121,8 +134,16 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
             return on_clock_interrupt();
         case Vector::spurious:
             return;  // it has no place in the in-service register: no end of interrupt
+        default:
+            break;
+    }
+    if (recover_probe(*frame)) {
+        return;
+    }
+    begin_judgement(*frame);
+    switch (vector) {
         case Vector::page_fault:
-            return on_page_fault(*frame);
+            on_page_fault(*frame);
         case Vector::double_fault:
             on_double_fault(*frame);
         case Vector::nmi:
@@ -135,9 +156,6 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
                        .frame = frame});
         default:
             break;
-    }
-    if (recover_probe(*frame)) {
-        return;
     }
     if (const auto code = exception_code(vector)) {
         // A #GP tells no address: Windows reports an access violation at -1.
