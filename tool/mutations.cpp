@@ -17,18 +17,22 @@ namespace fs = std::filesystem;
 struct Mutation {
     fs::path patch;
     std::vector<std::string> tests;
-    std::vector<fs::path> files;  ///< that the patch changes
+    std::vector<std::string> targets;  ///< what the tests need built
+    std::vector<fs::path> files;       ///< that the patch changes
 };
 
-// Header lines `Test: NAME`, then a patch as `diff -u a/… b/…` makes it.
+// Header lines `Test: NAME` and `Build: TARGET`, then a patch as `diff -u a/… b/…` makes it.
 Mutation read_mutation(const fs::path& path) {
-    Mutation mutation{.patch = path, .tests = {}, .files = {}};
+    Mutation mutation{.patch = path, .tests = {}, .targets = {}, .files = {}};
     std::ifstream file{path};
     constexpr std::string_view test_mark = "Test: ";
+    constexpr std::string_view target_mark = "Build: ";
     constexpr std::string_view file_mark = "+++ b/";
     for (std::string line; std::getline(file, line);) {
         if (line.starts_with(test_mark)) {
             mutation.tests.push_back(line.substr(test_mark.size()));
+        } else if (line.starts_with(target_mark)) {
+            mutation.targets.push_back(line.substr(target_mark.size()));
         } else if (line.starts_with(file_mark)) {
             const std::string name = line.substr(file_mark.size());
             mutation.files.emplace_back(name.substr(0, name.find('\t')));
@@ -63,7 +67,7 @@ public:
 
     /// Makes the copy as the original is; empty, or what went wrong.
     [[nodiscard]] std::string refresh();
-    [[nodiscard]] std::string build() const;
+    [[nodiscard]] std::string build(const std::vector<std::string>& targets) const;
     [[nodiscard]] std::string apply(const Mutation& mutation) const;
     void restore(const Mutation& mutation) const;
     [[nodiscard]] bool test_passes(const std::string& name) const;
@@ -147,9 +151,10 @@ std::string Copy::refresh() {
     return configured && configured->status == 0 ? "" : "cannot be configured";
 }
 
-std::string Copy::build() const {
-    const auto built = capture(
-        {.arguments = {"ninja", "-C", (tree_ / "build").string(), "-j2"}, .folder = {}}, true);
+std::string Copy::build(const std::vector<std::string>& targets) const {
+    std::vector<std::string> arguments{"ninja", "-C", (tree_ / "build").string(), "-j2"};
+    arguments.insert(arguments.end(), targets.begin(), targets.end());
+    const auto built = capture({.arguments = arguments, .folder = {}}, true);
     if (built && built->status == 0) {
         return {};
     }
@@ -185,13 +190,13 @@ bool Copy::test_passes(const std::string& name) const {
 
 // Empty when each named test turned red; else what went wrong.
 std::string judge(const Copy& copy, const Mutation& mutation) {
-    if (mutation.tests.empty()) {
-        return "names no test";
+    if (mutation.tests.empty() || mutation.targets.empty()) {
+        return "names no test, or no target to build";
     }
     if (std::string error = copy.apply(mutation); !error.empty()) {
         return error;
     }
-    if (std::string error = copy.build(); !error.empty()) {
+    if (std::string error = copy.build(mutation.targets); !error.empty()) {
         return error;
     }
     for (const std::string& test : mutation.tests) {
@@ -204,12 +209,14 @@ std::string judge(const Copy& copy, const Mutation& mutation) {
 
 // A test that fails without any mutation would prove nothing.
 std::string check_without_mutation(const Copy& copy, const std::vector<Mutation>& mutations) {
-    if (std::string error = copy.build(); !error.empty()) {
-        return error;
-    }
     std::set<std::string> tests;
+    std::set<std::string> targets;
     for (const Mutation& mutation : mutations) {
         tests.insert(mutation.tests.begin(), mutation.tests.end());
+        targets.insert(mutation.targets.begin(), mutation.targets.end());
+    }
+    if (std::string error = copy.build({targets.begin(), targets.end()}); !error.empty()) {
+        return error;
     }
     for (const std::string& test : tests) {
         if (!copy.test_passes(test)) {

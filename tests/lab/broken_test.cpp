@@ -23,6 +23,11 @@ struct Mistake {
     std::vector<std::string> says;
 };
 
+/// The name that GoogleTest prints, instead of the object's bytes.
+void PrintTo(const Mistake& mistake, std::ostream* out) {
+    *out << mistake.name;
+}
+
 Mistake read_mistake(const fs::path& patch) {
     Mistake mistake;
     mistake.name = patch.stem().string();
