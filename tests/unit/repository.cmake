@@ -11,3 +11,6 @@ add_test(NAME sources.pass_clang_tidy
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/repository/check-tidy
             ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 set_tests_properties(sources.pass_clang_tidy PROPERTIES PROCESSORS 2 TIMEOUT 1500)
+add_test(NAME launch.is_built_the_same_elsewhere
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/repository/check-reproducible
+            ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})

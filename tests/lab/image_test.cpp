@@ -1,0 +1,103 @@
+// What launch.sys is as a file: small, tidy, and the same wherever it was built.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+#include <regex>
+#include <span>
+
+#include "lab/nt/ldr/pe.hpp"
+#include "lab/nt/ldr/pe_tables.hpp"
+#include "tests/lab/playground.hpp"
+
+namespace hvp::tests {
+namespace {
+
+namespace pe = lab::pe;
+
+const std::string launch_path = std::string{HVP_DRIVERS} + "/launch.sys";
+
+/// launch.sys, its headers, and how it lies in memory.
+struct Launch {
+    std::string file = content(launch_path);
+    pe::Headers headers;
+    std::vector<std::byte> memory;
+
+    Launch() {
+        const auto parsed = pe::parse(std::as_bytes(std::span{file}));
+        if (parsed) {
+            headers = *parsed;
+            memory.resize(headers.image_bytes);
+            pe::lay_out(headers, memory);
+        }
+    }
+};
+
+TEST(LaunchImage, IsUnder16Kilobytes) {
+    const Launch launch;
+    EXPECT_GT(launch.file.size(), 4096U);
+    EXPECT_LT(launch.file.size(), 16U * 1024);
+}
+
+// Memory integrity (HVCI) refuses an image that could change its own code.
+TEST(LaunchImage, HasNoSectionThatIsWritableAndExecutable) {
+    const Launch launch;
+    ASSERT_GT(launch.headers.section_count, 0);
+    for (std::size_t i = 0; i < launch.headers.section_count; ++i) {
+        const pe::Section section = launch.headers.section(i);
+        EXPECT_FALSE(section.writable() && section.executable()) << section.name();
+    }
+}
+
+// Each of these has a page in Microsoft's documentation.
+TEST(LaunchImage, ImportsDocumentedFunctionsOnly) {
+    const Launch launch;
+    pe::ImportReader reader{launch.headers, launch.memory};
+    std::vector<std::string> names;
+    while (reader.next()) {
+        EXPECT_EQ(reader.current().module, "ntoskrnl.exe");
+        names.emplace_back(reader.current().name);
+    }
+    EXPECT_FALSE(reader.refusal());
+    EXPECT_THAT(names, testing::UnorderedElementsAre(
+                           "DbgPrintEx", "KeGetCurrentProcessorNumberEx",
+                           "KeRevertToUserGroupAffinityThread", "KeSetSystemGroupAffinityThread",
+                           "MmAllocateContiguousNodeMemory", "MmFreeContiguousMemory",
+                           "MmGetPhysicalAddress"));
+}
+
+/// What llvm-symbolizer says about an address, relative to the image's base.
+std::string symbol_at(std::uint64_t address) {
+    std::array<char, 32> number{};
+    std::snprintf(number.data(), number.size(), "0x%llx", static_cast<unsigned long long>(address));
+    const std::string command = "llvm-symbolizer-19 --relative-address --obj='" + launch_path +
+                                "' " + number.data() + " 2>&1";
+    std::string answer;
+    if (FILE* const pipe = popen(command.c_str(), "r")) {
+        std::array<char, 256> buffer{};
+        while (std::fgets(buffer.data(), buffer.size(), pipe) != nullptr) {
+            answer += buffer.data();
+        }
+        pclose(pipe);
+    }
+    return answer;
+}
+
+// The HLT where the guest stopped is in the guest's function, by name and by file.
+TEST(LaunchImage, HasAPdbThatNamesTheGuest) {
+    Playground playground;
+    ASSERT_EQ(playground({"run", "launch"}).status, 0);
+    const auto base = playground.events("ImageLoaded").at(0).at("base").get<std::string>();
+    std::string rip;
+    for (const Json& exit : playground.events("VmExit")) {
+        rip = exit.value("guest_rip", rip);
+    }
+    ASSERT_FALSE(rip.empty());
+    const std::uint64_t address = std::stoull(rip, nullptr, 16) - std::stoull(base, nullptr, 16);
+    EXPECT_THAT(symbol_at(address), testing::HasSubstr("hello_from_the_guest"));
+    EXPECT_THAT(symbol_at(address), testing::HasSubstr("stages/launch/driver.cpp"));
+}
+
+}  // namespace
+}  // namespace hvp::tests
