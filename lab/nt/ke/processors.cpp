@@ -119,8 +119,8 @@ NT_EXPORT void KeRevertToUserGroupAffinityThread(const GroupAffinity* previous) 
     }
 }
 
-/// [Windows: KeStallExecutionProcessor] A loop of three instructions; not RDTSC, which would write a
-/// line into the emulator's log each time.
+/// [Windows: KeStallExecutionProcessor] A loop of three instructions; not RDTSC, which would write
+/// a line into the emulator's log each time.
 NT_EXPORT void KeStallExecutionProcessor(std::uint32_t microseconds) {
     constexpr std::uint64_t instructions_per_microsecond = 100;
     std::uint64_t turns = microseconds * instructions_per_microsecond / 3;
