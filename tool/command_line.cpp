@@ -125,10 +125,11 @@ Options finish_run(RunOptions options, const std::string& firmware, const std::s
             return bad_usage(fmt::format("--driver {}: {}", driver,
                                          exists ? "this is no file" : "there is no such file"));
         }
-    } else if (std::string complaint = check_stage(options.stage, repository); !complaint.empty()) {
+    } else if (const std::string complaint = check_stage(options.stage, repository);
+               !complaint.empty()) {
         return bad_usage(complaint);
     }
-    if (std::string complaint = check_model(options.model); !complaint.empty()) {
+    if (const std::string complaint = check_model(options.model); !complaint.empty()) {
         return bad_usage(complaint);
     }
     return options;

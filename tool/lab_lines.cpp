@@ -81,7 +81,7 @@ std::vector<Event> read_debug_print(const Event& print) {
     const std::string all = print.text("text");
     std::string_view rest = all;
     while (!rest.empty()) {
-        std::string_view text = take_until(rest, "\r\n");
+        const std::string_view text = take_until(rest, "\r\n");
         rest.remove_prefix(std::min(rest.find_first_not_of("\r\n"), rest.size()));
         if (auto event = read_driver_text(text, print.t)) {
             event->cpu = print.cpu;

@@ -1,5 +1,7 @@
 // The host program behind ./playground.
 #include <csignal>
+#include <cstdio>
+#include <exception>
 #include <variant>
 
 #include "tool/bench.hpp"
@@ -34,7 +36,12 @@ int main(int count, char** arguments) {
     // is a reader of our output that has gone away.
     std::signal(SIGXFSZ, SIG_IGN);
     std::signal(SIGPIPE, SIG_IGN);
-    const auto repository = hvp::tool::Repository::of_this_program();
-    const auto options = hvp::tool::read_command_line(count, arguments, repository);
-    return static_cast<int>(std::visit(hvp::tool::Dispatch{repository}, options));
+    try {
+        const auto repository = hvp::tool::Repository::of_this_program();
+        const auto options = hvp::tool::read_command_line(count, arguments, repository);
+        return static_cast<int>(std::visit(hvp::tool::Dispatch{repository}, options));
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "playground: %s\n", error.what());
+        return static_cast<int>(hvp::tool::ExitStatus::failed);
+    }
 }

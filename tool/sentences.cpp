@@ -53,7 +53,7 @@ std::string all_fields(const Event& event) {
 }
 
 std::string where(const Sentences& sentences, const Event& event, std::string_view field) {
-    std::string place = sentences.names().module_and_offset(event.number(field));
+    const std::string place = sentences.names().module_and_offset(event.number(field));
     const std::string symbol = event.text("symbol");
     return symbol.empty() ? place : symbol + " (" + place + ")";
 }

@@ -1,6 +1,7 @@
 #include "tool/subprocess.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,8 +22,9 @@ using lab::Descriptor;
 
 std::vector<std::string> environment_of(const Command& command) {
     std::vector<std::string> all;
+    all.reserve(command.environment.size());
     for (const auto& [name, value] : command.environment) {
-        all.push_back(name + "=" + value);
+        all.push_back(fmt::format("{}={}", name, value));
     }
     for (char** entry = environ; *entry != nullptr; ++entry) {
         const std::string_view line = *entry;
@@ -38,6 +40,7 @@ std::vector<std::string> environment_of(const Command& command) {
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
     std::vector<char*> result;
+    result.reserve(strings.size() + 1);
     for (const std::string& string : strings) {
         result.push_back(const_cast<char*>(string.c_str()));
     }

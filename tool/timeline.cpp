@@ -15,6 +15,7 @@ void Timeline::add(Event event) {
 
 void Timeline::sort() {
     std::vector<std::pair<std::uint64_t, std::size_t>> order;
+    order.reserve(events_.size());
     for (std::size_t i = 0; i < events_.size(); ++i) {
         order.emplace_back(events_[i].t, i);
     }

@@ -165,10 +165,10 @@ void ProcessorLog::exit(std::uint64_t t, unsigned cpu, std::string_view text) {
     event.qualification = take_hexadecimal(text).value_or(0);
     if (is_entry_failure(*number)) {
         event.kind = entry_failure;
-        if (attempts_[cpu]) {
-            event.text = attempts_[cpu]->complaint;
+        if (std::optional<Attempt>& attempt = attempts_[cpu]) {
+            event.text = attempt->complaint;
+            attempt.reset();
         }
-        attempts_[cpu].reset();
     } else {
         settle_attempt(cpu);
     }

@@ -43,6 +43,7 @@ std::expected<Pipe, int> make_pipe() {
     std::signal(SIGPIPE, SIG_DFL);
     setenv("TERM", "dumb", 1);
     std::vector<char*> arguments;
+    arguments.reserve(command.arguments.size() + 1);
     for (const std::string& argument : command.arguments) {
         arguments.push_back(const_cast<char*>(argument.c_str()));
     }
@@ -90,7 +91,7 @@ std::expected<TerminalChild, int> TerminalChild::start(const Command& command) {
     termios settings{};
     cfmakeraw(&settings);
     settings.c_cflag |= CS8 | CREAD;
-    winsize size{.ws_row = 25, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
+    const winsize size{.ws_row = 25, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
     const pid_t parent = getpid();
     int terminal = -1;
     const pid_t process = forkpty(&terminal, nullptr, &settings, &size);
