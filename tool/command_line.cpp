@@ -147,8 +147,9 @@ std::string explain_extras(const CLI::App& app, const std::string& extra) {
         known.push_back(command->get_name());
     }
     const std::string near = nearest(extra, known);
-    const bool is_option = extra.starts_with("-");
-    return fmt::format("unknown {} {}{}", is_option ? "option" : "argument", extra,
+    const bool is_command = app.get_parent() == nullptr;
+    const char* kind = extra.starts_with("-") ? "option" : is_command ? "command" : "argument";
+    return fmt::format("unknown {} {}{}", kind, extra,
                        near.empty() ? "; --help shows what there is" : maybe(near));
 }
 

@@ -11,14 +11,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A chapter's first heading says what the stage is; without a chapter there is nothing to say.
+// A chapter's first heading says what the stage is, after the stage's name; without a chapter there
+// is nothing to say.
 std::string description(const fs::path& stage) {
     std::ifstream chapter{stage / "README.md"};
     std::string line;
     while (std::getline(chapter, line)) {
         const std::size_t start = line.find_first_not_of("# ");
         if (start != std::string::npos) {
-            return line.substr(start);
+            const std::string name = stage.filename().string() + ": ";
+            line.erase(0, start);
+            return line.starts_with(name) ? line.substr(name.size()) : line;
         }
     }
     return {};

@@ -34,7 +34,7 @@ TEST_P(BadUsage, EndsWithStatus2AndOneLineThatHelps) {
 INSTANTIATE_TEST_SUITE_P(
     Mistakes, BadUsage,
     testing::Values(
-        Mistake{"Command", {"rnu"}, "did you mean run?"},
+        Mistake{"Command", {"rnu"}, "unknown command rnu; did you mean run?"},
         Mistake{"CommandOfNoKind", {"frobnicate"}, "--help"},
         Mistake{"Stage", {"run", "lunch"}, "there is no stage lunch; did you mean launch?"},
         Mistake{"StageOfNoKind", {"run", "xyzzy"}, "./playground list"},
