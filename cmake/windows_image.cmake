@@ -11,7 +11,7 @@ set(HVP_DDK_INCLUDE /usr/share/mingw-w64/include/ddk)
 set(hvp_windows_compile_options
     --target=x86_64-w64-windows-gnu -Os -ffreestanding -fms-extensions -funwind-tables
     -ffunction-sections -mno-red-zone -mno-mmx -mno-sse -mno-stack-arg-probe -fno-stack-protector
-    -gcodeview -gno-codeview-command-line
+    -g -gcodeview -gno-codeview-command-line
     "$<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions;-fno-rtti;-fno-threadsafe-statics>")
 
 # hvp_windows_objects(NAME source...): objects of a Windows image. Use with hvp_driver, hvp_kernel.

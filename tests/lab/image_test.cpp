@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstring>
 #include <regex>
 #include <span>
 
@@ -65,6 +66,50 @@ TEST(LaunchImage, ImportsDocumentedFunctionsOnly) {
                            "KeRevertToUserGroupAffinityThread", "KeSetSystemGroupAffinityThread",
                            "MmAllocateContiguousNodeMemory", "MmFreeContiguousMemory",
                            "MmGetPhysicalAddress"));
+}
+
+/// The file with `value` at `offset`.
+template <typename T>
+std::string changed(std::string file, std::size_t offset, T value) {
+    std::memcpy(file.data() + offset, &value, sizeof(T));
+    return file;
+}
+
+TEST(OddImage, ASectionThatIsWritableAndExecutableIsAFinding) {
+    const Launch launch;
+    constexpr std::size_t characteristics = 36;  // in a line of the section table
+    constexpr std::uint32_t all_rights = 0xE000'0020;
+    Playground playground;
+    const auto driver = playground.write(
+        "wx.sys",
+        changed(launch.file, launch.headers.section_table_offset + characteristics, all_rights));
+    const Answer answer = playground({"run", "--driver", driver});
+    EXPECT_EQ(answer.status, 1);
+    EXPECT_THAT(answer.errors, testing::HasSubstr("writable and executable"));
+}
+
+TEST(OddImage, AnImportByOrdinalIsRefused) {
+    const Launch launch;
+    // The first entry of the import name table: the RVA of a hint and a name; bit 63 would make it
+    // an ordinal.
+    const auto descriptor = launch.headers.directory(pe::DirectoryIndex::imports).address;
+    const auto names = pe::read<std::uint32_t>(launch.memory, descriptor);
+    ASSERT_TRUE(names);
+    std::size_t offset = 0;
+    for (std::size_t i = 0; i < launch.headers.section_count; ++i) {
+        const pe::Section section = launch.headers.section(i);
+        if (*names >= section.virtual_address &&
+            *names < section.virtual_address + section.raw_size) {
+            offset = *names - section.virtual_address + section.raw_offset;
+        }
+    }
+    ASSERT_NE(offset, 0U);
+    Playground playground;
+    const auto driver = playground.write(
+        "ordinal.sys", changed(launch.file, offset, std::uint64_t{0x8000'0000'0000'0005}));
+    const Answer answer = playground({"run", "--driver", driver});
+    EXPECT_EQ(answer.status, 1);
+    EXPECT_THAT(answer.errors, testing::HasSubstr("by ordinal"));
 }
 
 /// What llvm-symbolizer says about an address, relative to the image's base.
