@@ -78,6 +78,9 @@ void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std
         ->type_name("N")
         ->check(CLI::Range(1U, 8U))
         ->capture_default_str();
+    run.add_option("--processor", options.processor,
+                   "the driver starts on this one, 0 and up; by default the seed chooses")
+        ->type_name("N");
     run.add_option("--memory", options.memory_mib, "RAM in MiB, 64 to 4096")
         ->type_name("MIB")
         ->check(CLI::Range(64U, 4096U))
@@ -114,6 +117,12 @@ void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std
 Options finish_run(RunOptions options, const std::string& firmware, const std::string& driver,
                    bool stage_given, const Repository& repository) {
     options.firmware_vmx = firmware_settings.at(firmware);
+    if (options.processor && *options.processor >= options.cpus) {
+        return bad_usage(fmt::format(
+            "--processor {}: there {} {} processor{}, numbered from 0; --cpus gives more",
+            *options.processor, options.cpus == 1 ? "is" : "are", options.cpus,
+            options.cpus == 1 ? "" : "s"));
+    }
     if (!driver.empty() && stage_given) {
         return bad_usage("run takes a stage or --driver, not both");
     }

@@ -28,6 +28,7 @@ struct RunOptions {
     std::optional<std::filesystem::path> driver;  ///< somebody's .sys instead of a stage
     std::string model{lab::default_model};
     unsigned cpus = 1;
+    std::optional<unsigned> processor;  ///< where the driver starts; else the seed says
     unsigned memory_mib = 512;
     lab::FirmwareVmx firmware_vmx = lab::FirmwareVmx::locked_on;
     std::uint64_t timeout_ticks = 2'000'000'000;

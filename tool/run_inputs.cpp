@@ -81,6 +81,8 @@ std::expected<void, std::string> write_machine(const RunOptions& options, const 
                                     .fail_allocation = options.fail_allocation,
                                     .loads = options.loads,
                                     .odd_state = options.odd_state,
+                                    .start_processor =
+                                        options.processor.value_or(lab::any_processor),
                                     .driver_name = inputs.name};
     const auto image = lab::ram_image(settings,
                                       {.bytes = inputs.kernel.bytes,

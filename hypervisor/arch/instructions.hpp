@@ -174,6 +174,11 @@ template <int number>
     asm volatile("hlt" : : : "memory");
 }
 
+/// STI, HLT: waits for an interrupt. None can come between the two and be slept through.
+[[gnu::always_inline]] inline void sti_and_hlt() {
+    asm volatile("sti\n\thlt" : : : "memory");
+}
+
 /// PAUSE: tells the processor that this is a loop that waits.
 [[gnu::always_inline]] inline void pause() {
     asm volatile("pause" : : : "memory");
@@ -338,6 +343,24 @@ static_assert(sizeof(TableRegister) == 10);
 
 [[gnu::always_inline]] inline void write_mxcsr(std::uint32_t value) {
     asm volatile("ldmxcsr %[value]" : : [value] "m"(value) : "memory");
+}
+
+/// XSAVE: x87, SSE and every other state that XCR0 allows, to a 64-byte aligned area.
+[[gnu::always_inline]] inline void xsave(void* area) {
+    asm volatile("xsave64 (%[area])" : : [area] "r"(area), "a"(~0U), "d"(~0U) : "memory");
+}
+
+[[gnu::always_inline]] inline void xrstor(const void* area) {
+    asm volatile("xrstor64 (%[area])" : : [area] "r"(area), "a"(~0U), "d"(~0U) : "memory");
+}
+
+/// FXSAVE: x87 and SSE, to a 16-byte aligned area of 512 bytes.
+[[gnu::always_inline]] inline void fxsave(void* area) {
+    asm volatile("fxsave64 (%[area])" : : [area] "r"(area) : "memory");
+}
+
+[[gnu::always_inline]] inline void fxrstor(const void* area) {
+    asm volatile("fxrstor64 (%[area])" : : [area] "r"(area) : "memory");
 }
 
 /// INVLPG: forgets the translation of one page, global ones too.

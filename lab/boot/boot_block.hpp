@@ -21,6 +21,9 @@ inline constexpr std::uint64_t boot_block_magic = 0x3130'4241'4C50'5648;  // "HV
 /// The kernel's image lies on a 2 MiB boundary, so that the ROM can map it with large pages.
 inline constexpr std::uint64_t kernel_physical_address = 0x40'0000;
 
+/// Leaves it to the seed on which processor the driver starts.
+inline constexpr std::uint32_t any_processor = 0xFFFF'FFFF;
+
 struct BootBlock {
     std::uint64_t magic;
     std::uint64_t image_end;         ///< physical; first byte behind everything that was placed
@@ -37,6 +40,7 @@ struct BootBlock {
     std::uint64_t fail_allocation;   ///< the n-th allocation of the driver fails; 0: none does
     std::uint32_t loads;             ///< load and unload so many times in a row, at least 1
     std::uint32_t odd_state;         ///< 1: unusual DR7, FS base, SYSENTER, DEBUGCTL, RFLAGS.AC
+    std::uint32_t start_processor;   ///< where DriverEntry starts; any_processor: the seed says
     std::array<char, 64> driver_name;  ///< the file's name without ".sys", ends with NUL
 };
 
@@ -46,7 +50,7 @@ static_assert(offsetof(BootBlock, kernel_virtual) == 0x18, "rom.asm reads it");
 static_assert(offsetof(BootBlock, kernel_bytes) == 0x20, "rom.asm reads it");
 static_assert(offsetof(BootBlock, kernel_entry) == 0x28, "rom.asm reads it");
 static_assert(offsetof(BootBlock, firmware_vmx) == 0x30, "rom.asm reads it");
-static_assert(offsetof(BootBlock, memory_bytes) == 0x38, "rom.asm reads it");
+static_assert(offsetof(BootBlock, processors) == 0x34, "rom.asm reads it");
 static_assert(sizeof(BootBlock) <= 0x1000, "one page");
 
 }  // namespace hvp::lab

@@ -2,10 +2,11 @@
 ;
 ; 64 KiB, mapped at 0xF0000 and at the top of the first 4 GiB. It does the duties of a PC's
 ; firmware that a hypervisor depends on: address line 20, IA32_FEATURE_CONTROL, the MTRRs, the
-; interrupt controllers, long mode. Only the bootstrap processor comes here; the others wait
-; for a start-up IPI from reset on.  [SDM 3A 8.4.1 "BSP and AP Processors"]
+; interrupt controllers, long mode. The bootstrap processor comes here from the reset vector; it
+; then wakes the others, which set up what each has for itself, and halt until the kernel wants them.
+; [SDM 3A 8.4.1 "BSP and AP Processors"]
 ;
-; What it uses of memory, all below 0x9000 and free for the kernel afterwards:
+; What it uses of memory, all below 0x9000. The kernel starts the other processors on these tables:
 ;   0x1000 PML4, 0x2000 PDPT and 0x3000..0x6FFF page directories: 4 GiB mapped one to one
 ;   0x7000 PDPT and 0x8000 page directory: the kernel at its virtual address, by 2 MiB pages
 
@@ -16,6 +17,7 @@
 %define KERNEL_BYTES        0x20
 %define KERNEL_ENTRY        0x28
 %define FIRMWARE_VMX        0x30
+%define PROCESSORS          0x34
 
 %define PML4                0x1000
 %define PDPT                0x2000
@@ -24,14 +26,22 @@
 %define KERNEL_DIRECTORY    0x8000
 %define TABLES_END          0x9000
 
+%define READY               PML4        ; counts processors; before the tables are written
+
 %define PRESENT_WRITABLE    0x03
 %define LARGE_PAGE          0x83        ; present, writable, PS
 
+%define IA32_APIC_BASE          0x1B
 %define IA32_FEATURE_CONTROL    0x3A
 %define IA32_MTRR_PHYSBASE0     0x200
 %define IA32_MTRR_PHYSMASK0     0x201
 %define IA32_MTRR_DEF_TYPE      0x2FF
 %define IA32_EFER               0xC0000080
+
+; Low half of the interrupt command register. [SDM 3A 10.6.1 "Interrupt Command Register (ICR)"]
+%define APIC_COMMAND            0xFEE00300
+%define INIT_ALL_OTHERS         0xC4500
+%define START_ALL_OTHERS        0xC46F0 ; vector F0h: real mode at F000:0000, which is `start`
 
 %macro WRITE_MSR 3                      ; number, high half, low half
         mov ecx, %1
@@ -103,16 +113,46 @@ rom_types:
         inc ebx
         cmp ebx, 0x270
         jb rom_types
-        mov esp, TABLES_END                             ; a stack for one return address
-        call physical_mask_high                         ; edx := bits 63:32 of a mask
+; The high half of a variable range's mask covers the physical address bits above 31.
+        mov eax, 0x80000008
+        cpuid
+        movzx ecx, al
+        sub ecx, 32
+        mov edx, 1
+        shl edx, cl
+        dec edx
         mov ecx, IA32_MTRR_PHYSMASK0
         mov eax, 0xC0000800                             ; 1 GiB, valid
         wrmsr
         WRITE_MSR IA32_MTRR_PHYSBASE0, 0, 0xC0000000    ; type 0, uncacheable
         WRITE_MSR IA32_MTRR_DEF_TYPE, 0, 0xC06          ; enabled, fixed ranges too, write-back
 
+; Memory types and IA32_FEATURE_CONTROL are each processor's own, so all of them come through the
+; above. Only one has the BSP flag.  [SDM 3A 8.4.1 "BSP and AP Processors"]
+        mov ecx, IA32_APIC_BASE
+        rdmsr
+        test eax, 1 << 8
+        jnz bootstrap
+        lock inc dword [READY]
+parked: cli
+        hlt                             ; until the kernel sends INIT
+        jmp parked
+
+bootstrap:
+        mov ebx, [BOOT_BLOCK + PROCESSORS]
+        dec ebx
+        jz paging
+        mov dword [READY], 0
+        mov dword [APIC_COMMAND], INIT_ALL_OTHERS
+        mov dword [APIC_COMMAND], START_ALL_OTHERS
+        mov dword [APIC_COMMAND], START_ALL_OTHERS
+wait_for_others:
+        pause
+        cmp [READY], ebx
+        jb wait_for_others
+
 ; Paging: 4 GiB one to one by 2 MiB pages.  [SDM 3A 4.5 "4-Level Paging and 5-Level Paging"]
-        mov edi, PML4
+paging: mov edi, PML4
         xor eax, eax
         mov ecx, (TABLES_END - PML4) / 4
         rep stosd
@@ -146,17 +186,6 @@ pages:  mov [edi], eax
         or eax, 1 << 31                 ; PG: long mode becomes active
         mov cr0, eax
         jmp 0x18:(0xF0000 + long_mode)
-
-; The high half of a variable range's mask covers the physical address bits above 31.
-physical_mask_high:
-        mov eax, 0x80000008
-        cpuid
-        movzx ecx, al
-        sub ecx, 32
-        mov edx, 1
-        shl edx, cl
-        dec edx
-        ret
 
 bits 64
 long_mode:

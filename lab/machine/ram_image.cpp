@@ -53,6 +53,7 @@ std::expected<std::vector<std::byte>, std::string> ram_image(const LabSettings& 
         .fail_allocation = settings.fail_allocation,
         .loads = settings.loads,
         .odd_state = settings.odd_state ? 1U : 0U,
+        .start_processor = settings.start_processor,
         .driver_name = {},
     };
     settings.driver_name.copy(block.driver_name.data(), block.driver_name.size() - 1);

@@ -29,6 +29,7 @@ struct LabSettings {
     std::uint64_t fail_allocation = 0;
     std::uint32_t loads = 1;
     bool odd_state = false;
+    std::uint32_t start_processor = any_processor;
     std::string_view driver_name;  ///< the file's name without ".sys"
 };
 

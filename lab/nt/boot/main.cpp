@@ -1,6 +1,7 @@
 // The kernel's life from top to bottom.
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/boot/boot_block.hpp"
+#include "lab/nt/boot/startup.hpp"
 #include "lab/nt/dbg/event.hpp"
 #include "lab/nt/examiner/rules.hpp"
 #include "lab/nt/examiner/verdict.hpp"
@@ -9,6 +10,7 @@
 #include "lab/nt/io/driver_life.hpp"
 #include "lab/nt/ke/clock.hpp"
 #include "lab/nt/ke/processor.hpp"
+#include "lab/nt/ke/scheduler.hpp"
 #include "lab/nt/ke/thread.hpp"
 #include "lab/nt/mm/frames.hpp"
 #include "lab/nt/mm/kernel_map.hpp"
@@ -32,11 +34,16 @@ void start_kernel() {
     ke::detect_features();
     enable_execute_disable();
     mm::initialise_frames(boot.memory_bytes, mm::PhysicalAddress{boot.image_end}, boot.seed);
+    place_startup_code();
     mm::enter_kernel_map(boot, ke::features().execute_disable);
+    hal::map_apic();
     ke::initialise_processor(0);
-    ke::adopt_idle_thread();
+    ke::adopt_idle_thread(ke::first_stack());
     hal::initialise_apic();
-    ke::start_clock();
+    ke::start_time();
+    ke::start_clock_interrupt();
+    ke::choose_direction(boot.seed);
+    start_other_processors(boot);
     arch::sti();
 }
 
@@ -48,7 +55,7 @@ extern "C" [[noreturn]] void kernel_main(const BootBlock* given) {
     dbg::Event{"LabStarted"}
         .number("memory_mib", boot.memory_bytes >> 20)
         .number("processors", boot.processors)
-        .number("started", 1);
+        .number("started", ke::processor_count());
     examiner::order_allocation_failure(boot.fail_allocation);
     if (boot.driver_physical != 0) {
         io::run_driver(boot);

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/processor_state.hpp"
 #include "lab/nt/mm/page_tables.hpp"
 
 namespace hvp::lab::hal {
@@ -14,6 +15,8 @@ enum class Register : std::uint64_t {
     id = 0x20,
     end_of_interrupt = 0xB0,
     spurious_vector = 0xF0,
+    command_low = 0x300,
+    command_high = 0x310,
     timer = 0x320,
     line_0 = 0x350,
     line_1 = 0x360,
@@ -28,12 +31,42 @@ volatile std::uint32_t& at(Register which) {
 
 constexpr std::uint32_t masked = 1U << 16;
 
+/// What an interrupt command delivers, and to whom.
+/// [SDM 3A 10.6.1 "Interrupt Command Register (ICR)", Figure 10-12]
+enum class Delivery : std::uint32_t { fixed = 0, nmi = 4, init = 5, startup = 6 };
+enum class Shorthand : std::uint32_t { none = 0, self = 1, all_others = 3 };
+
+constinit bool mapped{};
+
+/// Writing the low half sends; a driver's own command must not come between the halves.
+void send(Delivery delivery, Shorthand shorthand, std::uint32_t apic_id, std::uint8_t vector) {
+    const arch::InterruptsOff interrupts_off;
+    constexpr std::uint32_t send_pending = 1U << 12;
+    constexpr std::uint32_t assert_level = 1U << 14;
+    while ((at(Register::command_low) & send_pending) != 0) {
+        arch::pause();
+    }
+    if (shorthand == Shorthand::none) {
+        at(Register::command_high) = apic_id << 24;
+    }
+    at(Register::command_low) = static_cast<std::uint32_t>(shorthand) << 18 | assert_level |
+                                static_cast<std::uint32_t>(delivery) << 8 | vector;
+}
+
 }  // namespace
 
-void initialise_apic() {
+void map_apic() {
     const std::uint64_t base = arch::rdmsr(arch::Msr::apic_base) & 0xFF'FFFF'F000;
     (void)mm::map(mm::local_apic, mm::PhysicalAddress{base},
                   {.writable = true, .caching = mm::Caching::uncached});
+    mapped = true;
+}
+
+bool apic_is_mapped() {
+    return mapped;
+}
+
+void initialise_apic() {
     constexpr std::uint32_t software_enable = 1U << 8;
     constexpr std::uint32_t spurious = 0xFF;
     at(Register::line_0) = masked;
@@ -56,6 +89,27 @@ void end_of_interrupt() {
 
 std::uint32_t apic_id() {
     return at(Register::id) >> 24;
+}
+
+void send_interrupt(std::uint32_t apic_id, std::uint8_t vector) {
+    send(Delivery::fixed, Shorthand::none, apic_id, vector);
+}
+
+void send_interrupt_to_self(std::uint8_t vector) {
+    send(Delivery::fixed, Shorthand::self, 0, vector);
+}
+
+void send_init(std::uint32_t apic_id) {
+    send(Delivery::init, Shorthand::none, apic_id, 0);
+}
+
+void send_startup(std::uint32_t apic_id, std::uint64_t page) {
+    send(Delivery::startup, Shorthand::none, apic_id,
+         static_cast<std::uint8_t>(page / mm::page_bytes));
+}
+
+void send_nmi_to_all_others() {
+    send(Delivery::nmi, Shorthand::all_others, 0, 0);
 }
 
 }  // namespace hvp::lab::hal

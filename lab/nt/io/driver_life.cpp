@@ -109,7 +109,7 @@ private:
     }
 
     static void run(Task& task) {
-        examiner::verdict().note_stack_use(ke::run_on_thread(task.what, run_task, &task));
+        examiner::verdict().note_stack_use(ke::run_on_thread(task.what, run_task, &task, 0));
     }
 
     const BootBlock& boot_;

@@ -7,7 +7,9 @@
 #include <string_view>
 
 #include "lab/nt/hal/apic.hpp"
+#include "lab/nt/ke/current_processor.hpp"
 #include "lab/nt/ke/irql.hpp"
+#include "lab/nt/ke/scheduler.hpp"
 #include "lab/nt/mm/page_tables.hpp"
 
 namespace hvp::lab::ke {
@@ -74,7 +76,7 @@ void update() {
 
 }  // namespace
 
-void start_clock() {
+void start_time() {
     (void)mm::map_fresh(mm::shared_user_data, 1, mm::read_write);
     __builtin_memset(std::bit_cast<void*>(mm::shared_user_data.raw()), 0, mm::page_bytes);
     auto& page = shared();
@@ -88,14 +90,20 @@ void start_clock() {
     page.nt_major_version = 10;
     page.performance_frequency = 10'000'000;
     update();
+}
+
+void start_clock_interrupt() {
     hal::start_clock(clock_vector, clock_ticks);
 }
 
 void on_clock_interrupt() {
     const Irql interrupted = current_irql();
     set_irql(Irql::clock);
-    ++interrupts;
-    update();
+    if (current_processor_number() == 0) {
+        ++interrupts;
+        update();
+    }
+    count_tick();
     hal::end_of_interrupt();
     set_irql(interrupted);
 }

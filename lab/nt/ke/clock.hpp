@@ -12,8 +12,11 @@ inline constexpr std::uint8_t clock_vector = 0xD1;
 /// is a millisecond.
 inline constexpr std::uint32_t clock_ticks = 100'000;
 
-/// Fills the page of shared user data and starts the timer.
-void start_clock();
+/// Fills the page of shared user data. Processor 0 keeps the time in it.
+void start_time();
+
+/// Starts this processor's timer.
+void start_clock_interrupt();
 
 /// Where    CLOCK_LEVEL: the trap path with interrupts off
 void on_clock_interrupt();

@@ -1,12 +1,15 @@
 // Windows' processor state. Bits that the processor lacks by CPUID stay clear, as on Windows.
 #include "lab/nt/ke/processor.hpp"
 
+#include <array>
 #include <bit>
 
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/hal/apic.hpp"
 #include "lab/nt/ke/irql.hpp"
+#include "lab/nt/mm/page_tables.hpp"
 #include "lab/nt/mm/stacks.hpp"
+#include "lab/nt/rtl/export.hpp"
 
 namespace hvp::lab::ke {
 namespace {
@@ -18,6 +21,8 @@ using arch::Msr;
 extern "C" void system_call_entry();  // traps.S
 
 constinit Processor processor_0{};
+constinit std::array<Processor*, most_processors> blocks{&processor_0};
+constinit std::uint32_t started{1};
 constinit hal::Features processor_features{};
 
 void set_control_registers() {
@@ -89,8 +94,43 @@ void fill(Kpcr& kpcr, Processor& processor, std::uint32_t number) {
 
 }  // namespace
 
+/// [Windows: KeNumberProcessors] Data, and obsolete: a char.
+NT_EXPORT constinit char KeNumberProcessors = 1;
+
+std::uint32_t current_processor_number() {
+    return hal::apic_is_mapped() ? hal::apic_id() : 0;
+}
+
+std::uint32_t processor_count() {
+    return __atomic_load_n(&started, __ATOMIC_ACQUIRE);
+}
+
+std::uint64_t active_processors() {
+    return (1ULL << processor_count()) - 1;
+}
+
+Processor& processor(std::uint32_t number) {
+    return *blocks[number];
+}
+
 Processor& current_processor() {
-    return processor_0;
+    return processor(current_processor_number());
+}
+
+bool create_processor(std::uint32_t number) {
+    constexpr std::uint64_t pages = mm::pages_for(sizeof(Processor));
+    const mm::LinearAddress at = mm::processor_blocks + number * (pages + 1) * mm::page_bytes;
+    if (!mm::map_fresh(at, pages, mm::read_write)) {
+        return false;
+    }
+    blocks[number] = std::bit_cast<Processor*>(at.raw());
+    __builtin_memset(blocks[number], 0, sizeof(Processor));
+    return true;
+}
+
+void announce_processor() {
+    ++KeNumberProcessors;
+    __atomic_store_n(&started, started + 1, __ATOMIC_RELEASE);
 }
 
 const hal::Features& features() {
@@ -102,7 +142,8 @@ void detect_features() {
 }
 
 void initialise_processor(std::uint32_t number) {
-    Processor& processor = current_processor();
+    Processor& processor = ke::processor(number);
+    processor.number = number;
     set_control_registers();
     for (const auto stack :
          {InterruptStack::double_fault, InterruptStack::machine_check, InterruptStack::nmi}) {

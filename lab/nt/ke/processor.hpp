@@ -4,10 +4,16 @@
 #include <cstdint>
 
 #include "lab/nt/hal/features.hpp"
+#include "lab/nt/ke/current_processor.hpp"
 #include "lab/nt/ke/descriptors.hpp"
+#include "lab/nt/ke/ipi.hpp"
 #include "lab/nt/ke/kpcr.hpp"
+#include "lab/nt/ke/thread.hpp"
 
 namespace hvp::lab::ke {
+
+/// The emulator has no more.
+inline constexpr std::uint32_t most_processors = 8;
 
 /// One processor's private memory.
 struct Processor {
@@ -15,9 +21,24 @@ struct Processor {
     alignas(4096) Idt idt;
     Gdt gdt;
     alignas(16) TaskStateSegment task;
+    std::uint32_t number;
+    Request request;
+    Kthread idle;
+    Kthread* ready_first;  ///< the threads that wait for this processor (scheduler.hpp)
+    Kthread* ready_last;
+    Kthread* leaving;  ///< the thread that ran here before, while its stack is being left
 };
 
-/// The running processor's own block.
+/// How many processors have been started; their numbers are below.
+[[nodiscard]] std::uint32_t processor_count();
+
+/// One bit for each of them.
+[[nodiscard]] std::uint64_t active_processors();
+
+/// The block of a processor that was created.
+[[nodiscard]] Processor& processor(std::uint32_t number);
+
+/// The running processor's own block. Interrupts are off, or the thread may be elsewhere by now.
 [[nodiscard]] Processor& current_processor();
 
 /// What the processor can do.
@@ -25,6 +46,12 @@ struct Processor {
 
 /// Asks CPUID, once, before anything depends on it.
 void detect_features();
+
+/// Makes the block of a processor that is to be started. False: no memory.
+[[nodiscard]] bool create_processor(std::uint32_t number);
+
+/// Counts this processor as one that runs.
+void announce_processor();
 
 /// Control registers, tables, MSRs and the region behind GS, as Windows leaves them in a system
 /// thread.

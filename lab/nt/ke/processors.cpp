@@ -1,18 +1,17 @@
-// What a driver may ask about processors, and where its thread runs. One processor is active: its
-// number is 0, its group is 0.
+// What a driver may ask about processors, and where its thread runs. All processors are in group 0,
+// so a number is also an index.
 #include <cstdint>
 
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/examiner/rules.hpp"
-#include "lab/nt/ke/current_processor.hpp"
-#include "lab/nt/ke/thread.hpp"
+#include "lab/nt/ke/processor.hpp"
+#include "lab/nt/ke/scheduler.hpp"
 #include "lab/nt/rtl/export.hpp"
 #include "lab/nt/rtl/nt_types.hpp"
 
 namespace hvp::lab::ke {
 namespace {
 
-constexpr std::uint64_t active_processors = 1;  // one bit for each
 constexpr std::uint16_t all_groups = 0xFFFF;
 
 /// [Windows: PROCESSOR_NUMBER]
@@ -29,49 +28,42 @@ struct GroupAffinity {
     std::uint16_t reserved[3]{};
 };
 
-/// Moves the thread to a processor of the mask, which with one processor is where it is.
-///
-/// Returns  the system affinity before; 0 if it was the user's
-std::uint64_t set_affinity(std::uint64_t mask) {
-    Kthread& self = current_thread();
-    const std::uint64_t before = self.system_affinity;
-    self.system_affinity = mask;
-    return before;
-}
-
 }  // namespace
-
-/// [Windows: KeNumberProcessors] Data, and obsolete: a char.
-extern "C" __declspec(dllexport) constinit char KeNumberProcessors = 1;
 
 /// [Windows: KeGetCurrentProcessorNumberEx]
 NT_EXPORT std::uint32_t KeGetCurrentProcessorNumberEx(ProcessorNumber* number) {
+    const std::uint32_t here = current_processor_number();
     if (number != nullptr) {
-        *number = {.number = static_cast<std::uint8_t>(current_processor_number())};
+        *number = {.number = static_cast<std::uint8_t>(here)};
     }
-    return current_processor_number();
+    return here;
 }
 
 /// [Windows: KeQueryActiveProcessorCount]
 NT_EXPORT std::uint32_t KeQueryActiveProcessorCount(std::uint64_t* mask) {
     if (mask != nullptr) {
-        *mask = active_processors;
+        *mask = active_processors();
     }
-    return 1;
+    return processor_count();
+}
+
+/// [Windows: KeQueryActiveProcessors]
+NT_EXPORT std::uint64_t KeQueryActiveProcessors() {
+    return active_processors();
 }
 
 /// [Windows: KeQueryActiveProcessorCountEx] 0 for a group that does not exist.
 NT_EXPORT std::uint32_t KeQueryActiveProcessorCountEx(std::uint16_t group) {
-    return group == 0 || group == all_groups ? 1 : 0;
+    return group == 0 || group == all_groups ? processor_count() : 0;
 }
 
 /// [Windows: KeGetProcessorNumberFromIndex]
 NT_EXPORT rtl::NtStatus KeGetProcessorNumberFromIndex(std::uint32_t index,
                                                       ProcessorNumber* number) {
-    if (index != 0) {
+    if (index >= processor_count()) {
         return rtl::status_invalid_parameter;
     }
-    *number = {};
+    *number = {.number = static_cast<std::uint8_t>(index)};
     return rtl::status_success;
 }
 
@@ -79,10 +71,10 @@ NT_EXPORT rtl::NtStatus KeGetProcessorNumberFromIndex(std::uint32_t index,
 NT_EXPORT std::uint64_t KeSetSystemAffinityThreadEx(std::uint64_t mask) {
     examiner::check_irql_at_most(Irql::dispatch, {"KeSetSystemAffinityThreadEx", examiner::api_irql,
                                                   examiner::caller(__builtin_return_address(0))});
-    if ((mask & active_processors) == 0) {
+    if ((mask & active_processors()) == 0) {
         return 0;
     }
-    return set_affinity(mask & active_processors);
+    return bind_current_thread(mask & active_processors());
 }
 
 /// [Windows: KeRevertToUserAffinityThreadEx] 0 gives the user's affinity back.
@@ -90,7 +82,7 @@ NT_EXPORT void KeRevertToUserAffinityThreadEx(std::uint64_t affinity) {
     examiner::check_irql_at_most(Irql::dispatch,
                                  {"KeRevertToUserAffinityThreadEx", examiner::api_irql,
                                   examiner::caller(__builtin_return_address(0))});
-    set_affinity(affinity & active_processors);
+    bind_current_thread(affinity & active_processors());
 }
 
 /// [Windows: KeSetSystemGroupAffinityThread] Without an active processor in the mask nothing
@@ -101,8 +93,8 @@ NT_EXPORT void KeSetSystemGroupAffinityThread(const GroupAffinity* wanted,
                                  {"KeSetSystemGroupAffinityThread", examiner::api_irql,
                                   examiner::caller(__builtin_return_address(0))});
     GroupAffinity before{};
-    if (wanted->group == 0 && (wanted->mask & active_processors) != 0) {
-        before.mask = set_affinity(wanted->mask & active_processors);
+    if (wanted->group == 0 && (wanted->mask & active_processors()) != 0) {
+        before.mask = bind_current_thread(wanted->mask & active_processors());
     }
     if (previous != nullptr) {
         *previous = before;
@@ -115,7 +107,7 @@ NT_EXPORT void KeRevertToUserGroupAffinityThread(const GroupAffinity* previous) 
                                  {"KeRevertToUserGroupAffinityThread", examiner::api_irql,
                                   examiner::caller(__builtin_return_address(0))});
     if (previous->group == 0) {
-        set_affinity(previous->mask & active_processors);
+        bind_current_thread(previous->mask & active_processors());
     }
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "lab/nt/ke/extended_state.hpp"
 #include "lab/nt/mm/stacks.hpp"
 
 namespace hvp::lab::ke {
@@ -17,6 +18,9 @@ struct Kprocess {
     std::array<std::uint8_t, 0x800> rest{};
 };
 static_assert(offsetof(Kprocess, directory_table_base) == 0x28);
+
+/// What becomes of a thread that its processor leaves.
+enum class Fate : std::uint8_t { stays, moves, ends };
 
 /// A thread: Windows' fields at Windows' places, the lab's own behind them.
 struct Kthread {
@@ -35,6 +39,13 @@ struct Kthread {
     void (*routine)(void*){};
     void* context{};
     std::uint64_t system_affinity{};  ///< 0: the user's, which allows every processor
+    ExtendedState extended{};           ///< while the thread does not run
+    Kthread* next_ready{};
+    std::uint32_t target{};      ///< the processor that it moves to
+    std::uint32_t waiter{};      ///< the processor that waits for its end
+    std::uint32_t ticks_here{};  ///< clock interrupts since it came to this processor
+    Fate fate{Fate::stays};
+    bool ended{};
 };
 static_assert(offsetof(Kthread, stack_base) == 0x38);
 static_assert(offsetof(Kthread, kernel_stack) == 0x58);
@@ -43,13 +54,18 @@ static_assert(offsetof(Kthread, process) == 0xB8);
 /// The thread that runs on this processor.
 [[nodiscard]] Kthread& current_thread();
 
-/// Makes the code that runs now, on the boot stack, this processor's idle thread.
-void adopt_idle_thread();
+/// Makes the code that runs now, on this stack, this processor's idle thread.
+void adopt_idle_thread(const mm::Stack& stack);
 
-/// Runs `routine` on a thread of its own, with a 24 KiB stack, and returns when it has returned.
+/// The stack that processor 0 started on.
+[[nodiscard]] mm::Stack first_stack();
+
+/// Runs `routine` on a thread of its own, with a 24 KiB stack, that starts on that processor, and
+/// returns when it has returned.
 ///
 /// Returns  the bytes of its stack that were used at the deepest point
 /// Where    PASSIVE_LEVEL, the idle thread
-std::uint64_t run_on_thread(std::string_view name, void (*routine)(void*), void* context);
+std::uint64_t run_on_thread(std::string_view name, void (*routine)(void*), void* context,
+                            std::uint32_t processor);
 
 }  // namespace hvp::lab::ke

@@ -10,8 +10,10 @@
 #include "lab/nt/ke/bugcheck.hpp"
 #include "lab/nt/ke/clock.hpp"
 #include "lab/nt/ke/exception_record.hpp"
+#include "lab/nt/ke/ipi.hpp"
 #include "lab/nt/ke/page_fault.hpp"
 #include "lab/nt/ke/processor.hpp"
+#include "lab/nt/ke/scheduler.hpp"
 #include "lab/nt/ke/thread.hpp"
 #include "lab/nt/rtl/text.hpp"
 
@@ -37,7 +39,9 @@ enum class Vector : std::uint64_t {
     fast_fail = 0x29,
     assertion = 0x2C,
     debug_service = 0x2D,
+    dispatch = dispatch_vector,
     clock = clock_vector,
+    ipi = ipi_vector,
     spurious = 0xFF,
 };
 
@@ -132,6 +136,10 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
     switch (vector) {
         case Vector::clock:
             return on_clock_interrupt();
+        case Vector::ipi:
+            return on_ipi();
+        case Vector::dispatch:
+            return on_dispatch_interrupt();
         case Vector::spurious:
             return;  // it has no place in the in-service register: no end of interrupt
         default:

@@ -10,19 +10,14 @@
 #include "lab/nt/ldr/module.hpp"
 #include "lab/nt/ldr/pe_tables.hpp"
 #include "lab/nt/mm/page_tables.hpp"
+#include "lab/nt/rtl/scrambled.hpp"
 
 namespace hvp::lab::ldr {
 namespace {
 
-std::uint64_t scrambled(std::uint64_t value) {
-    value = (value ^ value >> 30) * 0xBF58'476D'1CE4'E5B9;
-    value = (value ^ value >> 27) * 0x94D0'49BB'1331'11EB;
-    return value ^ value >> 31;
-}
-
 /// Any multiple of 64 KiB in the 4 GiB that drivers get, but not the last: an image is smaller.
 std::uint64_t choose_base(const LoadRequest& request) {
-    const std::uint64_t slot = scrambled(request.seed + request.load) % 0xF000;
+    const std::uint64_t slot = rtl::scrambled(request.seed + request.load) % 0xF000;
     return mm::driver_images.raw() + slot * 0x1'0000;
 }
 
@@ -35,7 +30,7 @@ bool refuse(const pe::Refusal& why) {
 void set_security_cookie(pe::WritableBytes memory, const Module& module,
                          const LoadRequest& request) {
     if (const auto at = pe::find_security_cookie(module.headers, memory, module.base)) {
-        const std::uint64_t cookie = scrambled(request.seed * 31 + request.load) >> 16;
+        const std::uint64_t cookie = rtl::scrambled(request.seed * 31 + request.load) >> 16;
         (void)pe::write(memory, *at, cookie);
     }
 }

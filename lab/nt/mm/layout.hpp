@@ -22,6 +22,7 @@ inline constexpr LinearAddress shared_user_data{0xFFFF'F780'0000'0000};
 inline constexpr LinearAddress driver_images{0xFFFF'F801'0000'0000};
 inline constexpr LinearAddress stacks{0xFFFF'F880'0000'0000};
 inline constexpr LinearAddress driver_file{0xFFFF'F8A0'0000'0000};
+inline constexpr LinearAddress processor_blocks{0xFFFF'F8B0'0000'0000};
 inline constexpr LinearAddress pool_pages{0xFFFF'FA80'0000'0000};
 inline constexpr LinearAddress pool_records{0xFFFF'FAC0'0000'0000};
 inline constexpr LinearAddress contiguous_pages{0xFFFF'FB00'0000'0000};
