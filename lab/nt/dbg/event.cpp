@@ -15,10 +15,11 @@ constexpr std::uint16_t debug_port = 0xE9;
 // Not on the stack: a driver's print must not cost the driver's own 24 KiB.
 constinit std::array<char, 16384> buffer{};
 constinit rtl::TextWriter writer{buffer};
+constinit ke::Lock output{};
 
 }  // namespace
 
-Event::Event(std::string_view name, From from) : line_{writer} {
+Event::Event(std::string_view name, From from) : locked_{output}, line_{writer} {
     writer.clear();
     line_.begin();
     line_.number("t", arch::rdtsc());
@@ -29,7 +30,13 @@ Event::Event(std::string_view name, From from) : line_{writer} {
 
 Event::~Event() {
     line_.end();
+    // One instruction, and the lock: a line is never mixed with another processor's.
     arch::out8(debug_port, writer.view().data(), writer.view().size());
+}
+
+void take_over_output() {
+    constexpr std::uint64_t patience = 1'000'000;
+    output.acquire_or_break(patience);
 }
 
 Event& Event::number(std::string_view name, std::uint64_t value) {

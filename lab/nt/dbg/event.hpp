@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "lab/nt/dbg/json_line.hpp"
+#include "lab/nt/ke/lock.hpp"
 
 namespace hvp::lab::dbg {
 
@@ -16,8 +17,8 @@ enum class From : std::uint8_t { lab, driver };
 ///
 ///     Event{"DriverEntryReturned"}.hex("status", status, 8).number("load", load);
 ///
-/// There is one buffer: an event inside an event (a bug check while one is being written)
-/// replaces the unfinished one.
+/// There is one buffer, and one processor at a time has it. An event inside an event (a bug check
+/// while one is being written) replaces the unfinished one. Interrupts are off meanwhile.
 class Event {
 public:
     explicit Event(std::string_view name, From from = From::lab);
@@ -34,7 +35,13 @@ public:
     [[nodiscard]] JsonLine& line() { return line_; }
 
 private:
+    ke::Locked locked_;
     JsonLine line_;
 };
+
+/// Nobody else writes events from now on.
+///
+/// Where    interrupts off, for good
+void take_over_output();
 
 }  // namespace hvp::lab::dbg

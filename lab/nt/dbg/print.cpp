@@ -20,6 +20,7 @@ constexpr std::uint32_t default_level = 3;
 
 // Not on the stack: a print must not cost the driver's 24 KiB.
 constinit std::array<char, longest_print> buffer{};
+constinit ke::Lock printing{};
 
 void check_wide_text(std::uint64_t caller) {
     const ke::Irql now = ke::current_irql();
@@ -32,10 +33,9 @@ void check_wide_text(std::uint64_t caller) {
                              caller);
 }
 
-rtl::NtStatus print(std::uint32_t component, std::uint32_t level, const char* format,
-                    __builtin_ms_va_list arguments, std::uint64_t caller) {
-    examiner::check_irql_at_most(ke::Irql::highest_device,
-                                 {"DbgPrint", examiner::no_verifier_code, caller});
+rtl::FormatFacts send(std::uint32_t component, std::uint32_t level, const char* format,
+                      __builtin_ms_va_list arguments) {
+    const ke::Locked locked{printing};
     rtl::TextWriter writer{buffer};
     const auto facts = rtl::format(writer, format, arguments);
     Event{"DebugPrint", From::driver}
@@ -43,7 +43,14 @@ rtl::NtStatus print(std::uint32_t component, std::uint32_t level, const char* fo
         .number("level", level)
         .text("text", writer.view())
         .boolean("truncated", writer.truncated());
-    if (facts.converted_wide_text) {
+    return facts;
+}
+
+rtl::NtStatus print(std::uint32_t component, std::uint32_t level, const char* format,
+                    __builtin_ms_va_list arguments, std::uint64_t caller) {
+    examiner::check_irql_at_most(ke::Irql::highest_device,
+                                 {"DbgPrint", examiner::no_verifier_code, caller});
+    if (send(component, level, format, arguments).converted_wide_text) {
         check_wide_text(caller);
     }
     return rtl::status_success;

@@ -4,8 +4,9 @@
 
 namespace hvp::lab::examiner {
 
-/// Sets DR0–3 and DR7, FS base, the SYSENTER MSRs and DEBUGCTL to values that nobody expects.
-void make_state_odd();
+/// Sets DR0–3 and DR7, FS base, the SYSENTER MSRs and DEBUGCTL to values that nobody expects, other
+/// ones on each processor: what was read on one must not be written on another.
+void make_states_odd();
 
 /// The flags that a driver finds: RFLAGS.AC too if the state is odd.
 inline constexpr unsigned usual_flags = 0x202;

@@ -1,4 +1,5 @@
-// Before and after: numbers, the content of GDT and IDT, the memory types.
+// Before and after: numbers, the content of GDT and IDT, the memory types, on each processor by
+// itself: nobody can read the registers of another one.
 #include "lab/nt/examiner/processor_state.hpp"
 
 #include <array>
@@ -29,7 +30,12 @@ struct Snapshot {
     std::array<std::uint64_t, idt_quadwords> idt{};
 };
 
-constinit Snapshot before{};
+constinit std::array<Snapshot, ke::most_processors> snapshots{};
+
+/// How this processor was.
+Snapshot& before() {
+    return snapshots[ke::current_processor_number()];
+}
 
 std::uint64_t* idt_content() {
     return std::bit_cast<std::uint64_t*>(&ke::current_processor().idt);
@@ -59,7 +65,7 @@ void compare(std::span<const StateItem> items, const std::array<Value, most_item
         }
         if (is_expected(item, *was, *now)) {
             report_expected_change(item.name, *was, *now);
-            before.registers[i] = now;  // the next load starts from here
+            before().registers[i] = now;  // the next load starts from here
             continue;
         }
         item.restore(*was);
@@ -84,7 +90,7 @@ void compare_content(std::string_view table, std::uint64_t (*name_of_quadword)(s
 
 void compare_memory_types() {
     for (std::size_t i = 0; const auto msr = memory_type_msr(i); ++i) {
-        const Value old = before.memory_types[i];
+        const Value old = before().memory_types[i];
         const Value now = read_memory_type(*msr);
         if (old && now && *old != *now) {
             (void)hal::probe_wrmsr(*msr, *old);
@@ -95,33 +101,42 @@ void compare_memory_types() {
     }
 }
 
-}  // namespace
-
-void take_snapshot() {
+void take_snapshot_here(void* /*unused*/) {
+    Snapshot& now = before();
     for (std::size_t i = 0; i < table_items().size(); ++i) {
-        before.tables[i] = table_items()[i].read();
+        now.tables[i] = table_items()[i].read();
     }
     for (std::size_t i = 0; i < register_items().size(); ++i) {
-        before.registers[i] = register_items()[i].read();
+        now.registers[i] = register_items()[i].read();
     }
     for (std::size_t i = 0; const auto msr = memory_type_msr(i); ++i) {
-        before.memory_types[i] = read_memory_type(*msr);
+        now.memory_types[i] = read_memory_type(*msr);
     }
-    before.gdt = ke::current_processor().gdt;
+    now.gdt = ke::current_processor().gdt;
     for (std::size_t i = 0; i < idt_quadwords; ++i) {
-        before.idt[i] = idt_content()[i];
+        now.idt[i] = idt_content()[i];
     }
 }
 
-void compare_and_restore() {
-    compare(table_items(), before.tables);
+void compare_and_restore_here(void* /*unused*/) {
+    compare(table_items(), before().tables);
     compare_content(
         "GDT", [](std::size_t i) -> std::uint64_t { return i * 8; },
-        ke::current_processor().gdt.data(), before.gdt);
+        ke::current_processor().gdt.data(), before().gdt);
     compare_content(
-        "IDT", [](std::size_t i) -> std::uint64_t { return i / 2; }, idt_content(), before.idt);
-    compare(register_items(), before.registers);
+        "IDT", [](std::size_t i) -> std::uint64_t { return i / 2; }, idt_content(), before().idt);
+    compare(register_items(), before().registers);
     compare_memory_types();
+}
+
+}  // namespace
+
+void take_snapshots() {
+    ke::run_on_every_processor(take_snapshot_here, nullptr);
+}
+
+void compare_and_restore() {
+    ke::run_on_every_processor(compare_and_restore_here, nullptr);
 }
 
 }  // namespace hvp::lab::examiner

@@ -3,6 +3,7 @@
 
 #include "lab/nt/dbg/event.hpp"
 #include "lab/nt/examiner/verdict.hpp"
+#include "lab/nt/ke/thread.hpp"
 
 namespace hvp::lab::examiner {
 namespace {
@@ -24,7 +25,18 @@ void report_finding(std::string_view rule, const rtl::Sentence& detail, Verifier
     event.hex("caller", caller);
 }
 
+void check_stack(std::string_view function, std::uint64_t caller) {
+    const auto rsp = std::bit_cast<std::uint64_t>(__builtin_frame_address(0));
+    if (ke::is_known_stack(mm::LinearAddress{rsp})) {
+        return;
+    }
+    rtl::Sentence detail{function};
+    detail.put(" was called with RSP ").hex(rsp).put(" on no stack of the kernel's");
+    report_finding("UnknownStack", detail, switched_stack, caller);
+}
+
 void check_irql_at_most(ke::Irql highest, const Call& call) {
+    check_stack(call.function, call.caller);
     const ke::Irql now = ke::current_irql();
     if (now <= highest) {
         return;

@@ -25,6 +25,7 @@ inline constexpr VerifierCode lower_upwards = 0x31;
 inline constexpr VerifierCode release_spin_lock_irql = 0x32;
 inline constexpr VerifierCode acquire_spin_lock_irql = 0x40;
 inline constexpr VerifierCode memory_call_irql = 0x70;
+inline constexpr VerifierCode switched_stack = 0x90;
 inline constexpr VerifierCode api_irql = 0xE5;
 inline constexpr VerifierCode writable_executable_section = 0x2003;
 
@@ -44,7 +45,12 @@ struct Call {
 void report_finding(std::string_view rule, const rtl::Sentence& detail, VerifierCode verifier,
                     std::uint64_t caller);
 
-/// The call is allowed up to this IRQL.  [Windows: Managing Hardware Priorities]
+/// The call comes on the running thread's stack, or on one of the processor's interrupt stacks. A
+/// hypervisor that calls Windows from VMX root operation has a stack of its own, and is seen here.
+void check_stack(std::string_view function, std::uint64_t caller);
+
+/// The call is allowed up to this IRQL, and on stacks that the kernel knows.  [Windows: Managing
+/// Hardware Priorities]
 void check_irql_at_most(ke::Irql highest, const Call& call);
 
 /// Whether this allocation of the driver is the one that was ordered to fail; tells so.

@@ -14,9 +14,11 @@
 #include "lab/nt/examiner/verdict.hpp"
 #include "lab/nt/io/driver_objects.hpp"
 #include "lab/nt/ke/irql.hpp"
+#include "lab/nt/ke/processor.hpp"
 #include "lab/nt/ke/thread.hpp"
 #include "lab/nt/ldr/loader.hpp"
 #include "lab/nt/ldr/module.hpp"
+#include "lab/nt/rtl/scrambled.hpp"
 
 namespace hvp::lab::io {
 namespace {
@@ -24,14 +26,25 @@ namespace {
 /// What the driver's thread needs to know; on the idle thread's stack, not on its own.
 struct Task {
     std::string_view what{};
+    std::uint64_t load{};
     examiner::DriverCall call{};
     bool examine_if_failed{};
     bool examine{};
 };
 
+void tell_start(const Task& task) {
+    dbg::Event event{task.what};
+    if (!task.examine) {
+        event.text("irql", ke::name_of(ke::current_irql()));
+    }
+    event.number("load", task.load);
+}
+
 /// Runs on the driver's thread. Its frame is all that stands above the driver on the stack.
 void run_task(void* context) {
     auto& task = *static_cast<Task*>(context);
+    arch::cli();  // until the driver's first instruction: it starts where the event says
+    tell_start(task);
     const std::uint64_t result = examiner::call_and_examine(task.what, task.call);
     const bool failed = !rtl::is_success(static_cast<rtl::NtStatus>(result));
     if (task.examine || (task.examine_if_failed && failed)) {
@@ -72,14 +85,12 @@ public:
 
 private:
     rtl::NtStatus call_entry(DriverObjects& objects) {
-        dbg::Event{"DriverEntry"}
-            .text("irql", ke::name_of(ke::current_irql()))
-            .number("load", load_);
         Task task{.what = "DriverEntry",
+                  .load = load_,
                   .call = call_of(objects.driver_object()->driver_init, objects.driver_object(),
                                   objects.registry_path()),
                   .examine_if_failed = true};
-        examiner::take_snapshot();
+        examiner::take_snapshots();
         run(task);
         const auto status = static_cast<rtl::NtStatus>(task.call.result);
         objects.free_registry_path();
@@ -91,8 +102,8 @@ private:
     }
 
     void call_unload(DriverObject& object) {
-        dbg::Event{"DriverUnload"}.number("load", load_);
         Task task{.what = "DriverUnload",
+                  .load = load_,
                   .call = call_of(object.driver_unload, &object, nullptr),
                   .examine = true};
         run(task);
@@ -108,8 +119,19 @@ private:
             .rflags_before = boot_.odd_state != 0 ? examiner::odd_flags : examiner::usual_flags};
     }
 
-    static void run(Task& task) {
-        examiner::verdict().note_stack_use(ke::run_on_thread(task.what, run_task, &task, 0));
+    void run(Task& task) const {
+        examiner::verdict().note_stack_use(
+            ke::run_on_thread(task.what, run_task, &task, start_processor(task)));
+    }
+
+    /// Windows promises nothing about where a driver's routines are called.
+    [[nodiscard]] std::uint32_t start_processor(const Task& task) const {
+        if (boot_.start_processor != any_processor) {
+            return boot_.start_processor;
+        }
+        const std::uint64_t call = 2 * task.load + (task.examine ? 1 : 0);
+        return static_cast<std::uint32_t>(rtl::scrambled(boot_.seed + call) %
+                                          ke::processor_count());
     }
 
     const BootBlock& boot_;
@@ -125,7 +147,7 @@ void run_driver(const BootBlock& boot) {
     rtl::Text<80> file{service};
     file.put(".sys");
     if (boot.odd_state != 0) {
-        examiner::make_state_odd();
+        examiner::make_states_odd();
     }
     for (std::uint64_t load = 1; load <= boot.loads; ++load) {
         Life life{boot, file.view(), service, load};

@@ -7,6 +7,8 @@
 #include "lab/nt/dbg/event.hpp"
 #include "lab/nt/examiner/verdict.hpp"
 #include "lab/nt/hal/shutdown.hpp"
+#include "lab/nt/ke/current_processor.hpp"
+#include "lab/nt/ke/ipi.hpp"
 #include "lab/nt/ke/irql.hpp"
 #include "lab/nt/ke/stack_walk.hpp"
 #include "lab/nt/ldr/module.hpp"
@@ -16,6 +18,7 @@ namespace hvp::lab::ke {
 namespace {
 
 constinit int depth{};
+constinit std::uint32_t crashing_processor{};  // its number + 1
 constinit rtl::Context own_context{};
 
 constexpr std::array register_names{"rax"sv, "rcx"sv, "rdx"sv, "rbx"sv, "rsp"sv, "rbp"sv,
@@ -128,11 +131,27 @@ void tell_in_short(const BugCheck& what, const Snapshot& snapshot, Irql irql) {
     line.text("detail", "this happened while another trap or bug check was being dealt with");
 }
 
+/// The first processor with a bug check tells it, alone. Others stop here, or where they are.
+void stop_others() {
+    const std::uint32_t self = current_processor_number() + 1;
+    std::uint32_t nobody = 0;
+    if (__atomic_compare_exchange_n(&crashing_processor, &nobody, self, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
+        dbg::take_over_output();
+        freeze_others();
+    } else if (nobody != self) {
+        stand_still();
+    }
+}
+
 }  // namespace
 
 void bug_check(const BugCheck& what) {
-    rtl::RtlCaptureContext(&own_context);
+    const auto flags = arch::read_rflags();
     arch::cli();
+    stop_others();
+    rtl::RtlCaptureContext(&own_context);
+    own_context.eflags = static_cast<std::uint32_t>(flags.raw());
     const Snapshot snapshot =
         what.frame != nullptr ? snapshot_of(*what.frame) : snapshot_of(own_context);
     const Irql irql = current_irql();

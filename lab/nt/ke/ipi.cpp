@@ -90,6 +90,13 @@ void freeze_others() {
     }
 }
 
+void stand_still() {
+    for (;;) {
+        arch::cli();
+        arch::hlt();
+    }
+}
+
 bool is_frozen() {
     return __atomic_load_n(&frozen, __ATOMIC_ACQUIRE);
 }

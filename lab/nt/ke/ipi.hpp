@@ -45,4 +45,7 @@ void freeze_others();
 /// Whether some processor has called freeze_others.
 [[nodiscard]] bool is_frozen();
 
+/// Halts this processor for good.
+[[noreturn]] void stand_still();
+
 }  // namespace hvp::lab::ke

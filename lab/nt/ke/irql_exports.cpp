@@ -1,10 +1,12 @@
 // KeGetCurrentIrql, KfRaiseIrql, KeLowerIrql, KeRaiseIrqlToDpcLevel and the spin locks: all of
 // them are CR8.
+#include <bit>
 #include <cstdint>
 
 #include "lab/nt/examiner/rules.hpp"
 #include "lab/nt/ke/bugcheck.hpp"
 #include "lab/nt/ke/irql.hpp"
+#include "lab/nt/ke/thread.hpp"
 #include "lab/nt/rtl/export.hpp"
 
 namespace hvp::lab::ke {
@@ -21,6 +23,7 @@ void report_wrong_way(std::string_view function, Irql from, Irql to, const exami
 }
 
 Irql raise_to(Irql wanted, std::string_view function, std::uint64_t caller) {
+    examiner::check_stack(function, caller);
     const Irql old = current_irql();
     if (old > wanted) {
         report_wrong_way(function, old, wanted, {function, examiner::raise_downwards, caller});
@@ -33,6 +36,7 @@ Irql raise_to(Irql wanted, std::string_view function, std::uint64_t caller) {
 
 /// [Windows: KeGetCurrentIrql]
 NT_EXPORT Irql KeGetCurrentIrql() {
+    examiner::check_stack("KeGetCurrentIrql", examiner::caller(__builtin_return_address(0)));
     return current_irql();
 }
 
@@ -43,6 +47,7 @@ NT_EXPORT Irql KfRaiseIrql(Irql wanted) {
 
 /// [Windows: KeLowerIrql]
 NT_EXPORT void KeLowerIrql(Irql wanted) {
+    examiner::check_stack("KeLowerIrql", examiner::caller(__builtin_return_address(0)));
     const Irql old = current_irql();
     if (old < wanted) {
         report_wrong_way("KeLowerIrql", old, wanted,
@@ -63,23 +68,30 @@ NT_EXPORT void KeInitializeSpinLock(std::uint64_t* lock) {
     *lock = 0;
 }
 
-/// [Windows: KeAcquireSpinLock] On one processor nobody else can hold the lock: who finds it taken
-/// waits for himself.
+/// [Windows: KeAcquireSpinLock] The lock holds its owner's thread, so that who waits for himself is
+/// found out: at DISPATCH_LEVEL a thread stays on its processor.
 NT_EXPORT Irql KeAcquireSpinLockRaiseToDpc(std::uint64_t* lock) {
     const auto caller = examiner::caller(__builtin_return_address(0));
     examiner::check_irql_at_most(Irql::dispatch,
                                  {"KeAcquireSpinLock", examiner::acquire_spin_lock_irql, caller});
     const Irql old = current_irql();
     set_irql(Irql::dispatch);
-    if (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE) != 0) {
-        bug_check({.code = BugCheckCode::spin_lock_already_owned,
-                   .parameters = {examiner::caller(lock)}});
+    const std::uint64_t self = std::bit_cast<std::uint64_t>(&current_thread()) | 1;
+    for (std::uint64_t owner = 0; !__atomic_compare_exchange_n(lock, &owner, self, false,
+                                                               __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+         owner = 0) {
+        if (owner == self) {
+            bug_check({.code = BugCheckCode::spin_lock_already_owned,
+                       .parameters = {examiner::caller(lock)}});
+        }
+        arch::pause();
     }
     return old;
 }
 
 /// [Windows: KeReleaseSpinLock]
 NT_EXPORT void KeReleaseSpinLock(std::uint64_t* lock, Irql old) {
+    examiner::check_stack("KeReleaseSpinLock", examiner::caller(__builtin_return_address(0)));
     if (current_irql() != Irql::dispatch) {
         rtl::Sentence detail{"KeReleaseSpinLock was called at IRQL "};
         detail.decimal(level(current_irql())).put(", not at DISPATCH_LEVEL");

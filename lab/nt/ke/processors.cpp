@@ -32,6 +32,8 @@ struct GroupAffinity {
 
 /// [Windows: KeGetCurrentProcessorNumberEx]
 NT_EXPORT std::uint32_t KeGetCurrentProcessorNumberEx(ProcessorNumber* number) {
+    examiner::check_stack("KeGetCurrentProcessorNumberEx",
+                          examiner::caller(__builtin_return_address(0)));
     const std::uint32_t here = current_processor_number();
     if (number != nullptr) {
         *number = {.number = static_cast<std::uint8_t>(here)};
@@ -41,6 +43,8 @@ NT_EXPORT std::uint32_t KeGetCurrentProcessorNumberEx(ProcessorNumber* number) {
 
 /// [Windows: KeQueryActiveProcessorCount]
 NT_EXPORT std::uint32_t KeQueryActiveProcessorCount(std::uint64_t* mask) {
+    examiner::check_stack("KeQueryActiveProcessorCount",
+                          examiner::caller(__builtin_return_address(0)));
     if (mask != nullptr) {
         *mask = active_processors();
     }
@@ -49,17 +53,22 @@ NT_EXPORT std::uint32_t KeQueryActiveProcessorCount(std::uint64_t* mask) {
 
 /// [Windows: KeQueryActiveProcessors]
 NT_EXPORT std::uint64_t KeQueryActiveProcessors() {
+    examiner::check_stack("KeQueryActiveProcessors", examiner::caller(__builtin_return_address(0)));
     return active_processors();
 }
 
 /// [Windows: KeQueryActiveProcessorCountEx] 0 for a group that does not exist.
 NT_EXPORT std::uint32_t KeQueryActiveProcessorCountEx(std::uint16_t group) {
+    examiner::check_stack("KeQueryActiveProcessorCountEx",
+                          examiner::caller(__builtin_return_address(0)));
     return group == 0 || group == all_groups ? processor_count() : 0;
 }
 
 /// [Windows: KeGetProcessorNumberFromIndex]
 NT_EXPORT rtl::NtStatus KeGetProcessorNumberFromIndex(std::uint32_t index,
                                                       ProcessorNumber* number) {
+    examiner::check_stack("KeGetProcessorNumberFromIndex",
+                          examiner::caller(__builtin_return_address(0)));
     if (index >= processor_count()) {
         return rtl::status_invalid_parameter;
     }
@@ -114,6 +123,8 @@ NT_EXPORT void KeRevertToUserGroupAffinityThread(const GroupAffinity* previous) 
 /// [Windows: KeStallExecutionProcessor] A loop of three instructions; not RDTSC, which would write
 /// a line into the emulator's log each time.
 NT_EXPORT void KeStallExecutionProcessor(std::uint32_t microseconds) {
+    examiner::check_stack("KeStallExecutionProcessor",
+                          examiner::caller(__builtin_return_address(0)));
     constexpr std::uint64_t instructions_per_microsecond = 100;
     std::uint64_t turns = microseconds * instructions_per_microsecond / 3;
     while (turns != 0) {

@@ -13,7 +13,7 @@ namespace hvp::lab::ke {
 namespace {
 
 extern "C" {
-void thread_start();             // switch.S
+void thread_start();            // switch.S
 extern std::byte boot_stack[];  // entry.S
 extern std::byte boot_stack_end[];
 }
@@ -73,6 +73,21 @@ void adopt_idle_thread(const mm::Stack& stack) {
     prcb.current_thread = &idle;
     prcb.idle_thread = &idle;
     prcb.rsp_base = idle.initial_stack;
+}
+
+bool is_known_stack(mm::LinearAddress address) {
+    const arch::InterruptsOff interrupts_off;
+    if (current_thread().stack.holds(address)) {
+        return true;
+    }
+    constexpr std::uint64_t bytes = mm::interrupt_stack_pages * mm::page_bytes;
+    for (const std::uint64_t end : current_processor().task.interrupt_stacks) {
+        if (end != 0 &&
+            mm::Stack{mm::LinearAddress{end - bytes}, mm::LinearAddress{end}}.holds(address)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 std::uint64_t run_on_thread(std::string_view name, void (*routine)(void*), void* context,

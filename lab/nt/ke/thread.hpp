@@ -39,7 +39,7 @@ struct Kthread {
     void (*routine)(void*){};
     void* context{};
     std::uint64_t system_affinity{};  ///< 0: the user's, which allows every processor
-    ExtendedState extended{};           ///< while the thread does not run
+    ExtendedState extended{};         ///< while the thread does not run
     Kthread* next_ready{};
     std::uint32_t target{};      ///< the processor that it moves to
     std::uint32_t waiter{};      ///< the processor that waits for its end
@@ -59,6 +59,10 @@ void adopt_idle_thread(const mm::Stack& stack);
 
 /// The stack that processor 0 started on.
 [[nodiscard]] mm::Stack first_stack();
+
+/// Whether the address lies on the running thread's stack or on one of this processor's interrupt
+/// stacks.
+[[nodiscard]] bool is_known_stack(mm::LinearAddress address);
 
 /// Runs `routine` on a thread of its own, with a 24 KiB stack, that starts on that processor, and
 /// returns when it has returned.

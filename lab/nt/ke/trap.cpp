@@ -84,17 +84,24 @@ bool recover_probe(TrapFrame& frame) {
     return true;
 }
 
-constinit bool judging_a_trap{};
+constinit std::uint32_t judging_processor{};  // its number + 1
 
 /// From here on nobody returns to the interrupted code. If that is so already, something that the
-/// judgement needs is broken (page tables, a stack), and looking closer would only fault again.
+/// judgement needs is broken (page tables, a stack), and looking closer would only fault again. A
+/// processor that traps while another one judges has come too late: that one ends the machine.
 void begin_judgement(const TrapFrame& frame) {
-    if (judging_a_trap) {
+    const std::uint32_t self = current_processor_number() + 1;
+    std::uint32_t judge = 0;
+    if (__atomic_compare_exchange_n(&judging_processor, &judge, self, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
+        return;
+    }
+    if (judge == self) {
         bug_check_in_trouble({.code = BugCheckCode::unexpected_kernel_mode_trap,
                               .parameters = {frame.vector},
                               .frame = &frame});
     }
-    judging_a_trap = true;
+    stand_still();
 }
 
 [[noreturn]] void on_double_fault(const TrapFrame& frame) {
@@ -147,6 +154,9 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
     }
     if (recover_probe(*frame)) {
         return;
+    }
+    if (vector == Vector::nmi && is_frozen()) {
+        stand_still();
     }
     begin_judgement(*frame);
     switch (vector) {

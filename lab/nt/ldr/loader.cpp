@@ -35,12 +35,6 @@ void set_security_cookie(pe::WritableBytes memory, const Module& module,
     }
 }
 
-void protect_range(std::uint64_t base, std::uint64_t bytes, mm::Protection protection) {
-    for (std::uint64_t offset = 0; offset < bytes; offset += mm::page_bytes) {
-        mm::protect(mm::LinearAddress{base + offset}, protection);
-    }
-}
-
 void check_writable_and_executable(const pe::Section& section, std::uint64_t base) {
     if (section.writable() && section.executable()) {
         rtl::Sentence detail{"section "};
@@ -52,12 +46,14 @@ void check_writable_and_executable(const pe::Section& section, std::uint64_t bas
 }
 
 void protect_sections(const Module& module) {
-    protect_range(module.base, module.headers.image_bytes, mm::read_only);
+    mm::protect(mm::LinearAddress{module.base}, mm::pages_for(module.headers.image_bytes),
+                mm::read_only);
     for (std::size_t i = 0; i < module.headers.section_count; ++i) {
         const pe::Section section = module.headers.section(i);
         check_writable_and_executable(section, module.base);
-        protect_range(module.base + section.virtual_address, section.memory_bytes(),
-                      {.writable = section.writable(), .executable = section.executable()});
+        mm::protect(mm::LinearAddress{module.base + section.virtual_address},
+                    mm::pages_for(section.memory_bytes()),
+                    {.writable = section.writable(), .executable = section.executable()});
     }
 }
 

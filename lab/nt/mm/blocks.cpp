@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "lab/nt/mm/memory_lock.hpp"
 #include "lab/nt/mm/page_tables.hpp"
 
 namespace hvp::lab::mm {
@@ -19,6 +20,7 @@ constexpr std::uint64_t records_per_page = page_bytes / sizeof(Block);
 }  // namespace
 
 Block* BlockRegion::reserve(std::uint64_t pages) {
+    const ke::Locked locked{memory_lock};
     const std::uint64_t first = next_page_;
     const std::uint64_t end = first + pages + 1;
     while (recorded_pages_ < end) {
@@ -71,6 +73,7 @@ const DriverHoldings& driver_holdings() {
 }
 
 void begin_block(Block& block, std::uint64_t bytes, Owner owner, std::uint64_t allocated_by) {
+    const ke::Locked locked{memory_lock};
     block.bytes = bytes;
     block.owner = owner;
     block.allocated_by = allocated_by;
@@ -82,6 +85,7 @@ void begin_block(Block& block, std::uint64_t bytes, Owner owner, std::uint64_t a
 }
 
 void end_block(Block& block, std::uint64_t freed_by) {
+    const ke::Locked locked{memory_lock};
     block.freed_by = freed_by;
     block.state = BlockState::freed;
     if (block.owner == Owner::driver) {

@@ -63,10 +63,8 @@ void* allocate_contiguous(std::uint64_t bytes, RunRequest request, Protection pr
     const LinearAddress first = block->first_page();
     for (std::uint64_t i = 0; i < request.frames; ++i) {
         if (!map(first + i * page_bytes, *frames + i * page_bytes, protection)) {
-            while (i-- != 0) {
-                unmap(first + i * page_bytes);
-            }
-            give_back_frames(*frames, request.frames);
+            unmap_and_free(first, i);
+            give_back_frames(*frames + i * page_bytes, request.frames - i);
             return nullptr;
         }
     }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "lab/nt/mm/memory_lock.hpp"
+
 namespace hvp::lab::mm {
 namespace {
 
@@ -51,6 +53,7 @@ void initialise_frames(std::uint64_t memory_bytes, PhysicalAddress reserved_end,
 }
 
 std::optional<PhysicalAddress> take_frame() {
+    const ke::Locked locked{memory_lock};
     std::uint64_t frame = wrapped(next_frame);
     for (std::uint64_t tried = 0; tried < end_frame - first_frame; ++tried) {
         if (!is_taken(frame)) {
@@ -64,6 +67,7 @@ std::optional<PhysicalAddress> take_frame() {
 }
 
 std::optional<PhysicalAddress> take_frame_run(const RunRequest& request) {
+    const ke::Locked locked{memory_lock};
     const std::uint64_t lowest = std::max(first_frame, pages_for(request.lowest.raw()));
     const std::uint64_t last_byte = std::min(request.highest.raw(), end_frame * page_bytes - 1);
     std::uint64_t end = (last_byte + 1) / page_bytes;
@@ -92,6 +96,7 @@ std::optional<PhysicalAddress> take_frame_run(const RunRequest& request) {
 }
 
 void give_back_frames(PhysicalAddress first, std::uint64_t count) {
+    const ke::Locked locked{memory_lock};
     for (std::uint64_t i = 0; i < count; ++i) {
         set_taken(first.raw() / page_bytes + i, false);
     }

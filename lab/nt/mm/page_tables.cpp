@@ -6,7 +6,9 @@
 #include <bit>
 
 #include "hypervisor/arch/instructions.hpp"
+#include "lab/nt/ke/ipi.hpp"
 #include "lab/nt/mm/frames.hpp"
+#include "lab/nt/mm/memory_lock.hpp"
 
 namespace hvp::lab::mm {
 namespace {
@@ -74,6 +76,7 @@ PhysicalAddress create_address_space(bool nx_works) {
 }
 
 bool map(LinearAddress page, PhysicalAddress frame, Protection protection) {
+    const ke::Locked locked{memory_lock};
     if (!ensure_tables(page)) {
         return false;
     }
@@ -81,19 +84,13 @@ bool map(LinearAddress page, PhysicalAddress frame, Protection protection) {
     return true;
 }
 
-void protect(LinearAddress page, Protection protection) {
-    auto* entry = entry_at(page, 1);
-    *entry = leaf(PhysicalAddress{entry->frame * page_bytes}, protection);
-    arch::invlpg(page);
-}
-
-std::optional<PhysicalAddress> unmap(LinearAddress page) {
-    const auto frame = translate(page);
-    if (frame) {
-        *entry_at(page, 1) = {};
-        arch::invlpg(page);
+void protect(LinearAddress first, std::uint64_t pages, Protection protection) {
+    const ke::Locked locked{memory_lock};
+    for (std::uint64_t i = 0; i < pages; ++i) {
+        auto* entry = entry_at(first + i * page_bytes, 1);
+        *entry = leaf(PhysicalAddress{entry->frame * page_bytes}, protection);
     }
-    return frame;
+    ke::forget_translations(first, pages);
 }
 
 std::optional<PageTableEntry> entry_for(LinearAddress address) {
@@ -145,9 +142,19 @@ bool map_fresh(LinearAddress first, std::uint64_t pages, Protection protection) 
 }
 
 void unmap_and_free(LinearAddress first, std::uint64_t pages) {
+    const ke::Locked locked{memory_lock};
     for (std::uint64_t i = 0; i < pages; ++i) {
-        if (const auto frame = unmap(first + i * page_bytes)) {
-            give_back_frames(*frame, 1);
+        if (translate(first + i * page_bytes)) {
+            entry_at(first + i * page_bytes, 1)->present = 0;
+        }
+    }
+    ke::forget_translations(first, pages);
+    // An entry keeps the frame's number until here: before, some processor could still reach it.
+    for (std::uint64_t i = 0; i < pages; ++i) {
+        const auto entry = entry_for(first + i * page_bytes);
+        if (entry && entry->frame != 0) {
+            give_back_frames(PhysicalAddress{entry->frame * page_bytes}, 1);
+            *entry_at(first + i * page_bytes, 1) = {};
         }
     }
 }

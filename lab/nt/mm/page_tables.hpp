@@ -51,11 +51,8 @@ static_assert(sizeof(PageTableEntry) == sizeof(std::uint64_t));
 /// Maps one page that was not mapped. False: no memory for a page table.
 [[nodiscard]] bool map(LinearAddress page, PhysicalAddress frame, Protection protection);
 
-/// Changes what may be done with a mapped page.
-void protect(LinearAddress page, Protection protection);
-
-/// Ends a mapping and returns its frame; nothing if there was none.
-std::optional<PhysicalAddress> unmap(LinearAddress page);
+/// Changes what may be done with mapped pages, on all processors.
+void protect(LinearAddress first, std::uint64_t pages, Protection protection);
 
 /// Where the address lies in physical memory; nothing if an access would fault.
 [[nodiscard]] std::optional<PhysicalAddress> translate(LinearAddress address);
@@ -66,7 +63,7 @@ std::optional<PhysicalAddress> unmap(LinearAddress page);
 /// Maps `pages` pages onto single frames. False, and nothing mapped: out of memory.
 [[nodiscard]] bool map_fresh(LinearAddress first, std::uint64_t pages, Protection protection);
 
-/// Unmaps `pages` pages and gives their frames back.
+/// Ends the mappings of `pages` pages on all processors, then gives their frames back.
 void unmap_and_free(LinearAddress first, std::uint64_t pages);
 
 }  // namespace hvp::lab::mm

@@ -10,6 +10,7 @@ namespace hvp::lab::mm {
 
 /// [Windows: MmGetPhysicalAddress] Any IRQL; 0 for an address that is not mapped.
 NT_EXPORT std::uint64_t MmGetPhysicalAddress(std::uint64_t address) {
+    examiner::check_stack("MmGetPhysicalAddress", examiner::caller(__builtin_return_address(0)));
     const auto physical = translate(LinearAddress{address});
     return physical ? physical->raw() : 0;
 }

@@ -3,6 +3,7 @@
 
 #include <bit>
 
+#include "lab/nt/mm/memory_lock.hpp"
 #include "lab/nt/mm/page_tables.hpp"
 
 namespace hvp::lab::mm {
@@ -15,6 +16,7 @@ constinit LinearAddress next_stack = stacks + page_bytes;
 }  // namespace
 
 std::optional<Stack> create_stack(std::uint64_t pages) {
+    const ke::Locked locked{memory_lock};
     const Stack stack{.limit = next_stack, .end = next_stack + pages * page_bytes};
     if (!map_fresh(stack.limit, pages, read_write)) {
         return std::nullopt;

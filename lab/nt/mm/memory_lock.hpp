@@ -1,0 +1,10 @@
+// One lock for everything that the memory manager knows: frames, page tables, stacks, blocks.
+#pragma once
+
+#include "lab/nt/ke/lock.hpp"
+
+namespace hvp::lab::mm {
+
+inline constinit ke::Lock memory_lock{};
+
+}  // namespace hvp::lab::mm
