@@ -227,6 +227,22 @@ NTSTATUS stay_bound_to_processor() {
     return STATUS_SUCCESS;
 }
 
+alignas(16) constinit std::array<std::byte, 0x2000> other_stack{};
+
+/// As a VM-exit handler would that calls Windows from VMX root operation.
+NTSTATUS call_on_another_stack() {
+    auto* const top = other_stack.data() + other_stack.size() - 32;  // home space
+    asm volatile(
+        "movq %%rsp, %%rbx\n\t"
+        "movq %[top], %%rsp\n\t"
+        "call *%[routine]\n\t"
+        "movq %%rbx, %%rsp"
+        :
+        : [top] "r"(top), [routine] "r"(&KeQueryActiveProcessors)
+        : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "cc", "memory");
+    return STATUS_SUCCESS;
+}
+
 NTSTATUS refuse() {
     return STATUS_NOT_SUPPORTED;
 }
@@ -294,6 +310,7 @@ constexpr std::array deeds{
     Deed{"machine-check"sv, interrupt<18>},
     Deed{"stray-interrupt"sv, interrupt<0x77>},
     Deed{"affinity"sv, stay_bound_to_processor},
+    Deed{"other-stack"sv, call_on_another_stack},
     Deed{"no-unload"sv, [] -> NTSTATUS { return STATUS_SUCCESS; }},
     Deed{"refuse"sv, refuse},
     Deed{"refuse-and-leak"sv, refuse_and_leak},

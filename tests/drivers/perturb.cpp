@@ -1,6 +1,6 @@
 // A driver that leaves one thing of the processor changed. Which one, its service name says:
-// perturb-cr4 changes CR4. There is a change for every item that the lab's examiner compares, so
-// the tests can see that it sees them.
+// perturb-cr4 changes CR4, perturb-last-cr4 that of the last processor. There is a change for every
+// item that the lab's examiner compares, so the tests can see that it sees them.
 //
 // Each change is a DriverUnload routine: what it leaves is examined right after it returns, before
 // anything else runs. It must be the only difference.
@@ -213,6 +213,17 @@ struct Change {
     PDRIVER_UNLOAD make;
 };
 
+constinit PDRIVER_UNLOAD chosen = nullptr;
+
+/// The same, but on the last processor; the thread returns on the first one.
+void change_on_last_processor(PDRIVER_OBJECT driver) {
+    const ULONG last = KeQueryActiveProcessorCount(nullptr) - 1;
+    KeSetSystemAffinityThreadEx(KAFFINITY{1} << last);
+    chosen(driver);
+    KeSetSystemAffinityThreadEx(1);
+    KeRevertToUserAffinityThreadEx(0);
+}
+
 constexpr Msr first_variable_range{0x202};
 constexpr Msr default_memory_type{0x2FF};
 
@@ -273,13 +284,21 @@ constexpr std::array changes{
 }  // namespace
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
+    bool on_last = false;
     const auto* change = std::ranges::find_if(changes, [&](const Change& one) {
         return tests::is_service(*path, "perturb-"sv, one.name);
     });
     if (change == changes.end()) {
+        change = std::ranges::find_if(changes, [&](const Change& one) {
+            return tests::is_service(*path, "perturb-last-"sv, one.name);
+        });
+        on_last = true;
+    }
+    if (change == changes.end()) {
         DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "no such change: %wZ\n", path);
         return STATUS_NOT_SUPPORTED;
     }
-    driver->DriverUnload = change->make;
+    chosen = change->make;
+    driver->DriverUnload = on_last ? change_on_last_processor : chosen;
     return STATUS_SUCCESS;
 }

@@ -130,6 +130,8 @@ INSTANTIATE_TEST_SUITE_P(
         Deed{"write-code", 1, "bugcheck", {"ATTEMPTED_WRITE_TO_READONLY_MEMORY", "write_code"}},
         Deed{"fastfail", 1, "bugcheck", {"KERNEL_SECURITY_CHECK_FAILURE", "fail_fast"}},
         Deed{"bugcheck", 1, "bugcheck", {"0xdeadbeef", "crash"}},
+        Deed{
+            "other-stack", 1, "failed", {"KeQueryActiveProcessors", "on no stack of the kernel's"}},
         Deed{"affinity", 1, "failed", {"bound to processors"}},
         Deed{"refuse", 4, "refused", {"refused to start with STATUS_NOT_SUPPORTED"}},
         Deed{"refuse-and-leak", 1, "failed", {"leaked 100 bytes"}}),

@@ -45,6 +45,10 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"ModelWithout64Bits", {"run", "--model", "core_duo_t2400_yonah"}, "64-bit"},
         Mistake{"NoProcessors", {"run", "--cpus", "0"}, "1"},
         Mistake{"TooManyProcessors", {"run", "--cpus", "9"}, "8"},
+        Mistake{
+            "ProcessorBehindTheLast", {"run", "--cpus", "4", "--processor", "4"}, "there are 4"},
+        Mistake{"ProcessorOfOne", {"run", "--processor", "1"}, "--cpus gives more"},
+        Mistake{"ProcessorIsNoNumber", {"run", "--processor", "last"}, "--processor"},
         Mistake{"LittleMemory", {"run", "--memory", "63"}, "64"},
         Mistake{"MuchMemory", {"run", "--memory", "4097"}, "4096"},
         Mistake{"MemoryIsNoNumber", {"run", "--memory", "much"}, "--memory"},
