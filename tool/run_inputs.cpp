@@ -74,16 +74,16 @@ std::expected<RunInputs, std::string> read_inputs(const RunOptions& options,
 std::expected<void, std::string> write_machine(const RunOptions& options, const RunInputs& inputs,
                                                const Repository& repository,
                                                const RunFolder& folder) {
-    const lab::LabSettings settings{.firmware_vmx = options.firmware_vmx,
-                                    .processors = options.cpus,
-                                    .memory_mib = options.memory_mib,
-                                    .seed = options.seed,
-                                    .fail_allocation = options.fail_allocation,
-                                    .loads = options.loads,
-                                    .odd_state = options.odd_state,
-                                    .start_processor =
-                                        options.processor.value_or(lab::any_processor),
-                                    .driver_name = inputs.name};
+    const lab::LabSettings settings{
+        .firmware_vmx = options.firmware_vmx,
+        .processors = options.cpus,
+        .memory_mib = options.memory_mib,
+        .seed = options.seed,
+        .fail_allocation = options.fail_allocation,
+        .loads = options.loads,
+        .odd_state = options.odd_state,
+        .start_processor = options.processor.value_or(lab::any_processor),
+        .driver_name = inputs.name};
     const auto image = lab::ram_image(settings,
                                       {.bytes = inputs.kernel.bytes,
                                        .virtual_base = inputs.kernel.base,
