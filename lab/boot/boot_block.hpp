@@ -1,4 +1,5 @@
-// What the tool tells the firmware and the kernel: one page in RAM, filled before the machine starts.
+// What the tool tells the firmware and the kernel: one page in RAM, filled before the machine
+// starts.
 //
 // The emulator places one image into RAM at `boot_block_address`: this block, then the kernel as
 // its sections lie in memory, then the driver's file as it is on disk. The reset ROM
@@ -23,20 +24,20 @@ inline constexpr std::uint64_t kernel_physical_address = 0x40'0000;
 
 struct BootBlock {
     std::uint64_t magic;
-    std::uint64_t image_end;         ///< physical; first byte behind everything that was placed
-    std::uint64_t kernel_physical;   ///< multiple of 2 MiB
-    std::uint64_t kernel_virtual;    ///< the base that the kernel is linked to; multiple of 2 MiB
-    std::uint64_t kernel_bytes;      ///< its size in memory, whole pages
-    std::uint64_t kernel_entry;      ///< virtual address; entered with RCX = boot_block_address
+    std::uint64_t image_end;        ///< physical; first byte behind everything that was placed
+    std::uint64_t kernel_physical;  ///< multiple of 2 MiB
+    std::uint64_t kernel_virtual;   ///< the base that the kernel is linked to; multiple of 2 MiB
+    std::uint64_t kernel_bytes;     ///< its size in memory, whole pages
+    std::uint64_t kernel_entry;     ///< virtual address; entered with RCX = boot_block_address
     FirmwareVmx firmware_vmx;
-    std::uint32_t processors;        ///< how many the machine has
-    std::uint64_t memory_bytes;      ///< RAM from address 0 on
-    std::uint64_t driver_physical;   ///< the .sys file, byte for byte; 0: none
+    std::uint32_t processors;       ///< how many the machine has
+    std::uint64_t memory_bytes;     ///< RAM from address 0 on
+    std::uint64_t driver_physical;  ///< the .sys file, byte for byte; 0: none
     std::uint64_t driver_bytes;
-    std::uint64_t seed;              ///< for everything that the kernel chooses "at random"
-    std::uint64_t fail_allocation;   ///< the n-th allocation of the driver fails; 0: none does
-    std::uint32_t loads;             ///< load and unload so many times in a row, at least 1
-    std::uint32_t odd_state;         ///< 1: unusual DR7, FS base, SYSENTER, DEBUGCTL, RFLAGS.AC
+    std::uint64_t seed;                ///< for everything that the kernel chooses "at random"
+    std::uint64_t fail_allocation;     ///< the n-th allocation of the driver fails; 0: none does
+    std::uint32_t loads;               ///< load and unload so many times in a row, at least 1
+    std::uint32_t odd_state;           ///< 1: unusual DR7, FS base, SYSENTER, DEBUGCTL, RFLAGS.AC
     std::array<char, 64> driver_name;  ///< the file's name without ".sys", ends with NUL
 };
 
