@@ -8,6 +8,9 @@ set(hvp_warnings
     -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor
     -Wold-style-cast -Wimplicit-fallthrough -Wextra-semi -Werror)
 
+# Enough debug information for a stack trace with lines; all of it takes a quarter longer to compile.
+set(hvp_hosted_options ${hvp_warnings} -g1)
+
 # Paths in debug information and in __FILE__ are relative to the repository, so that two builds
 # from two folders give the same bytes.
 set(hvp_relocatable_paths
@@ -18,14 +21,14 @@ set(hvp_relocatable_paths
 # hvp_hosted_library(NAME source...): a static library for the host.
 function(hvp_hosted_library name)
     add_library(${name} STATIC ${ARGN})
-    target_compile_options(${name} PRIVATE ${hvp_warnings})
+    target_compile_options(${name} PRIVATE ${hvp_hosted_options})
     target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
 endfunction()
 
 # hvp_hosted_executable(NAME source...): a program for the host.
 function(hvp_hosted_executable name)
     add_executable(${name} ${ARGN})
-    target_compile_options(${name} PRIVATE ${hvp_warnings})
+    target_compile_options(${name} PRIVATE ${hvp_hosted_options})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
 endfunction()
 
@@ -34,7 +37,8 @@ endfunction()
 function(hvp_test name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBS")
     hvp_hosted_executable(${name} ${arg_UNPARSED_ARGUMENTS})
-    target_compile_options(${name} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=all)
+    target_compile_options(${name} PRIVATE
+        -O0 -fsanitize=address,undefined -fno-sanitize-recover=all)
     target_link_options(${name} PRIVATE -fsanitize=address,undefined)
     target_link_libraries(${name} PRIVATE ${arg_LIBS} gmock gtest gtest_main)
     include(GoogleTest)

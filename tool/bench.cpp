@@ -66,13 +66,16 @@ std::string shutdown_rom() {
 }
 
 // The emulator with a machine like that of `run`, but nothing to do in it.
+constexpr std::uint64_t machine_timeout = 1'000'000'000;
+
 bool run_bare_emulator(const fs::path& folder) {
     std::string console;
     const auto outcome = lab::run_emulator({
         .folder = folder,
+        .machine = {.processors = 1, .timeout_ticks = machine_timeout},
         .stop_descriptor = -1,
         .on_console = [&](std::string_view bytes) { console += bytes; },
-        .on_log = [](std::string_view) {},
+        .on_log = [](std::string_view) { return std::uint64_t{0}; },
         .go_on = [] { return true; },
     });
     return outcome && console.contains("shutdown requested");

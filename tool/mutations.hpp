@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "tool/repository.hpp"
-#include "tool/test.hpp"
+#include "tool/test_report.hpp"
 
 namespace hvp::tool {
 

@@ -118,9 +118,14 @@ ExitStatus Run::perform() {
     const lab::Descriptor stop = stop_signals();
     const auto outcome = lab::run_emulator({
         .folder = folder_.work(),
+        .machine = {.processors = options_.cpus, .timeout_ticks = options_.timeout_ticks},
         .stop_descriptor = stop.number(),
         .on_console = [&](std::string_view bytes) { recording_.on_console(bytes); },
-        .on_log = [&](std::string_view bytes) { recording_.on_log(bytes); },
+        .on_log =
+            [&](std::string_view bytes) {
+                recording_.on_log(bytes);
+                return recording_.log().last_tick();
+            },
         .go_on = [&] { return recording_.go_on(); },
     });
     if (!options_.keep) {
@@ -153,6 +158,7 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
                              .driver_file = inputs_.driver_facts.name,
                              .emulator = recording_.log().emulator(),
                              .panic = recording_.log().panic(),
+                             .all_halted = recording_.log().all_halted(options_.cpus),
                              .timeout_ticks = options_.timeout_ticks});
     const std::vector<StoryStep> steps = tell(timeline, names);
     check_story(verdict, steps);

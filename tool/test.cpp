@@ -26,28 +26,6 @@ std::string quoted(std::string_view word) {
     return result;
 }
 
-std::string attribute(std::string_view text, std::string_view name) {
-    const std::string mark = fmt::format(" {}=\"", name);
-    std::size_t start = text.find(mark);
-    if (start == std::string_view::npos) {
-        return {};
-    }
-    start += mark.size();
-    return std::string{text.substr(start, text.find('"', start) - start)};
-}
-
-// ctest's own report has the counts in its first element.
-TestCounts counts_of_report(const fs::path& report) {
-    std::ifstream file{report};
-    std::string text{std::istreambuf_iterator<char>{file}, {}};
-    const auto number = [&](std::string_view name) {
-        return static_cast<unsigned>(std::strtoul(attribute(text, name).c_str(), nullptr, 10));
-    };
-    const unsigned not_passed = number("failures") + number("disabled") + number("skipped");
-    return {.passed = number("tests") - std::min(number("tests"), not_passed),
-            .failed = number("failures") + number("skipped")};
-}
-
 TestCounts run_tests(const TestOptions& options, const Repository& repository) {
     const fs::path report = repository.build / "tests.xml";
     std::error_code ignored;
@@ -63,7 +41,9 @@ TestCounts run_tests(const TestOptions& options, const Repository& repository) {
                                {"-R", fmt::format("{}", fmt::join(words, "|"))});
     }
     const auto status = show(ctest);
-    TestCounts counts = counts_of_report(report);
+    std::ifstream file{report};
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    TestCounts counts = read_test_report(text);
     if ((!status || *status != 0) && counts.failed == 0) {
         counts.failed = 1;  // ctest itself is unhappy: for example, no test has such a name
     }

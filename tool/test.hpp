@@ -6,11 +6,6 @@
 
 namespace hvp::tool {
 
-struct TestCounts {
-    unsigned passed = 0;
-    unsigned failed = 0;
-};
-
 [[nodiscard]] ExitStatus test(const TestOptions& options, const Repository& repository);
 
 }  // namespace hvp::tool

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <iterator>
 
 #include "lab/machine/processor_log.hpp"
 #include "tool/sentences.hpp"
@@ -17,14 +19,26 @@ namespace {
 constexpr auto complaint_kinds =
     std::to_array({"ImageRefused", "ImportsMissing", "Finding", "StateDifference", "Leak"});
 
+// Where the processors stand: the one in a driver is the one to look at.
 std::string place_of(const RunFacts& facts) {
-    const auto rip = instruction_pointer(facts.outcome.evidence);
-    return rip ? " at " + facts.names.in_full(*rip) : "";
+    const std::vector<std::uint64_t> places = instruction_pointers(facts.outcome.evidence);
+    if (places.empty()) {
+        return "";
+    }
+    const auto in_driver = std::ranges::find_if(
+        places, [&](std::uint64_t rip) { return facts.names.is_in_driver(rip); });
+    return " at " + facts.names.in_full(in_driver == places.end() ? places.front() : *in_driver);
 }
 
 Verdict hung(const RunFacts& facts) {
     switch (facts.outcome.ending) {
         case lab::Ending::timeout:
+            if (facts.all_halted) {
+                return {Result::hung,
+                        fmt::format("all processors are halted, and nothing has woken them to any "
+                                    "purpose for {} ticks{}",
+                                    grouped(facts.timeout_ticks), place_of(facts))};
+            }
             return {Result::hung,
                     fmt::format("the machine still executes after {} instructions{}; if it needs "
                                 "more, raise --timeout-ticks",
@@ -169,25 +183,30 @@ std::vector<std::uint64_t> addresses_to_explain(const Timeline& timeline,
             addresses.push_back(number_of(entry));
         }
     }
-    if (const auto rip = instruction_pointer(evidence)) {
-        addresses.push_back(*rip);
-    }
+    std::ranges::copy(instruction_pointers(evidence), std::back_inserter(addresses));
     return addresses;
 }
 
-std::optional<std::uint64_t> instruction_pointer(std::string_view evidence) {
+std::vector<std::uint64_t> instruction_pointers(std::string_view evidence) {
     // rip: fffff800_00001234
     constexpr std::string_view mark = "rip: ";
-    const std::size_t found = evidence.find(mark);
-    if (found == std::string_view::npos) {
-        return std::nullopt;
+    constexpr std::size_t digits_with_underscore = 17;
+    std::vector<std::uint64_t> values;
+    while (true) {
+        const std::size_t found = evidence.find(mark);
+        if (found == std::string_view::npos) {
+            return values;
+        }
+        evidence.remove_prefix(found + mark.size());
+        std::string digits{evidence.substr(0, digits_with_underscore)};
+        std::erase(digits, '_');
+        std::uint64_t value = 0;
+        const auto [end, error] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+        if (error == std::errc{}) {
+            values.push_back(value);
+        }
     }
-    std::string digits{evidence.substr(found + mark.size(), 17)};
-    std::erase(digits, '_');
-    std::uint64_t value = 0;
-    const auto [end, error] =
-        std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
-    return error == std::errc{} ? std::optional{value} : std::nullopt;
 }
 
 Verdict judge(const RunFacts& facts) {

@@ -1,7 +1,6 @@
 // What to make of a run: one result, and one sentence that says why.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +34,7 @@ struct RunFacts {
     std::string driver_file;  ///< launch.sys
     std::string emulator;     ///< as its log says
     std::string panic;        ///< the emulator's last words
+    bool all_halted = false;  ///< at the end of a machine that had to be stopped
     std::uint64_t timeout_ticks;
 };
 
@@ -44,11 +44,11 @@ struct RunFacts {
 [[nodiscard]] bool is_complete(const lab::EmulatorOutcome& outcome, const Timeline& timeline);
 
 /// Returns  the addresses that a verdict or a story wants to name in full: those in complaints, and
-/// that of a machine that hung. None when all is well, for looking them up takes time.
+/// those where a machine hung. None when all is well, for looking them up takes time.
 [[nodiscard]] std::vector<std::uint64_t> addresses_to_explain(const Timeline& timeline,
                                                               std::string_view evidence);
 
-/// Returns  the instruction pointer that the emulator's debugger showed.
-[[nodiscard]] std::optional<std::uint64_t> instruction_pointer(std::string_view evidence);
+/// Returns  the instruction pointers that the emulator's debugger showed, processor by processor.
+[[nodiscard]] std::vector<std::uint64_t> instruction_pointers(std::string_view evidence);
 
 }  // namespace hvp::tool

@@ -127,8 +127,8 @@ std::expected<Support, Failure> check_support() {
     }
     return Support{
         .basic = basic,
-        .cr0 = cr0 | arch::Flags<arch::Cr0>{arch::rdmsr(Msr::vmx_cr0_fixed0)},
-        .cr4 = cr4 | arch::Flags<Cr4>{arch::rdmsr(Msr::vmx_cr4_fixed0)} | Cr4::vmx_enable,
+        .cr0_ones = arch::Flags<arch::Cr0>{arch::rdmsr(Msr::vmx_cr0_fixed0)},
+        .cr4_ones = arch::Flags<Cr4>{arch::rdmsr(Msr::vmx_cr4_fixed0)} | Cr4::vmx_enable,
     };
 }
 

@@ -10,11 +10,12 @@
 
 namespace hvp::vmx {
 
-/// What VMX operation is like on this processor, and what it wants of CR0 and CR4.
+/// What VMX operation is like on this processor, and what it wants of CR0 and CR4. What it wants to
+/// be 0 there is 0 already: `check_support` has looked.
 struct Support {
     VmxBasic basic;
-    arch::Flags<arch::Cr0> cr0;  ///< the current value with VMX operation's fixed bits
-    arch::Flags<arch::Cr4> cr4;  ///< the same, and CR4.VMXE
+    arch::Flags<arch::Cr0> cr0_ones;  ///< the bits that must be 1 in VMX operation
+    arch::Flags<arch::Cr4> cr4_ones;  ///< the same; CR4.VMXE is one of them
 };
 
 /// Looks at everything that VMXON depends on.

@@ -1,6 +1,9 @@
 #include "lab/machine/debugger.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <charconv>
 
 namespace hvp::lab {
 namespace {
@@ -17,7 +20,27 @@ constexpr Milliseconds longest_farewell = 20s;
 constexpr std::size_t remembered_bytes = 4096;
 constexpr std::size_t longest_evidence = 1 << 18;
 
-constexpr std::string_view evidence_commands = "regs\ncreg\nsreg\nprint-stack 32\nq\n";
+// The time breakpoint stops one processor at the very tick; who is far behind it was missed by it.
+constexpr std::uint64_t tolerance_ticks = 10'000'000;
+
+std::string evidence_commands(unsigned processors) {
+    std::string commands;
+    for (unsigned cpu = 0; cpu < processors; ++cpu) {
+        commands += fmt::format("set $cpu = {}\nregs\ncreg\nsreg\nprint-stack 32\n", cpu);
+    }
+    return commands + "q\n";
+}
+
+// The tick in `Next at t=8599900003`, 0 when there is none.
+std::uint64_t tick_of_stop(std::string_view text) {
+    constexpr std::string_view mark = "Next at t=";
+    const std::size_t found = text.rfind(mark);
+    std::uint64_t tick = 0;
+    if (found != std::string_view::npos) {
+        std::from_chars(text.data() + found + mark.size(), text.data() + text.size(), tick);
+    }
+    return tick;
+}
 
 // `<bochs:12> ` at the very end.
 bool ends_with_prompt(std::string_view text) {
@@ -56,19 +79,37 @@ DebuggerTalk::Action DebuggerTalk::on_console(std::string_view bytes, Millisecon
     return action;
 }
 
+DebuggerTalk::Action DebuggerTalk::on_log(std::uint64_t tick, Milliseconds now) {
+    last_moved_ = now;
+    const bool late =
+        tick > machine_.timeout_ticks && tick - machine_.timeout_ticks > tolerance_ticks;
+    return state_ == State::running && late
+               ? enter(State::overdue, now, {.interrupt_in_pause = true})
+               : Action{};
+}
+
 DebuggerTalk::Action DebuggerTalk::on_prompt(Milliseconds now) {
-    if (said_.contains("Caught time breakpoint")) {
+    if (state_ == State::leaving) {
+        return {};
+    }
+    if (said_.contains("Caught time breakpoint") || state_ == State::overdue) {
         return gather(Ending::timeout, now);
     }
     switch (state_) {
         case State::probing:
-            return enter(State::stepping, now, {.type = "s\n"});
+            if (machine_.processors == 1) {
+                return enter(State::stepping, now, {.type = "s\n"});
+            }
+            return tick_of_stop(said_) > machine_.timeout_ticks
+                       ? gather(Ending::timeout, now)
+                       : enter(State::running, now, {.type = "c\n"});
         case State::stopping:
             return gather(Ending::halted, now);
         case State::starting:
         case State::running:
         case State::stepping:
             return enter(State::running, now, {.type = "c\n"});
+        case State::overdue:
         case State::leaving:
             break;
     }
@@ -96,6 +137,12 @@ DebuggerTalk::Action DebuggerTalk::on_time(Milliseconds now) {
                 return {};
             }
             break;
+        case State::overdue:
+            if (waited < longest_answer) {
+                return {};
+            }
+            ending_ = Ending::timeout;  // we know that much, only not where it stands
+            break;
         case State::leaving:
             return {.kill = waited >= longest_farewell};
     }
@@ -108,7 +155,7 @@ DebuggerTalk::Action DebuggerTalk::on_time(Milliseconds now) {
 DebuggerTalk::Action DebuggerTalk::gather(Ending ending, Milliseconds now) {
     ending_ = ending;
     evidence_ = said_;
-    return enter(State::leaving, now, {.type = std::string{evidence_commands}});
+    return enter(State::leaving, now, {.type = evidence_commands(machine_.processors)});
 }
 
 DebuggerTalk::Action DebuggerTalk::enter(State state, Milliseconds now, Action action) {

@@ -6,9 +6,14 @@
 // the time breakpoint never fires, and neither the console nor the log moves. But a machine that
 // computes for long is silent too, so silence alone proves nothing: we stop the machine (SIGINT)
 // and ask for one more instruction (`s`). Whoever can execute one is not halted and goes on.
+//
+// With several processors Bochs 2.7 ignores the time breakpoint, and answers `s` although all are
+// halted. There we look at the ticks ourselves: in the log's lines, and in what the debugger says
+// when we stop a silent machine. Halted time counts as ticks, so this ends, too.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -16,7 +21,7 @@ namespace hvp::lab {
 
 enum class Ending {
     ended,         ///< by itself
-    timeout,       ///< still executing when its ticks were used up
+    timeout,       ///< its ticks were used up
     halted,        ///< nothing can ever execute again
     unresponsive,  ///< the emulator itself does not answer
     interrupted,   ///< somebody pressed Ctrl-C
@@ -27,14 +32,26 @@ class DebuggerTalk {
 public:
     using Milliseconds = std::chrono::milliseconds;
 
-    struct Action {
-        bool interrupt = false;  ///< send SIGINT
-        bool kill = false;       ///< send SIGKILL
-        std::string type{};      ///< write this to the debugger
+    struct Machine {
+        unsigned processors = 1;
+        std::uint64_t timeout_ticks = 0;
     };
 
+    struct Action {
+        bool interrupt = false;  ///< send SIGINT
+        /// Send SIGINT as soon as the log pauses. Bochs 2.7 writes to its log in its signal
+        /// handler: a signal that arrives while it writes to the log finds the log locked, for
+        /// ever.
+        bool interrupt_in_pause = false;
+        bool kill = false;   ///< send SIGKILL
+        std::string type{};  ///< write this to the debugger
+    };
+
+    explicit DebuggerTalk(Machine machine) : machine_{machine} {}
+
     [[nodiscard]] Action on_console(std::string_view bytes, Milliseconds now);
-    void on_log(Milliseconds now) { last_moved_ = now; }
+    /// The log has moved; its last line was about this tick.
+    [[nodiscard]] Action on_log(std::uint64_t tick, Milliseconds now);
     [[nodiscard]] Action on_time(Milliseconds now);
 
     /// Returns  why the run ended, as far as this conversation decided it.
@@ -43,12 +60,13 @@ public:
     [[nodiscard]] const std::string& evidence() const { return evidence_; }
 
 private:
-    enum class State { starting, running, probing, stepping, stopping, leaving };
+    enum class State { starting, running, probing, stepping, stopping, overdue, leaving };
 
     [[nodiscard]] Action on_prompt(Milliseconds now);
     [[nodiscard]] Action gather(Ending ending, Milliseconds now);
     [[nodiscard]] Action enter(State state, Milliseconds now, Action action);
 
+    Machine machine_;
     State state_ = State::starting;
     Ending ending_ = Ending::ended;
     Milliseconds last_moved_{0};

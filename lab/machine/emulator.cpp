@@ -19,6 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int poll_milliseconds = 100;
+constexpr int pause_milliseconds = 1;
 
 // One run of the emulator: the loop's state.
 class Session {
@@ -39,11 +40,12 @@ private:
     const EmulatorRun& run_;
     TerminalChild& child_;
     Clock::time_point started_ = Clock::now();
-    DebuggerTalk talk_;
+    DebuggerTalk talk_{run_.machine};
     std::optional<Ending> decided_;
     bool terminal_open_ = true;
     bool pipe_open_ = true;
     bool killed_ = false;
+    bool interrupt_in_pause_ = false;
     std::vector<char> buffer_ = std::vector<char>(1 << 16);
 };
 
@@ -55,7 +57,12 @@ EmulatorOutcome Session::to_its_end() {
             pollfd{pipe_open_ ? child_.pipe().number() : -1, POLLIN, 0},
             pollfd{killed_ ? -1 : run_.stop_descriptor, POLLIN, 0},
         };
-        poll(sources.data(), sources.size(), poll_milliseconds);
+        const int ready = poll(sources.data(), sources.size(),
+                               interrupt_in_pause_ ? pause_milliseconds : poll_milliseconds);
+        if (ready == 0 && interrupt_in_pause_) {
+            interrupt_in_pause_ = false;
+            child_.send(SIGINT);
+        }
         if (sources[2].revents != 0) {
             end(Ending::interrupted);
         }
@@ -93,14 +100,15 @@ void Session::read_terminal() {
 void Session::read_pipe() {
     const ssize_t count = read(child_.pipe().number(), buffer_.data(), buffer_.size());
     if (count > 0) {
-        run_.on_log({buffer_.data(), static_cast<std::size_t>(count)});
-        talk_.on_log(now());
+        const std::uint64_t tick = run_.on_log({buffer_.data(), static_cast<std::size_t>(count)});
+        act(talk_.on_log(tick, now()));
     } else if (count == 0 || (errno != EINTR && errno != EAGAIN)) {
         pipe_open_ = false;
     }
 }
 
 void Session::act(const DebuggerTalk::Action& action) {
+    interrupt_in_pause_ = interrupt_in_pause_ || action.interrupt_in_pause;
     if (action.interrupt) {
         child_.send(SIGINT);
     }

@@ -1,6 +1,7 @@
 // Runs the emulator: starts it, reads both its channels while it runs, and makes sure that it ends.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <filesystem>
 #include <functional>
@@ -14,10 +15,11 @@ namespace hvp::lab {
 
 struct EmulatorRun {
     std::filesystem::path folder;  ///< in which it runs; holds bochsrc and rc
-    int stop_descriptor = -1;      ///< readable when somebody wants the run to end
+    DebuggerTalk::Machine machine;
+    int stop_descriptor = -1;  ///< readable when somebody wants the run to end
     std::function<void(std::string_view bytes)> on_console;
-    std::function<void(std::string_view bytes)> on_log;
-    std::function<bool()> go_on;  ///< false ends the run
+    std::function<std::uint64_t(std::string_view bytes)> on_log;  ///< returns the last line's tick
+    std::function<bool()> go_on;                                  ///< false ends the run
 };
 
 struct EmulatorOutcome {

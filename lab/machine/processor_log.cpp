@@ -108,6 +108,9 @@ void ProcessorLog::processor_line(std::uint64_t t, unsigned cpu, std::string_vie
         sinks_.event({.kind = triple_fault, .t = t, .cpu = cpu, .text = std::string{text}});
         return;
     }
+    if (text.starts_with("CPU is in ")) {
+        halted_.set(cpu, text.ends_with("(halted)"));
+    }
     if (!text.starts_with("VM") && !text.starts_with("#GP: VM")) {
         return;
     }

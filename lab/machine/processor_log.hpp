@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -61,6 +62,10 @@ public:
     [[nodiscard]] const std::string& emulator() const { return emulator_; }
     /// Returns  the tick of the last line that had one.
     [[nodiscard]] std::uint64_t last_tick() const { return last_tick_; }
+    /// Returns  whether the emulator, when it ended, found all processors halted.
+    [[nodiscard]] bool all_halted(unsigned processors) const {
+        return halted_.count() == processors;
+    }
     /// Returns  the text of the emulator's last panic, for example that of a triple fault.
     [[nodiscard]] const std::string& panic() const { return panic_; }
 
@@ -83,6 +88,7 @@ private:
     std::string rest_;  ///< the line that is not whole yet
     std::string emulator_;
     std::string panic_;
+    std::bitset<most_processors> halted_;
     std::uint64_t last_tick_ = 0;
     std::array<std::optional<Attempt>, most_processors> attempts_;
 };

@@ -197,8 +197,8 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
         const arch::StateKept kept;
 
         // [SDM 3C 23.7 "Enabling and Entering VMX Operation"]: CR4.VMXE first, then VMXON.
-        arch::write_cr0(support->cr0);
-        arch::write_cr4(support->cr4);
+        arch::write_cr0(arch::read_cr0() | support->cr0_ones);
+        arch::write_cr4(arch::read_cr4() | support->cr4_ones);
         const std::uint64_t vmxon_at = arch::rdtsc();
         const Expected<VmxOperation> vmx_operation = VmxOperation::enter(regions->vmxon);
         if (!vmx_operation) {

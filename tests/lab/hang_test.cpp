@@ -57,6 +57,19 @@ TEST(Hang, WhileHaltedIsToldWithItsPlace) {
     expect_evidence(playground, answer, "hung");
 }
 
+TEST(Hang, WithSeveralProcessorsEndsToo) {
+    // The others still serve their clock interrupts: neither silence nor the time breakpoint helps.
+    for (const char* deed : {"misbehave-hang-executing", "misbehave-hang-halted"}) {
+        Playground playground;
+        const auto driver = playground.driver("misbehave", deed);
+        const Answer answer =
+            playground({"run", "--driver", driver, "--cpus", "2", "--timeout-ticks", "100000000"});
+        EXPECT_EQ(answer.status, 1);
+        EXPECT_THAT(answer.errors, HasSubstr(std::string{" at "} + deed + ".sys+0x"));
+        expect_evidence(playground, answer, "hung");
+    }
+}
+
 TEST(TripleFault, EndsTheRunWithTheRegisters) {
     Playground playground;
     const auto driver = playground.driver("misbehave", "misbehave-triple-fault");

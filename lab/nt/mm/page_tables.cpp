@@ -65,7 +65,8 @@ bool ensure_tables(LinearAddress page) {
 
 PhysicalAddress create_address_space(bool nx_works) {
     execute_disable_works = nx_works;
-    const PhysicalAddress root = *take_frame();
+    // Nobody has taken a frame before, and the smallest machine has thousands.
+    const PhysicalAddress root = take_frame().value_or(PhysicalAddress{0});
     auto* entries = std::bit_cast<PageTableEntry*>(root.raw());
     __builtin_memset(entries, 0, page_bytes);
     const PageTableEntry self{.present = 1, .writable = 1, .frame = root.raw() / page_bytes};

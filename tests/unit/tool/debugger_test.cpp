@@ -14,18 +14,21 @@ constexpr std::string_view stopped =
 constexpr std::string_view time_is_over =
     "(0) Caught time breakpoint\r\nNext at t=20000000\r\n(0) [0x0] jmp .-2\r\n<bochs:1> ";
 
+constexpr DebuggerTalk::Machine one_processor{.processors = 1, .timeout_ticks = 20'000'000'000};
+constexpr DebuggerTalk::Machine two_processors{.processors = 2, .timeout_ticks = 8'000'000'000};
+
 TEST(DebuggerTalk, LeavesAMachineAloneThatTalks) {
-    DebuggerTalk talk;
+    DebuggerTalk talk{one_processor};
     static_cast<void>(talk.on_console(start, 0ms));
     for (auto now = 0ms; now < 60s; now += 1s) {
-        talk.on_log(now);
+        EXPECT_FALSE(talk.on_log(1000, now).interrupt);
         EXPECT_FALSE(talk.on_time(now + 500ms).interrupt);
     }
     EXPECT_EQ(talk.ending(), Ending::ended);
 }
 
 TEST(DebuggerTalk, AsksASilentMachineForOneInstructionAndLetsItGoOn) {
-    DebuggerTalk talk;
+    DebuggerTalk talk{one_processor};
     static_cast<void>(talk.on_console(start, 0ms));
     EXPECT_FALSE(talk.on_time(2900ms).interrupt);
     EXPECT_TRUE(talk.on_time(3s).interrupt);
@@ -37,21 +40,21 @@ TEST(DebuggerTalk, AsksASilentMachineForOneInstructionAndLetsItGoOn) {
 }
 
 TEST(DebuggerTalk, CallsAMachineHaltedThatCannotExecuteOneInstruction) {
-    DebuggerTalk talk;
+    DebuggerTalk talk{one_processor};
     static_cast<void>(talk.on_console(start, 0ms));
     EXPECT_TRUE(talk.on_time(3s).interrupt);
     EXPECT_EQ(talk.on_console(stopped, 3100ms).type, "s\n");
     EXPECT_TRUE(talk.on_console("s\r\n", 3100ms).type.empty());
     EXPECT_TRUE(talk.on_time(5200ms).interrupt);
-    EXPECT_TRUE(talk.on_console(stopped, 5300ms).type.starts_with("regs\n"));
+    EXPECT_TRUE(talk.on_console(stopped, 5300ms).type.contains("regs\n"));
     EXPECT_EQ(talk.ending(), Ending::halted);
 }
 
 TEST(DebuggerTalk, GathersEvidenceWhenTheTimeIsOver) {
-    DebuggerTalk talk;
+    DebuggerTalk talk{one_processor};
     static_cast<void>(talk.on_console(start, 0ms));
     const auto action = talk.on_console(time_is_over, 1s);
-    EXPECT_TRUE(action.type.starts_with("regs\n"));
+    EXPECT_TRUE(action.type.starts_with("set $cpu = 0\nregs\n"));
     EXPECT_TRUE(action.type.ends_with("q\n"));
     EXPECT_EQ(talk.ending(), Ending::timeout);
     static_cast<void>(talk.on_console("rip: fffff800_00001234\r\n<bochs:2> ", 1s));
@@ -59,7 +62,7 @@ TEST(DebuggerTalk, GathersEvidenceWhenTheTimeIsOver) {
 }
 
 TEST(DebuggerTalk, ATimeThatIsOverDuringAProbeIsOver) {
-    DebuggerTalk talk;
+    DebuggerTalk talk{one_processor};
     static_cast<void>(talk.on_console(start, 0ms));
     EXPECT_TRUE(talk.on_time(3s).interrupt);
     static_cast<void>(talk.on_console(time_is_over, 3100ms));
@@ -67,7 +70,7 @@ TEST(DebuggerTalk, ATimeThatIsOverDuringAProbeIsOver) {
 }
 
 TEST(DebuggerTalk, KnowsAPromptThatComesInPieces) {
-    DebuggerTalk talk;
+    DebuggerTalk talk{one_processor};
     static_cast<void>(talk.on_console(start, 0ms));
     EXPECT_TRUE(talk.on_time(3s).interrupt);
     std::string typed;
@@ -77,8 +80,38 @@ TEST(DebuggerTalk, KnowsAPromptThatComesInPieces) {
     EXPECT_EQ(typed, "s\n");
 }
 
+// With several processors the time breakpoint never fires and `s` proves nothing.
+TEST(DebuggerTalk, LooksAtTheTicksItselfWithSeveralProcessors) {
+    DebuggerTalk talk{two_processors};
+    static_cast<void>(talk.on_console(start, 0ms));
+    EXPECT_FALSE(talk.on_log(8'000'000'000, 1s).interrupt_in_pause);
+    EXPECT_TRUE(talk.on_log(8'100'000'000, 2s).interrupt_in_pause);
+    EXPECT_FALSE(talk.on_log(8'200'000'000, 2s).interrupt_in_pause);  // once is enough
+    const auto action = talk.on_console(stopped, 2100ms);
+    EXPECT_TRUE(action.type.contains("set $cpu = 1\nregs\n"));
+    EXPECT_EQ(talk.ending(), Ending::timeout);
+}
+
+TEST(DebuggerTalk, AMachineThatIsLateIsLateEvenIfItDoesNotAnswer) {
+    DebuggerTalk talk{two_processors};
+    static_cast<void>(talk.on_console(start, 0ms));
+    EXPECT_TRUE(talk.on_log(8'100'000'000, 2s).interrupt_in_pause);
+    EXPECT_TRUE(talk.on_time(12s).kill);
+    EXPECT_EQ(talk.ending(), Ending::timeout);
+}
+
+TEST(DebuggerTalk, ASilentMachineWithSeveralProcessorsRunsUntilItsTicksAreUsedUp) {
+    DebuggerTalk talk{two_processors};
+    static_cast<void>(talk.on_console(start, 0ms));
+    EXPECT_TRUE(talk.on_time(3s).interrupt);
+    EXPECT_EQ(talk.on_console("Next at t=7000000000\r\n(0) x\r\n<bochs:1> ", 3100ms).type, "c\n");
+    EXPECT_TRUE(talk.on_time(7s).interrupt);
+    EXPECT_TRUE(talk.on_console(stopped, 7100ms).type.ends_with("q\n"));
+    EXPECT_EQ(talk.ending(), Ending::timeout);
+}
+
 TEST(DebuggerTalk, KillsAnEmulatorThatDoesNotAnswer) {
-    DebuggerTalk talk;
+    DebuggerTalk talk{one_processor};
     static_cast<void>(talk.on_console(start, 0ms));
     EXPECT_TRUE(talk.on_time(3s).interrupt);
     EXPECT_FALSE(talk.on_time(12s).kill);
@@ -87,7 +120,7 @@ TEST(DebuggerTalk, KillsAnEmulatorThatDoesNotAnswer) {
 }
 
 TEST(DebuggerTalk, KillsAnEmulatorThatNeverStarts) {
-    DebuggerTalk talk;
+    DebuggerTalk talk{one_processor};
     EXPECT_FALSE(talk.on_time(59s).interrupt);
     EXPECT_TRUE(talk.on_time(60s).kill);
     EXPECT_EQ(talk.ending(), Ending::unresponsive);

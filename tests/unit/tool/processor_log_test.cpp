@@ -149,6 +149,15 @@ TEST(ProcessorLog, SeesATripleFault) {
     EXPECT_EQ(read.log.panic(), "exception(): 3rd (13) exception with no resolution");
 }
 
+TEST(ProcessorLog, KnowsWhetherAllProcessorsAreHaltedAtTheEnd) {
+    Read read;
+    read.log.feed("00000000006i[CPU0  ] CPU is in long mode (halted)\n");
+    EXPECT_TRUE(read.log.all_halted(1));
+    EXPECT_FALSE(read.log.all_halted(2));
+    read.log.feed("00000000006i[CPU0  ] CPU is in long mode (active)\n");
+    EXPECT_FALSE(read.log.all_halted(1));
+}
+
 TEST(ProcessorLog, QualificationIsHexadecimal) {
     const auto events =
         events_of("00000000010d[CPU0  ] VMEXIT reason = 48 (EPT violation) qualification=0x181\n");

@@ -12,6 +12,7 @@ struct Case {
     WitnessReport witnesses{.answer = "agree", .disagreement = {}};
     AddressNames names;
     std::string emulator = "Bochs 2.7";
+    bool all_halted = false;
     std::string panic = "Shutdown port: shutdown requested";
 
     void lab(std::string name, Json fields) {
@@ -29,6 +30,7 @@ struct Case {
                       .driver_file = "x.sys",
                       .emulator = emulator,
                       .panic = panic,
+                      .all_halted = all_halted,
                       .timeout_ticks = 2'000'000'000});
     }
 };
@@ -99,10 +101,21 @@ TEST(Verdict, HangsAreToldApart) {
     EXPECT_TRUE(
         c.judged().reason.contains("still executes after 2 000 000 000 instructions at "
                                    "0xfffff80000001234"));
+    c.all_halted = true;
+    EXPECT_TRUE(c.judged().reason.starts_with("all processors are halted"));
     c.outcome.ending = lab::Ending::halted;
     EXPECT_TRUE(c.judged().reason.contains("halted"));
     c.outcome.ending = lab::Ending::unresponsive;
     EXPECT_EQ(c.judged().result, Result::hung);
+}
+
+TEST(Verdict, OfSeveralProcessorsTheOneInTheDriverIsNamed) {
+    Case c;
+    c.outcome.ending = lab::Ending::timeout;
+    c.outcome.evidence = "CPU0:\r\nrip: 00000000_00000010\r\nCPU1:\r\nrip: 00000000_00002010\r\n";
+    c.names.add({.name = "ntoskrnl.exe", .base = 0, .bytes = 0x1000, .file = {}});
+    c.names.add({.name = "x.sys", .base = 0x2000, .bytes = 0x1000, .file = {}});
+    EXPECT_TRUE(c.judged().reason.contains(" at x.sys+0x10")) << c.judged().reason;
 }
 
 TEST(Verdict, AKilledOrUnknownEmulatorIsNamed) {
