@@ -22,10 +22,6 @@ constexpr std::uint64_t system_process_id = 4;
 
 constinit const ob::ObjectType process_type{.name = "process"sv};
 
-void check_irql(ke::Irql highest, std::string_view function, std::uint64_t caller) {
-    examiner::check_irql_at_most(highest, {function, examiner::api_irql, caller});
-}
-
 /// Anything but a process has no field where one is read.
 const ke::Kprocess& process_at(std::string_view function, const void* body) {
     const ob::Object* const object = ob::find_object(body);
@@ -58,22 +54,20 @@ void announce_system_process() {
 
 /// [Windows: PsGetCurrentProcess] The macro PsGetCurrentProcess calls it.
 NT_EXPORT ke::Kprocess* IoGetCurrentProcess() {
-    check_irql(ke::Irql::dispatch, "IoGetCurrentProcess",
-               examiner::caller(__builtin_return_address(0)));
+    examiner::check_stack("IoGetCurrentProcess", examiner::caller(__builtin_return_address(0)));
     return ke::current_thread().process;
 }
 
-/// Undocumented. The process that the thread belongs to, whichever it is attached to.
+/// Undocumented. The process that the thread belongs to, wherever it is attached.
 NT_EXPORT ke::Kprocess* PsGetCurrentThreadProcess() {
-    check_irql(ke::Irql::dispatch, "PsGetCurrentThreadProcess",
-               examiner::caller(__builtin_return_address(0)));
+    examiner::check_stack("PsGetCurrentThreadProcess",
+                          examiner::caller(__builtin_return_address(0)));
     return ke::current_thread().process;
 }
 
 /// [Windows: PsGetCurrentProcessId]
 NT_EXPORT std::uint64_t PsGetCurrentProcessId() {
-    check_irql(ke::Irql::dispatch, "PsGetCurrentProcessId",
-               examiner::caller(__builtin_return_address(0)));
+    examiner::check_stack("PsGetCurrentProcessId", examiner::caller(__builtin_return_address(0)));
     return ke::current_thread().process->unique_process_id;
 }
 
@@ -93,7 +87,8 @@ NT_EXPORT const char* PsGetProcessImageFileName(const void* process) {
 /// [Windows: PsLookupProcessByProcessId] With a reference, which the driver has to give back.
 NT_EXPORT rtl::NtStatus PsLookupProcessByProcessId(std::uint64_t id, ke::Kprocess** process) {
     const auto caller = examiner::caller(__builtin_return_address(0));
-    check_irql(ke::Irql::apc, "PsLookupProcessByProcessId", caller);
+    examiner::check_irql_at_most(ke::Irql::apc,
+                                 {"PsLookupProcessByProcessId", examiner::api_irql, caller});
     if (id != system_process_id) {
         return rtl::status_invalid_cid;
     }
