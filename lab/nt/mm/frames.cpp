@@ -95,6 +95,16 @@ std::optional<PhysicalAddress> take_frame_run(const RunRequest& request) {
     return std::nullopt;
 }
 
+PhysicalAddress end_of_memory() {
+    return PhysicalAddress{end_frame * page_bytes};
+}
+
+bool is_free_frame(PhysicalAddress address) {
+    const ke::Locked locked{memory_lock};
+    const std::uint64_t frame = address.raw() / page_bytes;
+    return frame >= first_frame && frame < end_frame && !is_taken(frame);
+}
+
 void give_back_frames(PhysicalAddress first, std::uint64_t count) {
     const ke::Locked locked{memory_lock};
     for (std::uint64_t i = 0; i < count; ++i) {
