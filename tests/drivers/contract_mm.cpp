@@ -16,6 +16,7 @@ namespace {
 using namespace hvp::tests;
 
 constexpr ULONG tag = 'tseT';
+constexpr ULONG access_violation = 0xC0000005;
 
 PHYSICAL_ADDRESS physical(std::uint64_t address) {
     PHYSICAL_ADDRESS value;
@@ -65,7 +66,7 @@ bool with_pool_mdl(Look look) {
 bool locks(PMDL mdl, LOCK_OPERATION operation) {
     __try {
         MmProbeAndLockPages(mdl, KernelMode, operation);
-    } __except (GetExceptionCode() == STATUS_ACCESS_VIOLATION) {
+    } __except (_exception_code() == access_violation) {
         return false;
     }
     return true;

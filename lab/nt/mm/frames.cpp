@@ -26,13 +26,12 @@ std::optional<PhysicalAddress> take_frame_run(const RunRequest& request) {
 }
 
 PhysicalAddress end_of_memory() {
-    return PhysicalAddress{end_frame * page_bytes};
+    return map.end();
 }
 
 bool is_free_frame(PhysicalAddress address) {
     const ke::Locked locked{memory_lock};
-    const std::uint64_t frame = address.raw() / page_bytes;
-    return frame >= first_frame && frame < end_frame && !is_taken(frame);
+    return map.is_free(address);
 }
 
 void give_back_frames(PhysicalAddress first, std::uint64_t count) {
