@@ -6,7 +6,9 @@
 #include <string_view>
 
 #include "hypervisor/arch/instructions.hpp"
+#include "lab/nt/cm/registry.hpp"
 #include "lab/nt/dbg/event.hpp"
+#include "lab/nt/ex/callback.hpp"
 #include "lab/nt/examiner/driver_call.hpp"
 #include "lab/nt/examiner/leaks.hpp"
 #include "lab/nt/examiner/odd_state.hpp"
@@ -79,6 +81,7 @@ public:
             }
             call_unload(*objects.driver_object());
         }
+        ex::report_left_callbacks();
         ob::report_left_references();
         examiner::report_leaks();
         ldr::unload_driver();
@@ -148,6 +151,8 @@ void run_driver(const BootBlock& boot) {
     const std::string_view service{boot.driver_name.data()};
     rtl::Text<80> file{service};
     file.put(".sys");
+    cm::create_registry(service);
+    ex::create_system_callbacks();
     if (boot.odd_state != 0) {
         examiner::make_states_odd();
     }
