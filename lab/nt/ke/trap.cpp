@@ -134,6 +134,13 @@ void begin_judgement(const TrapFrame& frame) {
 }
 
 [[noreturn]] void stop_for(const rtl::ExceptionRecord& record, const TrapFrame& frame) {
+    if (!is_known_stack(mm::LinearAddress{frame.rsp})) {
+        const auto [record_address, context_address] = keep(record, frame);
+        bug_check({.code = BugCheckCode::exception_on_invalid_stack,
+                   .parameters = {frame.rsp, 0, context_address, record_address},
+                   .detail = "an exception came while RSP lay on no stack of the kernel's",
+                   .frame = &frame});
+    }
     const std::uint64_t code = record.code | 0xFFFF'FFFF'0000'0000;
     // A system thread has a last filter around it, which makes 0x7E of what nobody handled.
     if (&current_thread() != current_processor().kpcr.prcb.idle_thread) {
