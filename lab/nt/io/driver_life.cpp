@@ -120,8 +120,10 @@ private:
     }
 
     void run(Task& task) const {
-        examiner::verdict().note_stack_use(
-            ke::run_on_thread(task.what, run_task, &task, start_processor(task)));
+        examiner::verdict().note_stack_use(ke::run_on_thread({.name = task.what,
+                                                              .routine = run_task,
+                                                              .context = &task,
+                                                              .processor = start_processor(task)}));
     }
 
     /// Windows promises nothing about where a driver's routines are called.

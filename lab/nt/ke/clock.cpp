@@ -92,6 +92,14 @@ void start_time() {
     update();
 }
 
+std::uint64_t interrupt_time() {
+    return __atomic_load_n(&interrupts, __ATOMIC_RELAXED) * units_per_interrupt;
+}
+
+std::uint64_t start_of_system_time() {
+    return start_of_time;
+}
+
 void start_clock_interrupt() {
     hal::start_clock(clock_vector, clock_ticks);
 }
@@ -100,7 +108,7 @@ void on_clock_interrupt() {
     const Irql interrupted = current_irql();
     set_irql(Irql::clock);
     if (current_processor_number() == 0) {
-        ++interrupts;
+        __atomic_store_n(&interrupts, interrupts + 1, __ATOMIC_RELAXED);
         update();
     }
     count_tick();

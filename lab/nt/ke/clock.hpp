@@ -18,6 +18,11 @@ void start_time();
 /// Starts this processor's timer.
 void start_clock_interrupt();
 
+/// What the clock has counted, in units of 100 ns, and when it began, as Windows counts.
+/// [Windows: KeQueryInterruptTime, KeQuerySystemTime]
+[[nodiscard]] std::uint64_t interrupt_time();
+[[nodiscard]] std::uint64_t start_of_system_time();
+
 /// Where    CLOCK_LEVEL: the trap path with interrupts off
 void on_clock_interrupt();
 

@@ -1,10 +1,10 @@
-// What a driver may ask about processors, and where its thread runs. All processors are in group 0,
-// so a number is also an index.
+// What a driver may ask about processors, and where its thread runs.
 #include <cstdint>
 
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/examiner/rules.hpp"
 #include "lab/nt/ke/processor.hpp"
+#include "lab/nt/ke/processor_number.hpp"
 #include "lab/nt/ke/scheduler.hpp"
 #include "lab/nt/rtl/export.hpp"
 #include "lab/nt/rtl/nt_types.hpp"
@@ -13,20 +13,6 @@ namespace hvp::lab::ke {
 namespace {
 
 constexpr std::uint16_t all_groups = 0xFFFF;
-
-/// [Windows: PROCESSOR_NUMBER]
-struct ProcessorNumber {
-    std::uint16_t group{};
-    std::uint8_t number{};
-    std::uint8_t reserved{};
-};
-
-/// [Windows: GROUP_AFFINITY]
-struct GroupAffinity {
-    std::uint64_t mask{};
-    std::uint16_t group{};
-    std::uint16_t reserved[3]{};
-};
 
 }  // namespace
 

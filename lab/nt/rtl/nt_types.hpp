@@ -9,6 +9,7 @@ namespace hvp::lab::rtl {
 using NtStatus = std::int32_t;
 
 inline constexpr NtStatus status_success = 0;
+inline constexpr NtStatus status_timeout = 0x102;
 inline constexpr NtStatus status_invalid_parameter = static_cast<NtStatus>(0xC000000D);
 inline constexpr NtStatus status_invalid_device_request = static_cast<NtStatus>(0xC0000010);
 

@@ -1,0 +1,90 @@
+// KeInitializeDpc, KeInsertQueueDpc, KeRemoveQueueDpc, KeSetTargetProcessorDpc,
+// KeSetTargetProcessorDpcEx, KeSetImportanceDpc, KeFlushQueuedDpcs.
+#include "hypervisor/arch/instructions.hpp"
+#include "lab/nt/examiner/rules.hpp"
+#include "lab/nt/hal/apic.hpp"
+#include "lab/nt/ke/dpc.hpp"
+#include "lab/nt/ke/processor.hpp"
+#include "lab/nt/ke/processor_number.hpp"
+#include "lab/nt/ke/scheduler.hpp"
+#include "lab/nt/ke/wait.hpp"
+#include "lab/nt/rtl/export.hpp"
+
+namespace hvp::lab::ke {
+namespace {
+
+bool is_queue_empty(std::uint32_t number) {
+    const Locked locked{dispatcher_lock};
+    return first_dpc(processor(number)) == nullptr;
+}
+
+}  // namespace
+
+/// [Windows: KeInitializeDpc] Any IRQL.
+NT_EXPORT void KeInitializeDpc(Kdpc* dpc, DpcRoutine routine, void* context) {
+    examiner::check_stack("KeInitializeDpc", examiner::caller(__builtin_return_address(0)));
+    constexpr std::uint8_t dpc_object = 19;  // [Windows: KOBJECTS, public symbols]
+    *dpc = {.type = dpc_object,
+            .importance = DpcImportance::medium,
+            .routine = routine,
+            .context = context};
+}
+
+/// [Windows: KeInsertQueueDpc] Any IRQL.
+///
+/// Returns  FALSE if it was queued already; nothing has changed then
+NT_EXPORT rtl::Boolean KeInsertQueueDpc(Kdpc* dpc, void* argument_1, void* argument_2) {
+    examiner::check_stack("KeInsertQueueDpc", examiner::caller(__builtin_return_address(0)));
+    return queue_dpc(*dpc, argument_1, argument_2) ? 1 : 0;
+}
+
+/// [Windows: KeRemoveQueueDpc] Any IRQL.
+///
+/// Returns  TRUE if it was queued
+NT_EXPORT rtl::Boolean KeRemoveQueueDpc(Kdpc* dpc) {
+    examiner::check_stack("KeRemoveQueueDpc", examiner::caller(__builtin_return_address(0)));
+    return unqueue_dpc(*dpc) ? 1 : 0;
+}
+
+/// [Windows: KeSetTargetProcessorDpc] Any IRQL. A number without a processor changes nothing.
+NT_EXPORT void KeSetTargetProcessorDpc(Kdpc* dpc, std::int8_t number) {
+    examiner::check_stack("KeSetTargetProcessorDpc", examiner::caller(__builtin_return_address(0)));
+    if (number >= 0 && static_cast<std::uint32_t>(number) < processor_count()) {
+        dpc->target = static_cast<std::uint16_t>(number + 1);
+    }
+}
+
+/// [Windows: KeSetTargetProcessorDpcEx] Any IRQL.
+NT_EXPORT rtl::NtStatus KeSetTargetProcessorDpcEx(Kdpc* dpc, const ProcessorNumber* number) {
+    examiner::check_stack("KeSetTargetProcessorDpcEx",
+                          examiner::caller(__builtin_return_address(0)));
+    if (number->group != 0 || number->reserved != 0 || number->number >= processor_count()) {
+        return rtl::status_invalid_parameter;
+    }
+    dpc->target = static_cast<std::uint16_t>(number->number + 1);
+    return rtl::status_success;
+}
+
+/// [Windows: KeSetImportanceDpc] Any IRQL.
+NT_EXPORT void KeSetImportanceDpc(Kdpc* dpc, std::uint32_t importance) {
+    examiner::check_stack("KeSetImportanceDpc", examiner::caller(__builtin_return_address(0)));
+    dpc->importance = static_cast<DpcImportance>(importance);
+}
+
+/// [Windows: KeFlushQueuedDpcs] Goes to each processor in turn. There a thread runs only when no
+/// DPC does, so that those which have begun have also ended.
+NT_EXPORT void KeFlushQueuedDpcs() {
+    examiner::check_irql_at_most(Irql::passive, {"KeFlushQueuedDpcs", examiner::api_irql,
+                                                 examiner::caller(__builtin_return_address(0))});
+    const std::uint64_t before = current_thread().system_affinity;
+    for (std::uint32_t number = 0; number < processor_count(); ++number) {
+        (void)bind_current_thread(1ULL << number);
+        while (!is_queue_empty(number)) {
+            hal::send_interrupt_to_self(dispatch_vector);
+            arch::pause();
+        }
+    }
+    (void)bind_current_thread(before);
+}
+
+}  // namespace hvp::lab::ke
