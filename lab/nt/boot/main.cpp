@@ -15,6 +15,7 @@
 #include "lab/nt/ke/thread.hpp"
 #include "lab/nt/mm/frames.hpp"
 #include "lab/nt/mm/kernel_map.hpp"
+#include "lab/nt/ps/process.hpp"
 
 namespace hvp::lab {
 namespace {
@@ -45,6 +46,7 @@ void start_kernel() {
     ke::start_clock_interrupt();
     ke::choose_direction(boot.seed);
     ke::choose_order(boot.seed);
+    ps::announce_system_process();
     start_other_processors(boot);
     arch::sti();
 }

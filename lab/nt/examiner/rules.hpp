@@ -30,6 +30,8 @@ inline constexpr VerifierCode acquire_spin_lock_irql = 0x42;
 inline constexpr VerifierCode memory_call_irql = 0x70;
 inline constexpr VerifierCode switched_stack = 0x90;
 inline constexpr VerifierCode api_irql = 0xE5;
+inline constexpr VerifierCode zw_irql = 0xE6;
+inline constexpr VerifierCode null_handle = 0xF5;
 inline constexpr VerifierCode writable_executable_section = 0x2003;
 
 /// Who called what.

@@ -18,6 +18,7 @@
 #include "lab/nt/ke/thread.hpp"
 #include "lab/nt/ldr/loader.hpp"
 #include "lab/nt/ldr/module.hpp"
+#include "lab/nt/ob/object.hpp"
 #include "lab/nt/rtl/scrambled.hpp"
 
 namespace hvp::lab::io {
@@ -78,6 +79,7 @@ public:
             }
             call_unload(*objects.driver_object());
         }
+        ob::report_left_references();
         examiner::report_leaks();
         ldr::unload_driver();
         return true;
