@@ -10,6 +10,7 @@
 #include "lab/nt/examiner/driver_call.hpp"
 #include "lab/nt/examiner/leaks.hpp"
 #include "lab/nt/examiner/odd_state.hpp"
+#include "lab/nt/examiner/pending.hpp"
 #include "lab/nt/examiner/processor_state.hpp"
 #include "lab/nt/examiner/verdict.hpp"
 #include "lab/nt/io/driver_objects.hpp"
@@ -19,6 +20,7 @@
 #include "lab/nt/ldr/loader.hpp"
 #include "lab/nt/ldr/module.hpp"
 #include "lab/nt/ob/object.hpp"
+#include "lab/nt/ps/system_thread.hpp"
 #include "lab/nt/rtl/scrambled.hpp"
 
 namespace hvp::lab::io {
@@ -79,7 +81,9 @@ public:
             }
             call_unload(*objects.driver_object());
         }
+        examiner::report_pending();
         ob::report_left_references();
+        ps::free_ended_threads();
         examiner::report_leaks();
         ldr::unload_driver();
         return true;

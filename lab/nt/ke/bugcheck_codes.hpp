@@ -12,6 +12,7 @@ namespace hvp::lab::ke {
 using namespace std::string_view_literals;
 
 enum class BugCheckCode : std::uint32_t {
+    invalid_affinity_set = 0x03,
     irql_not_less_or_equal = 0x0A,
     spin_lock_already_owned = 0x0F,
     trap_cause_unknown = 0x12,
@@ -34,6 +35,7 @@ enum class BugCheckCode : std::uint32_t {
     manually_initiated_crash = 0xE2,
     attempted_execute_of_noexecute_memory = 0xFC,
     kernel_security_check_failure = 0x139,
+    thread_terminate_held_mutex = 0x4000'008A,
 };
 
 /// A code and what its parameters mean; empty: nothing.
@@ -44,6 +46,7 @@ struct BugCheckFacts {
 };
 
 inline constexpr auto bug_check_facts = std::to_array<BugCheckFacts>({
+    {BugCheckCode::invalid_affinity_set, "INVALID_AFFINITY_SET"sv, {""sv, ""sv, ""sv, ""sv}},
     {BugCheckCode::irql_not_less_or_equal,
      "IRQL_NOT_LESS_OR_EQUAL"sv,
      {"address that was referenced"sv, "IRQL at that time"sv,
@@ -120,6 +123,9 @@ inline constexpr auto bug_check_facts = std::to_array<BugCheckFacts>({
      {"fast-fail code, ECX of int 29h: 2 stack cookie, 3 list entry, 5 invalid argument, "
       "6 cookie not initialised"sv,
       ""sv, ""sv, ""sv}},
+    {BugCheckCode::thread_terminate_held_mutex,
+     "THREAD_TERMINATE_HELD_MUTEX"sv,
+     {"thread that ends"sv, "mutex that it owns"sv, ""sv, ""sv}},
 });
 
 /// Facts about a code; a driver's own code has none.

@@ -88,7 +88,7 @@ void start_time() {
     }
     page.nt_build_number = 19044;
     page.nt_major_version = 10;
-    page.performance_frequency = 10'000'000;
+    page.performance_frequency = performance_frequency;
     update();
 }
 

@@ -12,6 +12,9 @@ inline constexpr std::uint8_t clock_vector = 0xD1;
 /// is a millisecond.
 inline constexpr std::uint32_t clock_ticks = 100'000;
 
+/// What KeQueryPerformanceCounter counts in a second.
+inline constexpr std::uint64_t performance_frequency = 10'000'000;
+
 /// Fills the page of shared user data. Processor 0 keeps the time in it.
 void start_time();
 

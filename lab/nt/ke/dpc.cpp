@@ -59,6 +59,11 @@ void check_irql_after(const Kdpc& call) {
     set_irql(Irql::dispatch);
 }
 
+bool is_queue_empty(std::uint32_t number) {
+    const Locked locked{dispatcher_lock};
+    return first_dpc(processor(number)) == nullptr;
+}
+
 }  // namespace
 
 void initialise_dpcs(Processor& processor) {
@@ -103,6 +108,20 @@ void run_dpcs(Processor& here) {
         arch::cli();
         check_irql_after(call);
     }
+}
+
+void flush_dpcs() {
+    // On each processor in turn. There a thread runs only when no DPC does, so that those which
+    // have begun have also ended.
+    const std::uint64_t before = current_thread().system_affinity;
+    for (std::uint32_t number = 0; number < processor_count(); ++number) {
+        (void)bind_current_thread(1ULL << number);
+        while (!is_queue_empty(number)) {
+            hal::send_interrupt(number, dispatch_vector);
+            arch::pause();
+        }
+    }
+    (void)bind_current_thread(before);
 }
 
 Kdpc* first_dpc(Processor& processor) {

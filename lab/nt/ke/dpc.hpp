@@ -26,6 +26,11 @@ bool unqueue_dpc(Kdpc& dpc);
 /// Where    DISPATCH_LEVEL, interrupts off; on while a routine runs
 void run_dpcs(Processor& here);
 
+/// Returns when all DPCs that are queued now have run, on all processors.
+///
+/// Where    PASSIVE_LEVEL
+void flush_dpcs();
+
 /// The first DPC in a processor's queue, or the one after it, or null.
 ///
 /// Where    dispatcher_lock is held

@@ -1,24 +1,12 @@
 // KeInitializeDpc, KeInsertQueueDpc, KeRemoveQueueDpc, KeSetTargetProcessorDpc,
 // KeSetTargetProcessorDpcEx, KeSetImportanceDpc, KeFlushQueuedDpcs.
-#include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/examiner/rules.hpp"
-#include "lab/nt/hal/apic.hpp"
 #include "lab/nt/ke/dpc.hpp"
 #include "lab/nt/ke/processor.hpp"
 #include "lab/nt/ke/processor_number.hpp"
-#include "lab/nt/ke/scheduler.hpp"
-#include "lab/nt/ke/wait.hpp"
 #include "lab/nt/rtl/export.hpp"
 
 namespace hvp::lab::ke {
-namespace {
-
-bool is_queue_empty(std::uint32_t number) {
-    const Locked locked{dispatcher_lock};
-    return first_dpc(processor(number)) == nullptr;
-}
-
-}  // namespace
 
 /// [Windows: KeInitializeDpc] Any IRQL.
 NT_EXPORT void KeInitializeDpc(Kdpc* dpc, DpcRoutine routine, void* context) {
@@ -71,20 +59,11 @@ NT_EXPORT void KeSetImportanceDpc(Kdpc* dpc, std::uint32_t importance) {
     dpc->importance = static_cast<DpcImportance>(importance);
 }
 
-/// [Windows: KeFlushQueuedDpcs] Goes to each processor in turn. There a thread runs only when no
-/// DPC does, so that those which have begun have also ended.
+/// [Windows: KeFlushQueuedDpcs]
 NT_EXPORT void KeFlushQueuedDpcs() {
     examiner::check_irql_at_most(Irql::passive, {"KeFlushQueuedDpcs", examiner::api_irql,
                                                  examiner::caller(__builtin_return_address(0))});
-    const std::uint64_t before = current_thread().system_affinity;
-    for (std::uint32_t number = 0; number < processor_count(); ++number) {
-        (void)bind_current_thread(1ULL << number);
-        while (!is_queue_empty(number)) {
-            hal::send_interrupt_to_self(dispatch_vector);
-            arch::pause();
-        }
-    }
-    (void)bind_current_thread(before);
+    flush_dpcs();
 }
 
 }  // namespace hvp::lab::ke

@@ -214,26 +214,38 @@ void end_current_thread() {
     __builtin_unreachable();
 }
 
+void announce_end(Kthread& thread) {
+    thread.ended = true;
+    thread.header.signal_state = 1;
+    release_waiters(thread.header);
+}
+
 void arrive() {
     Processor& here = current_processor();
     Kthread& self = *here.kpcr.prcb.current_thread;
     self.extended.load();
-    const Locked locked{dispatcher_lock};
-    self.processor = here.number;
     Kthread& left = *std::exchange(here.leaving, nullptr);
-    left.on_processor = false;
-    switch (left.fate) {
-        case Fate::stays:
-        case Fate::waits:
-            break;
-        case Fate::moves:
-            make_ready(left);
-            break;
-        case Fate::ends:
-            left.ended = true;
-            left.header.signal_state = 1;
-            release_waiters(left.header);
-            break;
+    // Who has waited for its end may free it at once, unless it has this last thing to do.
+    void (*after_end)(Kthread&) = nullptr;
+    {
+        const Locked locked{dispatcher_lock};
+        self.processor = here.number;
+        left.on_processor = false;
+        switch (left.fate) {
+            case Fate::stays:
+            case Fate::waits:
+                break;
+            case Fate::moves:
+                make_ready(left);
+                break;
+            case Fate::ends:
+                after_end = left.after_end;
+                announce_end(left);
+                break;
+        }
+    }
+    if (after_end != nullptr) {
+        after_end(left);
     }
 }
 

@@ -53,6 +53,11 @@ void leave_current_thread();
 /// Where    below DISPATCH_LEVEL
 void yield();
 
+/// Lets go who waits for the thread's end.
+///
+/// Where    dispatcher_lock is held
+void announce_end(Kthread& thread);
+
 /// Leaves the running thread for good.
 [[noreturn]] void end_current_thread();
 

@@ -7,6 +7,7 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/arch/processor_state.hpp"
 #include "lab/nt/ex/pool.hpp"
+#include "lab/nt/hal/apic.hpp"
 #include "lab/nt/ke/bugcheck.hpp"
 #include "lab/nt/ke/irql.hpp"
 #include "lab/nt/ke/processor.hpp"
@@ -69,6 +70,32 @@ Kthread** place_in_list(const Kthread* thread) {
     return place;
 }
 
+enum class Ending : std::uint8_t { ended, must_leave_its_processor };
+
+Ending end_now(Kthread& thread) {
+    {
+        const Locked locked{dispatcher_lock};
+        if (thread.ended) {
+            return Ending::ended;
+        }
+        if (thread.on_processor) {
+            thread.condemned = true;
+            hal::send_interrupt(thread.processor, dispatch_vector);
+            return Ending::must_leave_its_processor;
+        }
+        if (thread.ready) {
+            withdraw_from_queue(thread);
+        } else {
+            withdraw_from_wait(thread);
+        }
+        announce_end(thread);
+    }
+    if (thread.after_end != nullptr) {
+        thread.after_end(thread);
+    }
+    return Ending::ended;
+}
+
 }  // namespace
 
 extern "C" [[noreturn]] void thread_main() {
@@ -77,7 +104,7 @@ extern "C" [[noreturn]] void thread_main() {
     arch::sti();
     const Kthread& self = current_thread();
     self.routine(self.context);
-    end_current_thread();
+    exit_thread();
 }
 
 Kthread& current_thread() {
@@ -124,7 +151,7 @@ bool is_known_stack(mm::LinearAddress address) {
     return false;
 }
 
-Kthread* start_thread(const ThreadPlan& plan) {
+Kthread* create_thread(const ThreadPlan& plan) {
     static_assert(sizeof(Kthread) >= mm::page_bytes, "else pool would not align it for XSAVE");
     void* const memory = ex::allocate({.bytes = sizeof(Kthread), .tag = thread_tag});
     const auto stack = mm::create_stack(plan.stack_pages);
@@ -140,9 +167,23 @@ Kthread* start_thread(const ThreadPlan& plan) {
     thread.kernel_stack = first_frame(*stack);
     thread.processor = plan.processor;
     thread.system_affinity = plan.affinity;
+    thread.before_end = plan.before_end;
+    thread.after_end = plan.after_end;
     *place_in_list(nullptr) = &thread;
-    make_ready(thread);
     return &thread;
+}
+
+void start(Kthread& thread) {
+    const Locked locked{dispatcher_lock};
+    make_ready(thread);
+}
+
+void exit_thread() {
+    const Kthread& self = current_thread();
+    if (self.before_end != nullptr) {
+        self.before_end();
+    }
+    end_current_thread();
 }
 
 void free_thread(Kthread& thread) {
@@ -154,16 +195,26 @@ void free_thread(Kthread& thread) {
     ex::free(*ex::find_live(std::bit_cast<std::uint64_t>(&thread)), 0);
 }
 
+bool end_thread(Kthread& thread) {
+    constexpr int patience = 100;
+    for (int i = 0; i < patience && end_now(thread) == Ending::must_leave_its_processor; ++i) {
+        constexpr std::int64_t one_millisecond = -10'000;
+        (void)wait(nullptr, &one_millisecond);
+    }
+    return thread.ended;
+}
+
 Kthread* first_thread() {
     return threads;
 }
 
 std::uint64_t run_on_thread(const ThreadPlan& plan) {
-    Kthread* const thread = start_thread(plan);
+    Kthread* const thread = create_thread(plan);
     if (thread == nullptr) {
         bug_check(
             {.code = BugCheckCode::manually_initiated_crash, .detail = "no memory for a thread"});
     }
+    start(*thread);
     (void)wait(&thread->header, nullptr);
     const std::uint64_t used = mm::deepest_use(thread->stack);
     free_thread(*thread);

@@ -53,6 +53,8 @@ struct Kthread {
     std::string_view name{};
     void (*routine)(void*){};
     void* context{};
+    void (*before_end)(){};         ///< called by the thread as the last thing that it does
+    void (*after_end)(Kthread&){};  ///< called by its processor when it has left the stack
     std::uint64_t id{};
     std::uint64_t system_affinity{};  ///< 0: the user's, which allows every processor
     ExtendedState extended{};         ///< while the thread does not run
@@ -96,13 +98,29 @@ struct ThreadPlan {
     std::uint32_t processor{};  ///< where it starts
     std::uint64_t affinity{};   ///< 0: it may go everywhere
     std::uint64_t stack_pages{mm::thread_stack_pages};
+    void (*before_end)(){};
+    void (*after_end)(Kthread&){};
 };
 
-/// Makes a thread and lets it run.
+/// Makes a thread. It does not run yet.
 ///
 /// Returns  null if memory is short
 /// Where    below DISPATCH_LEVEL
-[[nodiscard]] Kthread* start_thread(const ThreadPlan& plan);
+[[nodiscard]] Kthread* create_thread(const ThreadPlan& plan);
+
+/// Lets a new thread run.
+void start(Kthread& thread);
+
+/// The running thread ends.
+///
+/// Where    below DISPATCH_LEVEL
+[[noreturn]] void exit_thread();
+
+/// Ends another thread, whatever it does.
+///
+/// Returns  false: it keeps its processor at a raised IRQL
+/// Where    PASSIVE_LEVEL
+[[nodiscard]] bool end_thread(Kthread& thread);
 
 /// Gives back a thread's memory.
 ///
