@@ -92,12 +92,16 @@ void report_pending() {
     while (const ke::Ktimer* const timer = take_timer()) {
         report_timer(*timer);
     }
+    report_queued_dpcs();
+    ke::flush_dpcs();  // one may have begun
+}
+
+void report_queued_dpcs() {
     for (std::uint32_t i = 0; i < ke::processor_count(); ++i) {
         while (const ke::Kdpc* const dpc = take_dpc(ke::processor(i))) {
             report_dpc(*dpc);
         }
     }
-    ke::flush_dpcs();  // one may have begun
 }
 
 void report_held_mutexes(std::string_view what) {

@@ -11,6 +11,11 @@ namespace hvp::lab::examiner {
 /// Where    after the driver's last call, before its image is unmapped; PASSIVE_LEVEL
 void report_pending();
 
+/// The DPCs alone, before the next clock interrupt lets them run.
+///
+/// Where    interrupts off, right after the driver's last call
+void report_queued_dpcs();
+
 /// Reports mutexes that the running thread still owns after a call into the driver, and frees them.
 void report_held_mutexes(std::string_view what);
 

@@ -51,6 +51,7 @@ void run_task(void* context) {
     const std::uint64_t result = examiner::call_and_examine(task.what, task.call);
     const bool failed = !rtl::is_success(static_cast<rtl::NtStatus>(result));
     if (task.examine || (task.examine_if_failed && failed)) {
+        examiner::report_queued_dpcs();
         examiner::compare_and_restore();
     }
     arch::sti();

@@ -99,9 +99,9 @@ void await_everybody(std::uint64_t caller) {
         return;
     }
     rtl::Sentence detail{"KeGenericCallDpc would wait for ever: its routine at "};
-    detail.hex(std::bit_cast<std::uint64_t>(the_call.routine)).put(" returned on all ");
-    detail.decimal(the_call.barrier.expected).put(" processors, but ");
-    detail.decimal(missing).put(" did not call KeSignalCallDpcDone");
+    detail.hex(std::bit_cast<std::uint64_t>(the_call.routine)).put(" has returned, and ");
+    detail.decimal(missing).put(" of ").decimal(the_call.barrier.expected);
+    detail.put(" processors did not call KeSignalCallDpcDone");
     examiner::report_finding("DpcNotDone", detail, examiner::no_verifier_code, caller);
 }
 
