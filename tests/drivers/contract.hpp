@@ -13,6 +13,9 @@
 
 #include "platform/windows/nt.hpp"
 
+// Without C++ exceptions libstdc++'s headers make `if (true)` of it; here it is the compiler's.
+#undef __try
+
 namespace hvp::tests {
 
 /// Something that works: true if the export kept its promise.
