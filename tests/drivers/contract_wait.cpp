@@ -337,7 +337,7 @@ constexpr std::array crashes{
               KeInitializeMutex(&some_mutex, 0);
               KeReleaseMutex(&some_mutex, FALSE);
           },
-          0x1E},
+          0x7E},
 };
 
 constexpr std::array harmless{

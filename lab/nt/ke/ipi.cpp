@@ -1,4 +1,5 @@
-// Each processor has room for one request; a lock lets one processor at a time ask.
+// Each processor has room for one request; a lock lets one processor at a time ask, one other or
+// all.
 #include "lab/nt/ke/ipi.hpp"
 
 #include "hypervisor/arch/instructions.hpp"
@@ -46,6 +47,24 @@ void await(std::uint32_t number) {
     }
 }
 
+template <typename Action>
+void for_all_others(Action action) {
+    const std::uint32_t self = current_processor_number();
+    for (std::uint32_t number = 0; number < processor_count(); ++number) {
+        if (number != self) {
+            action(number);
+        }
+    }
+}
+
+void ask_all_others(void (*routine)(void*), void* context) {
+    for_all_others([=](std::uint32_t number) { ask(number, routine, context); });
+}
+
+void await_all_others() {
+    for_all_others(await);
+}
+
 /// Processors that are to begin together.
 struct Meeting {
     void (*routine)(void*){};
@@ -88,32 +107,26 @@ void run_on_processor(std::uint32_t number, void (*routine)(void*), void* contex
 
 void run_on_every_processor(void (*routine)(void*), void* context) {
     const arch::InterruptsOff interrupts_off;
-    const std::uint32_t self = current_processor_number();
     routine(context);
-    for (std::uint32_t number = 0; number < processor_count(); ++number) {
-        if (number != self) {
-            run_on_processor(number, routine, context);
-        }
-    }
+    for_all_others([=](std::uint32_t number) { run_on_processor(number, routine, context); });
+}
+
+void run_everywhere_in_parallel(void (*routine)(void*), void* context) {
+    const arch::InterruptsOff interrupts_off;
+    const Locked one_at_a_time{requests};
+    ask_all_others(routine, context);
+    routine(context);
+    await_all_others();
 }
 
 void run_on_all_at_once(void (*routine)(void*), void* context) {
     const arch::InterruptsOff interrupts_off;
     const Locked one_at_a_time{requests};
-    const std::uint32_t self = current_processor_number();
     Meeting meeting{.routine = routine, .context = context, .expected = processor_count()};
-    for (std::uint32_t number = 0; number < meeting.expected; ++number) {
-        if (number != self) {
-            ask(number, attend, &meeting);
-        }
-    }
+    ask_all_others(attend, &meeting);
     meet(meeting);
     routine(context);
-    for (std::uint32_t number = 0; number < meeting.expected; ++number) {
-        if (number != self) {
-            await(number);
-        }
-    }
+    await_all_others();
 }
 
 void choose_order(std::uint64_t seed) {
@@ -131,7 +144,7 @@ void stagger() {
 
 void forget_translations(mm::LinearAddress first, std::uint64_t pages) {
     Pages range{.first = first, .count = pages};
-    run_on_every_processor(forget, &range);
+    run_everywhere_in_parallel(forget, &range);
 }
 
 void serve_requests() {

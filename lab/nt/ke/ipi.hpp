@@ -27,6 +27,9 @@ void run_on_processor(std::uint32_t number, void (*routine)(void*), void* contex
 /// The same on every running processor, one after the other: this one first.
 void run_on_every_processor(void (*routine)(void*), void* context);
 
+/// The same, all of them as soon as they come to it.
+void run_everywhere_in_parallel(void (*routine)(void*), void* context);
+
 /// The same on all running processors at once: each one waits until all have come, then all begin.
 /// The routine may be a driver's: on the other processors it has a stack of its own, and the
 /// extended state is kept for the interrupted code.

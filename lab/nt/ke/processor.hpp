@@ -12,9 +12,6 @@
 
 namespace hvp::lab::ke {
 
-/// The emulator has no more.
-inline constexpr std::uint32_t most_processors = 8;
-
 /// One processor's private memory.
 struct Processor {
     Kpcr kpcr;

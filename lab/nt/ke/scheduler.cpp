@@ -14,6 +14,7 @@
 #include "lab/nt/ke/thread.hpp"
 #include "lab/nt/ke/timer.hpp"
 #include "lab/nt/ke/wait.hpp"
+#include "lab/nt/mm/retired_pages.hpp"
 #include "lab/nt/rtl/list.hpp"
 
 namespace hvp::lab::ke {
@@ -120,6 +121,10 @@ void reschedule(const Processor& here) {
     }
 }
 
+bool has_deferred_work(const Processor& here) {
+    return !rtl::is_empty(here.dpcs) || (here.number == 0 && is_timer_due());
+}
+
 extern "C" void call_on_stack(void (*routine)(void*), void* context, std::uint64_t stack_end);
 
 void do_deferred_work(void* context) {
@@ -224,6 +229,7 @@ void arrive() {
     Processor& here = current_processor();
     Kthread& self = *here.kpcr.prcb.current_thread;
     self.extended.load();
+    mm::forget_retired();
     Kthread& left = *std::exchange(here.leaving, nullptr);
     // Who has waited for its end may free it at once, unless it has this last thing to do.
     void (*after_end)(Kthread&) = nullptr;
@@ -250,13 +256,13 @@ void arrive() {
 }
 
 void count_tick() {
+    mm::forget_retired();
     Processor& here = current_processor();
     Kthread& self = *here.kpcr.prcb.current_thread;
     const bool idle = &self == &here.idle;
     const bool turn_is_over = !idle && ++self.ticks_here >= ticks_of_a_turn;
     const bool may_move_on = self.system_affinity == 0 && processor_count() > 1;
-    if ((turn_is_over && (may_move_on || here.ready_first != nullptr)) ||
-        !rtl::is_empty(here.dpcs) || (here.number == 0 && is_timer_due())) {
+    if ((turn_is_over && (may_move_on || here.ready_first != nullptr)) || has_deferred_work(here)) {
         hal::send_interrupt_to_self(dispatch_vector);
     }
 }
@@ -266,10 +272,12 @@ void on_dispatch_interrupt() {
     set_irql(Irql::dispatch);
     hal::end_of_interrupt();
     Processor& here = current_processor();
-    // The driver's DPCs may use XMM registers, which are still those of the interrupted code.
-    here.dpc_extended.save();
-    call_on_stack(do_deferred_work, &here, here.dpc_stack.end.raw());
-    here.dpc_extended.load();
+    if (has_deferred_work(here)) {
+        // The driver's DPCs may use XMM registers, which are still those of the interrupted code.
+        here.dpc_extended.save();
+        call_on_stack(do_deferred_work, &here, here.dpc_stack.end.raw());
+        here.dpc_extended.load();
+    }
     set_irql(interrupted);
     reschedule(here);
 }

@@ -19,6 +19,7 @@ inline constexpr NtStatus status_invalid_device_request = static_cast<NtStatus>(
 inline constexpr NtStatus status_buffer_too_small = static_cast<NtStatus>(0xC0000023);
 inline constexpr NtStatus status_object_type_mismatch = static_cast<NtStatus>(0xC0000024);
 inline constexpr NtStatus status_object_name_not_found = static_cast<NtStatus>(0xC0000034);
+inline constexpr NtStatus status_mutant_not_owned = static_cast<NtStatus>(0xC0000046);
 inline constexpr NtStatus status_insufficient_resources = static_cast<NtStatus>(0xC000009A);
 
 [[nodiscard]] constexpr bool is_success(NtStatus status) {
