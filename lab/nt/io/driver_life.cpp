@@ -6,7 +6,9 @@
 #include <string_view>
 
 #include "hypervisor/arch/instructions.hpp"
+#include "lab/nt/cm/registry.hpp"
 #include "lab/nt/dbg/event.hpp"
+#include "lab/nt/ex/callback.hpp"
 #include "lab/nt/examiner/driver_call.hpp"
 #include "lab/nt/examiner/leaks.hpp"
 #include "lab/nt/examiner/odd_state.hpp"
@@ -83,6 +85,7 @@ public:
             call_unload(*objects.driver_object());
         }
         examiner::report_pending();
+        ex::report_left_callbacks();
         ob::report_left_references();
         ps::free_ended_threads();
         examiner::report_leaks();
@@ -155,6 +158,8 @@ void run_driver(const BootBlock& boot) {
     const std::string_view service{boot.driver_name.data()};
     rtl::Text<80> file{service};
     file.put(".sys");
+    cm::create_registry(service);
+    ex::create_system_callbacks();
     if (boot.odd_state != 0) {
         examiner::make_states_odd();
     }

@@ -13,6 +13,8 @@ using namespace std::string_view_literals;
 
 enum class BugCheckCode : std::uint32_t {
     invalid_affinity_set = 0x03,
+    invalid_process_attach_attempt = 0x05,
+    invalid_process_detach_attempt = 0x06,
     irql_not_less_or_equal = 0x0A,
     spin_lock_already_owned = 0x0F,
     trap_cause_unknown = 0x12,
@@ -47,6 +49,12 @@ struct BugCheckFacts {
 
 inline constexpr auto bug_check_facts = std::to_array<BugCheckFacts>({
     {BugCheckCode::invalid_affinity_set, "INVALID_AFFINITY_SET"sv, {""sv, ""sv, ""sv, ""sv}},
+    {BugCheckCode::invalid_process_attach_attempt,
+     "INVALID_PROCESS_ATTACH_ATTEMPT"sv,
+     {"address that was taken for a process"sv, ""sv, ""sv, ""sv}},
+    {BugCheckCode::invalid_process_detach_attempt,
+     "INVALID_PROCESS_DETACH_ATTEMPT"sv,
+     {""sv, ""sv, ""sv, ""sv}},
     {BugCheckCode::irql_not_less_or_equal,
      "IRQL_NOT_LESS_OR_EQUAL"sv,
      {"address that was referenced"sv, "IRQL at that time"sv,

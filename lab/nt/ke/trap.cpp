@@ -78,6 +78,19 @@ std::optional<std::uint32_t> exception_code(Vector vector) {
     }
 }
 
+/// Windows tells an INT instruction itself, where the processor tells the one behind it.
+std::uint64_t instruction_bytes(Vector vector) {
+    switch (vector) {
+        case Vector::breakpoint:
+            return 1;
+        case Vector::fast_fail:
+        case Vector::assertion:
+            return 2;
+        default:
+            return 0;
+    }
+}
+
 bool recover_probe(TrapFrame& frame) {
     if (!hal::is_probe(frame.rip)) {
         return false;
@@ -203,9 +216,7 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
     if (vector == Vector::nmi && is_frozen()) {
         stand_still();
     }
-    if (vector == Vector::breakpoint) {
-        --frame->rip;  // Windows tells the instruction itself, not the one behind it
-    }
+    frame->rip -= instruction_bytes(vector);
     const auto exception = exception_of(*frame);
     if (exception) {
         offer_to_handlers(*frame, *exception);

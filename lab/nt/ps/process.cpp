@@ -24,8 +24,7 @@ constinit const ob::ObjectType process_type{.name = "process"sv};
 
 /// Anything but a process has no field where one is read.
 const ke::Kprocess& process_at(std::string_view function, const void* body) {
-    const ob::Object* const object = ob::find_object(body);
-    if (object == nullptr || object->type != &process_type) {
+    if (!is_process(body)) {
         rtl::Sentence detail{function};
         detail.put(" was given ").hex(std::bit_cast<std::uint64_t>(body));
         ke::bug_check({.code = ke::BugCheckCode::reference_by_pointer,
@@ -37,6 +36,11 @@ const ke::Kprocess& process_at(std::string_view function, const void* body) {
 }
 
 }  // namespace
+
+bool is_process(const void* body) {
+    const ob::Object* const object = ob::find_object(body);
+    return object != nullptr && object->type == &process_type;
+}
 
 /// [Windows: PsInitialSystemProcess] A variable that holds the System process's address.
 NT_EXPORT constinit ke::Kprocess* PsInitialSystemProcess{};

@@ -8,4 +8,7 @@ namespace hvp::lab::ps {
 /// Where    once, after the first thread has been adopted
 void announce_system_process();
 
+/// Whether a process lies at the address.
+[[nodiscard]] bool is_process(const void* body);
+
 }  // namespace hvp::lab::ps

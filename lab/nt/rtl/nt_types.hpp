@@ -10,7 +10,7 @@ using NtStatus = std::int32_t;
 
 inline constexpr NtStatus status_success = 0;
 inline constexpr NtStatus status_timeout = 0x102;
-inline constexpr NtStatus status_unsuccessful = static_cast<NtStatus>(0xC0000001);
+inline constexpr NtStatus status_buffer_overflow = static_cast<NtStatus>(0x80000005);
 inline constexpr NtStatus status_access_violation = static_cast<NtStatus>(0xC0000005);
 inline constexpr NtStatus status_invalid_handle = static_cast<NtStatus>(0xC0000008);
 inline constexpr NtStatus status_invalid_cid = static_cast<NtStatus>(0xC000000B);
@@ -19,6 +19,7 @@ inline constexpr NtStatus status_invalid_device_request = static_cast<NtStatus>(
 inline constexpr NtStatus status_buffer_too_small = static_cast<NtStatus>(0xC0000023);
 inline constexpr NtStatus status_object_type_mismatch = static_cast<NtStatus>(0xC0000024);
 inline constexpr NtStatus status_object_name_not_found = static_cast<NtStatus>(0xC0000034);
+inline constexpr NtStatus status_object_path_syntax_bad = static_cast<NtStatus>(0xC000003B);
 inline constexpr NtStatus status_mutant_not_owned = static_cast<NtStatus>(0xC0000046);
 inline constexpr NtStatus status_insufficient_resources = static_cast<NtStatus>(0xC000009A);
 
