@@ -104,6 +104,20 @@ NTSTATUS read_freed_block() {
     return opaque(block)[0];
 }
 
+// The processor that has read the block before must not remember where it was.
+NTSTATUS read_block_freed_elsewhere() {
+    const ULONG last = KeQueryActiveProcessorCount(nullptr) - 1;
+    KeSetSystemAffinityThread(KAFFINITY{1} << last);
+    auto* block = static_cast<volatile char*>(allocate());
+    NTSTATUS status = block[0];
+    KeSetSystemAffinityThread(1);
+    ExFreePoolWithTag(const_cast<char*>(block), tag);
+    KeSetSystemAffinityThread(KAFFINITY{1} << last);
+    status += opaque(block)[0];
+    KeRevertToUserAffinityThread();
+    return status;
+}
+
 NTSTATUS read_nowhere() {
     return *opaque(std::bit_cast<volatile NTSTATUS*>(0xFFFF'D000'0000'1000));
 }
@@ -303,6 +317,7 @@ constexpr std::array deeds{
     Deed{"underrun"sv, write_before_block},
     Deed{"overrun-page"sv, write_far_behind_block},
     Deed{"use-after-free"sv, read_freed_block},
+    Deed{"use-after-free-elsewhere"sv, read_block_freed_elsewhere},
     Deed{"page-fault"sv, read_nowhere},
     Deed{"null-pointer"sv, read_null},
     Deed{"page-fault-at-dispatch"sv, read_at_dispatch_level},

@@ -171,6 +171,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(std::pair{"leak-pool", "leaked 100 bytes of pool memory"},
                     std::pair{"double-free", "freed before"},
                     std::pair{"use-after-free", "FREED_SPECIAL_POOL"},
+                    std::pair{"use-after-free-elsewhere", "FREED_SPECIAL_POOL"},
                     std::pair{"irql-at-return",
                               "processor 2 was left changed: CR8 was 0x0, is 0x2"},
                     std::pair{"stack-overflow", "overflowed"},

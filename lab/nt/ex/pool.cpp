@@ -8,6 +8,8 @@
 
 #include "lab/nt/ke/bugcheck.hpp"
 #include "lab/nt/mm/page_tables.hpp"
+#include "lab/nt/mm/retired_pages.hpp"
+#include "lab/nt/rtl/memory.hpp"
 #include "lab/nt/rtl/text.hpp"
 
 namespace hvp::lab::ex {
@@ -41,6 +43,7 @@ void fill(Bytes bytes, std::uint8_t value) {
 
 /// Address of the first byte that is not a guard byte any more.
 std::optional<std::uint64_t> damage_in(Bytes guards) {
+    guards = guards.subspan(rtl::equal_quadwords(guards.data(), guards.size(), guard_byte));
     const auto found = std::ranges::find_if(guards, [](auto byte) { return byte != guard_byte; });
     if (found == guards.end()) {
         return std::nullopt;
@@ -90,7 +93,7 @@ void free(mm::Block& block, std::uint64_t freed_by) {
     check_guards(block, around.before, before_the_block);
     check_guards(block, around.behind, behind_its_end);
     fill(around.block, freed_byte);
-    mm::unmap_and_free(block.first_page(), block.pages);
+    mm::retire(block.first_page(), block.pages);
     mm::end_block(block, freed_by);
 }
 

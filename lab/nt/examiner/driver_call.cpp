@@ -3,6 +3,7 @@
 
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/examiner/difference.hpp"
+#include "lab/nt/examiner/pending.hpp"
 #include "lab/nt/examiner/rules.hpp"
 #include "lab/nt/ke/irql.hpp"
 #include "lab/nt/ke/thread.hpp"
@@ -69,6 +70,7 @@ std::uint64_t call_and_examine(std::string_view what, DriverCall& call) {
     ke::set_irql(ke::Irql::passive);
     compare_registers(call);
     check_affinity(what);
+    report_held_mutexes(what);
     return call.result;
 }
 

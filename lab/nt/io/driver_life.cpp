@@ -12,6 +12,7 @@
 #include "lab/nt/examiner/driver_call.hpp"
 #include "lab/nt/examiner/leaks.hpp"
 #include "lab/nt/examiner/odd_state.hpp"
+#include "lab/nt/examiner/pending.hpp"
 #include "lab/nt/examiner/processor_state.hpp"
 #include "lab/nt/examiner/verdict.hpp"
 #include "lab/nt/io/driver_objects.hpp"
@@ -21,6 +22,7 @@
 #include "lab/nt/ldr/loader.hpp"
 #include "lab/nt/ldr/module.hpp"
 #include "lab/nt/ob/object.hpp"
+#include "lab/nt/ps/system_thread.hpp"
 #include "lab/nt/rtl/scrambled.hpp"
 
 namespace hvp::lab::io {
@@ -51,6 +53,7 @@ void run_task(void* context) {
     const std::uint64_t result = examiner::call_and_examine(task.what, task.call);
     const bool failed = !rtl::is_success(static_cast<rtl::NtStatus>(result));
     if (task.examine || (task.examine_if_failed && failed)) {
+        examiner::report_queued_dpcs();
         examiner::compare_and_restore();
     }
     arch::sti();
@@ -81,8 +84,10 @@ public:
             }
             call_unload(*objects.driver_object());
         }
+        examiner::report_pending();
         ex::report_left_callbacks();
         ob::report_left_references();
+        ps::free_ended_threads();
         examiner::report_leaks();
         ldr::unload_driver();
         return true;
@@ -125,8 +130,10 @@ private:
     }
 
     void run(Task& task) const {
-        examiner::verdict().note_stack_use(
-            ke::run_on_thread(task.what, run_task, &task, start_processor(task)));
+        examiner::verdict().note_stack_use(ke::run_on_thread({.name = task.what,
+                                                              .routine = run_task,
+                                                              .context = &task,
+                                                              .processor = start_processor(task)}));
     }
 
     /// Windows promises nothing about where a driver's routines are called.

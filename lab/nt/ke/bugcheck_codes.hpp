@@ -12,6 +12,7 @@ namespace hvp::lab::ke {
 using namespace std::string_view_literals;
 
 enum class BugCheckCode : std::uint32_t {
+    invalid_affinity_set = 0x03,
     invalid_process_attach_attempt = 0x05,
     invalid_process_detach_attempt = 0x06,
     irql_not_less_or_equal = 0x0A,
@@ -24,6 +25,7 @@ enum class BugCheckCode : std::uint32_t {
     unexpected_kernel_mode_trap = 0x7F,
     nmi_hardware_failure = 0x80,
     machine_check_exception = 0x9C,
+    attempted_switch_from_dpc = 0xB8,
     attempted_write_to_readonly_memory = 0xBE,
     special_pool_detected_memory_corruption = 0xC1,
     bad_pool_caller = 0xC2,
@@ -36,6 +38,7 @@ enum class BugCheckCode : std::uint32_t {
     attempted_execute_of_noexecute_memory = 0xFC,
     kernel_security_check_failure = 0x139,
     exception_on_invalid_stack = 0x1AA,
+    thread_terminate_held_mutex = 0x4000'008A,
 };
 
 /// A code and what its parameters mean; empty: nothing.
@@ -46,6 +49,7 @@ struct BugCheckFacts {
 };
 
 inline constexpr auto bug_check_facts = std::to_array<BugCheckFacts>({
+    {BugCheckCode::invalid_affinity_set, "INVALID_AFFINITY_SET"sv, {""sv, ""sv, ""sv, ""sv}},
     {BugCheckCode::invalid_process_attach_attempt,
      "INVALID_PROCESS_ATTACH_ATTEMPT"sv,
      {"address that was taken for a process"sv, ""sv, ""sv, ""sv}},
@@ -82,6 +86,9 @@ inline constexpr auto bug_check_facts = std::to_array<BugCheckFacts>({
      {"vector: 8 is a double fault, most often a stack that overflowed"sv, ""sv, ""sv, ""sv}},
     {BugCheckCode::nmi_hardware_failure, "NMI_HARDWARE_FAILURE"sv, {""sv, ""sv, ""sv, ""sv}},
     {BugCheckCode::machine_check_exception, "MACHINE_CHECK_EXCEPTION"sv, {""sv, ""sv, ""sv, ""sv}},
+    {BugCheckCode::attempted_switch_from_dpc,
+     "ATTEMPTED_SWITCH_FROM_DPC"sv,
+     {"thread that was to wait"sv, "thread that was to run"sv, "stack of the first one"sv, ""sv}},
     {BugCheckCode::attempted_write_to_readonly_memory,
      "ATTEMPTED_WRITE_TO_READONLY_MEMORY"sv,
      {"address of the write"sv, "page-table entry"sv, ""sv, ""sv}},
@@ -129,6 +136,9 @@ inline constexpr auto bug_check_facts = std::to_array<BugCheckFacts>({
      "EXCEPTION_ON_INVALID_STACK"sv,
      {"stack pointer"sv, ""sv, "address of the context record"sv,
       "address of the exception record"sv}},
+    {BugCheckCode::thread_terminate_held_mutex,
+     "THREAD_TERMINATE_HELD_MUTEX"sv,
+     {"thread that ends"sv, "mutex that it owns"sv, ""sv, ""sv}},
 });
 
 /// Facts about a code; a driver's own code has none.

@@ -88,8 +88,16 @@ void start_time() {
     }
     page.nt_build_number = 19044;
     page.nt_major_version = 10;
-    page.performance_frequency = 10'000'000;
+    page.performance_frequency = performance_frequency;
     update();
+}
+
+std::uint64_t interrupt_time() {
+    return __atomic_load_n(&interrupts, __ATOMIC_RELAXED) * units_per_interrupt;
+}
+
+std::uint64_t start_of_system_time() {
+    return start_of_time;
 }
 
 void start_clock_interrupt() {
@@ -100,7 +108,7 @@ void on_clock_interrupt() {
     const Irql interrupted = current_irql();
     set_irql(Irql::clock);
     if (current_processor_number() == 0) {
-        ++interrupts;
+        __atomic_store_n(&interrupts, interrupts + 1, __ATOMIC_RELAXED);
         update();
     }
     count_tick();

@@ -12,11 +12,19 @@ inline constexpr std::uint8_t clock_vector = 0xD1;
 /// is a millisecond.
 inline constexpr std::uint32_t clock_ticks = 100'000;
 
+/// What KeQueryPerformanceCounter counts in a second.
+inline constexpr std::uint64_t performance_frequency = 10'000'000;
+
 /// Fills the page of shared user data. Processor 0 keeps the time in it.
 void start_time();
 
 /// Starts this processor's timer.
 void start_clock_interrupt();
+
+/// What the clock has counted, in units of 100 ns, and when it began, as Windows counts.
+/// [Windows: KeQueryInterruptTime, KeQuerySystemTime]
+[[nodiscard]] std::uint64_t interrupt_time();
+[[nodiscard]] std::uint64_t start_of_system_time();
 
 /// Where    CLOCK_LEVEL: the trap path with interrupts off
 void on_clock_interrupt();

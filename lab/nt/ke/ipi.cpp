@@ -1,4 +1,5 @@
-// Each processor has room for one request; a lock lets one processor at a time ask.
+// Each processor has room for one request; a lock lets one processor at a time ask, one other or
+// all.
 #include "lab/nt/ke/ipi.hpp"
 
 #include "hypervisor/arch/instructions.hpp"
@@ -7,12 +8,17 @@
 #include "lab/nt/ke/irql.hpp"
 #include "lab/nt/ke/lock.hpp"
 #include "lab/nt/ke/processor.hpp"
+#include "lab/nt/rtl/scrambled.hpp"
 
 namespace hvp::lab::ke {
 namespace {
 
 constinit Lock requests{};
 constinit bool frozen{};
+constinit std::uint64_t order{};
+
+extern "C" void call_on_stack(void (*routine)(void*), void* context,
+                              std::uint64_t stack_end);  // switch.S
 
 struct Pages {
     mm::LinearAddress first{0};
@@ -26,6 +32,67 @@ void forget(void* context) {
     }
 }
 
+void ask(std::uint32_t number, void (*routine)(void*), void* context) {
+    auto& request = processor(number).request;
+    request.routine = routine;
+    request.context = context;
+    request.finished = false;
+    __atomic_store_n(&request.waiting, true, __ATOMIC_RELEASE);
+    hal::send_interrupt(number, ipi_vector);
+}
+
+void await(std::uint32_t number) {
+    while (!__atomic_load_n(&processor(number).request.finished, __ATOMIC_ACQUIRE)) {
+        arch::pause();
+    }
+}
+
+template <typename Action>
+void for_all_others(Action action) {
+    const std::uint32_t self = current_processor_number();
+    for (std::uint32_t number = 0; number < processor_count(); ++number) {
+        if (number != self) {
+            action(number);
+        }
+    }
+}
+
+void ask_all_others(void (*routine)(void*), void* context) {
+    for_all_others([=](std::uint32_t number) { ask(number, routine, context); });
+}
+
+void await_all_others() {
+    for_all_others(await);
+}
+
+/// Processors that are to begin together.
+struct Meeting {
+    void (*routine)(void*){};
+    void* context{};
+    std::uint32_t expected{};
+    std::uint32_t present{};
+};
+
+void meet(Meeting& meeting) {
+    __atomic_add_fetch(&meeting.present, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(&meeting.present, __ATOMIC_ACQUIRE) != meeting.expected) {
+        arch::pause();
+    }
+    stagger();
+}
+
+void attend(void* context) {
+    auto& meeting = *static_cast<Meeting*>(context);
+    Processor& here = current_processor();
+    const Irql irql = current_irql();
+    set_irql(Irql::ipi);
+    here.interrupt_extended.save();
+    meet(meeting);
+    call_on_stack(meeting.routine, meeting.context, here.interrupt_stack.end.raw());
+    here.interrupt_extended.load();
+    set_irql(irql);
+}
+
 }  // namespace
 
 void run_on_processor(std::uint32_t number, void (*routine)(void*), void* context) {
@@ -34,38 +101,58 @@ void run_on_processor(std::uint32_t number, void (*routine)(void*), void* contex
         return routine(context);
     }
     const Locked one_at_a_time{requests};
-    auto& request = processor(number).request;
-    request.routine = routine;
-    request.context = context;
-    __atomic_store_n(&request.waiting, true, __ATOMIC_RELEASE);
-    hal::send_interrupt(number, ipi_vector);
-    while (__atomic_load_n(&request.waiting, __ATOMIC_ACQUIRE)) {
-        serve_requests();
-        arch::pause();
-    }
+    ask(number, routine, context);
+    await(number);
 }
 
 void run_on_every_processor(void (*routine)(void*), void* context) {
     const arch::InterruptsOff interrupts_off;
-    const std::uint32_t self = current_processor_number();
     routine(context);
-    for (std::uint32_t number = 0; number < processor_count(); ++number) {
-        if (number != self) {
-            run_on_processor(number, routine, context);
-        }
+    for_all_others([=](std::uint32_t number) { run_on_processor(number, routine, context); });
+}
+
+void run_everywhere_in_parallel(void (*routine)(void*), void* context) {
+    const arch::InterruptsOff interrupts_off;
+    const Locked one_at_a_time{requests};
+    ask_all_others(routine, context);
+    routine(context);
+    await_all_others();
+}
+
+void run_on_all_at_once(void (*routine)(void*), void* context) {
+    const arch::InterruptsOff interrupts_off;
+    const Locked one_at_a_time{requests};
+    Meeting meeting{.routine = routine, .context = context, .expected = processor_count()};
+    ask_all_others(attend, &meeting);
+    meet(meeting);
+    routine(context);
+    await_all_others();
+}
+
+void choose_order(std::uint64_t seed) {
+    order = seed;
+}
+
+void stagger() {
+    const std::uint64_t call = __atomic_add_fetch(&order, 1, __ATOMIC_RELAXED);
+    constexpr std::uint64_t most_turns = 64;
+    const std::uint64_t turns = rtl::scrambled(call + current_processor_number()) % most_turns;
+    for (std::uint64_t i = 0; i < turns; ++i) {
+        arch::pause();
     }
 }
 
 void forget_translations(mm::LinearAddress first, std::uint64_t pages) {
     Pages range{.first = first, .count = pages};
-    run_on_every_processor(forget, &range);
+    run_everywhere_in_parallel(forget, &range);
 }
 
 void serve_requests() {
     auto& request = current_processor().request;
-    if (__atomic_load_n(&request.waiting, __ATOMIC_ACQUIRE)) {
+    // Taken first: the routine may wait for a lock, and comes by here again.
+    if (__atomic_exchange_n(&request.waiting, false, __ATOMIC_ACQ_REL)) {
         request.routine(request.context);
-        __atomic_store_n(&request.waiting, false, __ATOMIC_RELEASE);
+        __atomic_store_n(&request.finished, true, __ATOMIC_RELEASE);
     }
 }
 

@@ -1,12 +1,8 @@
-// KeGetCurrentIrql, KfRaiseIrql, KeLowerIrql, KeRaiseIrqlToDpcLevel and the spin locks: all of
-// them are CR8.
-#include <bit>
+// KeGetCurrentIrql, KfRaiseIrql, KeLowerIrql, KeRaiseIrqlToDpcLevel: all of them are CR8.
 #include <cstdint>
 
 #include "lab/nt/examiner/rules.hpp"
-#include "lab/nt/ke/bugcheck.hpp"
 #include "lab/nt/ke/irql.hpp"
-#include "lab/nt/ke/thread.hpp"
 #include "lab/nt/rtl/export.hpp"
 
 namespace hvp::lab::ke {
@@ -61,45 +57,6 @@ NT_EXPORT void KeLowerIrql(Irql wanted) {
 NT_EXPORT Irql KeRaiseIrqlToDpcLevel() {
     return raise_to(Irql::dispatch, "KeRaiseIrqlToDpcLevel",
                     examiner::caller(__builtin_return_address(0)));
-}
-
-/// [Windows: KeInitializeSpinLock]
-NT_EXPORT void KeInitializeSpinLock(std::uint64_t* lock) {
-    *lock = 0;
-}
-
-/// [Windows: KeAcquireSpinLock] The lock holds its owner's thread, so that who waits for himself is
-/// found out: at DISPATCH_LEVEL a thread stays on its processor.
-NT_EXPORT Irql KeAcquireSpinLockRaiseToDpc(std::uint64_t* lock) {
-    const auto caller = examiner::caller(__builtin_return_address(0));
-    examiner::check_irql_at_most(Irql::dispatch,
-                                 {"KeAcquireSpinLock", examiner::acquire_spin_lock_irql, caller});
-    const Irql old = current_irql();
-    set_irql(Irql::dispatch);
-    const std::uint64_t self = std::bit_cast<std::uint64_t>(&current_thread()) | 1;
-    for (std::uint64_t owner = 0; !__atomic_compare_exchange_n(lock, &owner, self, false,
-                                                               __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
-         owner = 0) {
-        if (owner == self) {
-            bug_check({.code = BugCheckCode::spin_lock_already_owned,
-                       .parameters = {examiner::caller(lock)}});
-        }
-        arch::pause();
-    }
-    return old;
-}
-
-/// [Windows: KeReleaseSpinLock]
-NT_EXPORT void KeReleaseSpinLock(std::uint64_t* lock, Irql old) {
-    examiner::check_stack("KeReleaseSpinLock", examiner::caller(__builtin_return_address(0)));
-    if (current_irql() != Irql::dispatch) {
-        rtl::Sentence detail{"KeReleaseSpinLock was called at IRQL "};
-        detail.decimal(level(current_irql())).put(", not at DISPATCH_LEVEL");
-        examiner::report_finding("IrqlNotDispatch", detail, examiner::release_spin_lock_irql,
-                                 examiner::caller(__builtin_return_address(0)));
-    }
-    __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
-    set_irql(old);
 }
 
 }  // namespace hvp::lab::ke

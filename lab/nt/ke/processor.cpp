@@ -6,6 +6,7 @@
 
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/hal/apic.hpp"
+#include "lab/nt/ke/dpc.hpp"
 #include "lab/nt/ke/irql.hpp"
 #include "lab/nt/mm/page_tables.hpp"
 #include "lab/nt/mm/stacks.hpp"
@@ -150,6 +151,9 @@ void initialise_processor(std::uint32_t number) {
         processor.task.interrupt_stacks[static_cast<std::size_t>(stack)] =
             mm::create_stack(mm::interrupt_stack_pages).value_or(mm::Stack{}).end.raw();
     }
+    processor.dpc_stack = mm::create_stack(mm::thread_stack_pages).value_or(mm::Stack{});
+    processor.interrupt_stack = mm::create_stack(mm::thread_stack_pages).value_or(mm::Stack{});
+    initialise_dpcs(processor);
     processor.task.io_map_base = sizeof processor.task;  // no I/O bitmap
     fill(processor.gdt, processor.task);
     fill(processor.idt);

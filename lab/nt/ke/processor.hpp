@@ -12,9 +12,6 @@
 
 namespace hvp::lab::ke {
 
-/// The emulator has no more.
-inline constexpr std::uint32_t most_processors = 8;
-
 /// One processor's private memory.
 struct Processor {
     Kpcr kpcr;
@@ -24,9 +21,14 @@ struct Processor {
     std::uint32_t number;
     Request request;
     Kthread idle;
-    Kthread* ready_first;  ///< the threads that wait for this processor (scheduler.hpp)
+    Kthread* ready_first;  ///< the threads that are ready for this processor (scheduler.hpp)
     Kthread* ready_last;
     Kthread* leaving;  ///< the thread that ran here before, while its stack is being left
+    rtl::ListEntry dpcs;
+    mm::Stack dpc_stack;        ///< for DPCs
+    mm::Stack interrupt_stack;  ///< for a driver's routine in an interrupt
+    ExtendedState dpc_extended;
+    ExtendedState interrupt_extended;
 };
 
 /// How many processors have been started; their numbers are below.

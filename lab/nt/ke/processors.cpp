@@ -1,10 +1,10 @@
-// What a driver may ask about processors, and where its thread runs. All processors are in group 0,
-// so a number is also an index.
+// What a driver may ask about processors, and where its thread runs.
 #include <cstdint>
 
-#include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/examiner/rules.hpp"
+#include "lab/nt/ke/bugcheck.hpp"
 #include "lab/nt/ke/processor.hpp"
+#include "lab/nt/ke/processor_number.hpp"
 #include "lab/nt/ke/scheduler.hpp"
 #include "lab/nt/rtl/export.hpp"
 #include "lab/nt/rtl/nt_types.hpp"
@@ -13,20 +13,6 @@ namespace hvp::lab::ke {
 namespace {
 
 constexpr std::uint16_t all_groups = 0xFFFF;
-
-/// [Windows: PROCESSOR_NUMBER]
-struct ProcessorNumber {
-    std::uint16_t group{};
-    std::uint8_t number{};
-    std::uint8_t reserved{};
-};
-
-/// [Windows: GROUP_AFFINITY]
-struct GroupAffinity {
-    std::uint64_t mask{};
-    std::uint16_t group{};
-    std::uint16_t reserved[3]{};
-};
 
 }  // namespace
 
@@ -76,6 +62,42 @@ NT_EXPORT rtl::NtStatus KeGetProcessorNumberFromIndex(std::uint32_t index,
     return rtl::status_success;
 }
 
+/// [Windows: KeGetProcessorIndexFromNumber] INVALID_PROCESSOR_INDEX for what is not there.
+NT_EXPORT std::uint32_t KeGetProcessorIndexFromNumber(const ProcessorNumber* number) {
+    examiner::check_stack("KeGetProcessorIndexFromNumber",
+                          examiner::caller(__builtin_return_address(0)));
+    constexpr std::uint32_t invalid_index = 0xFFFF'FFFF;
+    const bool exists =
+        number->group == 0 && number->reserved == 0 && number->number < processor_count();
+    return exists ? number->number : invalid_index;
+}
+
+/// [Windows: KeGetCurrentNodeNumber] All memory is equally far.
+NT_EXPORT std::uint16_t KeGetCurrentNodeNumber() {
+    examiner::check_stack("KeGetCurrentNodeNumber", examiner::caller(__builtin_return_address(0)));
+    return 0;
+}
+
+/// [Windows: KeSetSystemAffinityThread]
+NT_EXPORT void KeSetSystemAffinityThread(std::uint64_t mask) {
+    examiner::check_irql_at_most(Irql::dispatch, {"KeSetSystemAffinityThread", examiner::api_irql,
+                                                  examiner::caller(__builtin_return_address(0))});
+    if ((mask & active_processors()) == 0) {
+        bug_check({.code = BugCheckCode::invalid_affinity_set,
+                   .parameters = {mask},
+                   .detail = "KeSetSystemAffinityThread: no active processor in the mask"});
+    }
+    bind_current_thread(mask & active_processors());
+}
+
+/// [Windows: KeRevertToUserAffinityThread]
+NT_EXPORT void KeRevertToUserAffinityThread() {
+    examiner::check_irql_at_most(Irql::dispatch,
+                                 {"KeRevertToUserAffinityThread", examiner::api_irql,
+                                  examiner::caller(__builtin_return_address(0))});
+    bind_current_thread(0);
+}
+
 /// [Windows: KeSetSystemAffinityThreadEx] A mask without an active processor changes nothing.
 NT_EXPORT std::uint64_t KeSetSystemAffinityThreadEx(std::uint64_t mask) {
     examiner::check_irql_at_most(Irql::dispatch, {"KeSetSystemAffinityThreadEx", examiner::api_irql,
@@ -117,19 +139,6 @@ NT_EXPORT void KeRevertToUserGroupAffinityThread(const GroupAffinity* previous) 
                                   examiner::caller(__builtin_return_address(0))});
     if (previous->group == 0) {
         bind_current_thread(previous->mask & active_processors());
-    }
-}
-
-/// [Windows: KeStallExecutionProcessor] A loop of three instructions; not RDTSC, which would write
-/// a line into the emulator's log each time.
-NT_EXPORT void KeStallExecutionProcessor(std::uint32_t microseconds) {
-    examiner::check_stack("KeStallExecutionProcessor",
-                          examiner::caller(__builtin_return_address(0)));
-    constexpr std::uint64_t instructions_per_microsecond = 100;
-    std::uint64_t turns = microseconds * instructions_per_microsecond / 3;
-    while (turns != 0) {
-        --turns;
-        arch::pause();
     }
 }
 

@@ -50,3 +50,23 @@ thread_start:
     call    thread_main
     ud2
     .seh_endproc
+
+// void call_on_stack(void (*routine)(void*), void* context, uint64_t stack_end)
+// RBP keeps the old stack, and lets a walk over the stack find back to it.
+    .globl call_on_stack
+    .def call_on_stack; .scl 2; .type 32; .endef
+    .seh_proc call_on_stack
+call_on_stack:
+    pushq   %rbp
+    .seh_pushreg %rbp
+    movq    %rsp, %rbp
+    .seh_setframe %rbp, 0
+    .seh_endprologue
+    leaq    -32(%r8), %rsp
+    movq    %rcx, %rax
+    movq    %rdx, %rcx
+    call    *%rax
+    movq    %rbp, %rsp
+    popq    %rbp
+    ret
+    .seh_endproc

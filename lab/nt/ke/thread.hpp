@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "lab/nt/ke/dispatcher_objects.hpp"
 #include "lab/nt/ke/extended_state.hpp"
+#include "lab/nt/ke/wait.hpp"
 #include "lab/nt/mm/stacks.hpp"
 
 namespace hvp::lab::ke {
@@ -27,11 +29,17 @@ static_assert(offsetof(Kprocess, unique_process_id) == 0x440);
 static_assert(offsetof(Kprocess, image_file_name) == 0x5A8);
 
 /// What becomes of a thread that its processor leaves.
-enum class Fate : std::uint8_t { stays, moves, ends };
+enum class Fate : std::uint8_t { stays, moves, waits, ends };
 
-/// A thread: Windows' fields at Windows' places, the lab's own behind them.
+/// [Windows: KeSetPriorityThread] 31 is the highest; system threads begin with 8.
+using Priority = std::int32_t;
+inline constexpr Priority usual_priority = 8;
+
+/// A thread: Windows' fields at Windows' places, the lab's own behind them. It is an object that
+/// can be waited for, and is signaled when it has ended.
 struct Kthread {
-    std::array<std::uint8_t, 0x28> header{};
+    DispatcherHeader header{};
+    std::array<std::uint8_t, 0x10> unused_18{};
     std::uint64_t initial_stack{};
     std::uint64_t stack_limit{};
     std::uint64_t stack_base{};
@@ -45,14 +53,25 @@ struct Kthread {
     std::string_view name{};
     void (*routine)(void*){};
     void* context{};
+    void (*before_end)(){};         ///< called by the thread as the last thing that it does
+    void (*after_end)(Kthread&){};  ///< called by its processor when it has left the stack
+    std::uint64_t id{};
     std::uint64_t system_affinity{};  ///< 0: the user's, which allows every processor
     ExtendedState extended{};         ///< while the thread does not run
     Kthread* next_ready{};
-    std::uint32_t target{};      ///< the processor that it moves to
-    std::uint32_t waiter{};      ///< the processor that waits for its end
+    Kthread* next_thread{};  ///< among all that have been created and not freed
+    std::array<WaitBlock, 2> wait_blocks{};
+    Ktimer timer{};  ///< for the end of its wait
+    rtl::NtStatus wait_status{};
+    rtl::ListEntry mutexes{};    ///< that it owns
+    std::uint32_t processor{};   ///< where it runs, ran last, or is to run
     std::uint32_t ticks_here{};  ///< clock interrupts since it came to this processor
+    Priority priority{usual_priority};
     Fate fate{Fate::stays};
-    bool ended{};
+    bool on_processor{};  ///< some processor is on its stack
+    bool ready{};         ///< it stands in the queue of `processor`
+    bool condemned{};     ///< it ends as soon as its IRQL allows
+    bool ended{};         ///< nobody is on its stack any more
 };
 static_assert(offsetof(Kthread, stack_base) == 0x38);
 static_assert(offsetof(Kthread, kernel_stack) == 0x58);
@@ -71,12 +90,53 @@ void adopt_idle_thread(const mm::Stack& stack);
 /// stacks.
 [[nodiscard]] bool is_known_stack(mm::LinearAddress address);
 
-/// Runs `routine` on a thread of its own, with a 24 KiB stack, that starts on that processor, and
-/// returns when it has returned.
+/// What a new thread is to do.
+struct ThreadPlan {
+    std::string_view name{};
+    void (*routine)(void*){};
+    void* context{};
+    std::uint32_t processor{};  ///< where it starts
+    std::uint64_t affinity{};   ///< 0: it may go everywhere
+    std::uint64_t stack_pages{mm::thread_stack_pages};
+    void (*before_end)(){};
+    void (*after_end)(Kthread&){};
+};
+
+/// Makes a thread. It does not run yet.
+///
+/// Returns  null if memory is short
+/// Where    below DISPATCH_LEVEL
+[[nodiscard]] Kthread* create_thread(const ThreadPlan& plan);
+
+/// Lets a new thread run.
+void start(Kthread& thread);
+
+/// The running thread ends.
+///
+/// Where    below DISPATCH_LEVEL
+[[noreturn]] void exit_thread();
+
+/// Ends another thread, whatever it does.
+///
+/// Returns  false: it keeps its processor at a raised IRQL
+/// Where    PASSIVE_LEVEL
+[[nodiscard]] bool end_thread(Kthread& thread);
+
+/// Gives back a thread's memory.
+///
+/// Needs    it has ended, and nobody knows it any more
+/// Where    below DISPATCH_LEVEL
+void free_thread(Kthread& thread);
+
+/// All threads that were started and not freed, in the order of their start.
+///
+/// Where    dispatcher_lock is held
+[[nodiscard]] Kthread* first_thread();
+
+/// Runs `routine` on a thread of its own, and returns when it has returned.
 ///
 /// Returns  the bytes of its stack that were used at the deepest point
-/// Where    PASSIVE_LEVEL, the idle thread
-std::uint64_t run_on_thread(std::string_view name, void (*routine)(void*), void* context,
-                            std::uint32_t processor);
+/// Where    PASSIVE_LEVEL
+std::uint64_t run_on_thread(const ThreadPlan& plan);
 
 }  // namespace hvp::lab::ke

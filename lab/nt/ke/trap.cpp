@@ -9,6 +9,7 @@
 #include "lab/nt/hal/probe.hpp"
 #include "lab/nt/ke/bugcheck.hpp"
 #include "lab/nt/ke/clock.hpp"
+#include "lab/nt/ke/exception_names.hpp"
 #include "lab/nt/ke/exception_record.hpp"
 #include "lab/nt/ke/ipi.hpp"
 #include "lab/nt/ke/page_fault.hpp"
@@ -142,15 +143,19 @@ void begin_judgement(const TrapFrame& frame) {
                    .frame = &frame});
     }
     const std::uint64_t code = record.code | 0xFFFF'FFFF'0000'0000;
+    rtl::Sentence detail{"nobody handles exception "};
+    detail.hex(record.code).put(" ").put(name_of_exception(record.code));
     // A system thread has a last filter around it, which makes 0x7E of what nobody handled.
     if (&current_thread() != current_processor().kpcr.prcb.idle_thread) {
         const auto [record_address, context_address] = keep(record, frame);
         bug_check({.code = BugCheckCode::system_thread_exception_not_handled,
                    .parameters = {code, record.address, record_address, context_address},
+                   .detail = detail.view(),
                    .frame = &frame});
     }
     bug_check({.code = BugCheckCode::kmode_exception_not_handled,
                .parameters = {code, record.address, record.information[0], record.information[1]},
+               .detail = detail.view(),
                .frame = &frame});
 }
 

@@ -178,15 +178,17 @@ void unmap(LinearAddress first, std::uint64_t pages) {
     ke::forget_translations(first, pages);
 }
 
-void unmap_and_free(LinearAddress first, std::uint64_t pages) {
+void hide(LinearAddress first, std::uint64_t pages) {
     const ke::Locked locked{memory_lock};
     for (std::uint64_t i = 0; i < pages; ++i) {
         if (translate(first + i * page_bytes)) {
             entry_at(first + i * page_bytes, 1)->present = 0;
         }
     }
-    ke::forget_translations(first, pages);
-    // An entry keeps the frame's number until here: before, some processor could still reach it.
+}
+
+void free_unmapped(LinearAddress first, std::uint64_t pages) {
+    const ke::Locked locked{memory_lock};
     for (std::uint64_t i = 0; i < pages; ++i) {
         const auto entry = entry_for(first + i * page_bytes);
         if (entry && entry->frame != 0) {
@@ -194,6 +196,13 @@ void unmap_and_free(LinearAddress first, std::uint64_t pages) {
             *entry_at(first + i * page_bytes, 1) = {};
         }
     }
+}
+
+void unmap_and_free(LinearAddress first, std::uint64_t pages) {
+    const ke::Locked locked{memory_lock};
+    hide(first, pages);
+    ke::forget_translations(first, pages);
+    free_unmapped(first, pages);
 }
 
 }  // namespace hvp::lab::mm

@@ -69,6 +69,10 @@ void protect(LinearAddress first, std::uint64_t pages, Protection protection);
 /// Ends the mappings of `pages` pages on all processors; their frames stay taken.
 void unmap(LinearAddress first, std::uint64_t pages);
 
+/// The two halves of what comes next. Between them all processors have to forget the pages.
+void hide(LinearAddress first, std::uint64_t pages);
+void free_unmapped(LinearAddress first, std::uint64_t pages);
+
 /// Ends the mappings of `pages` pages on all processors, then gives their frames back.
 void unmap_and_free(LinearAddress first, std::uint64_t pages);
 

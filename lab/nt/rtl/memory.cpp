@@ -1,8 +1,7 @@
 // memcpy, memmove, memset, memcmp, strlen, strcmp, strncmp: for drivers that import them, and for
 // the compiler, which calls the first four by itself. Quadwords at a time: on the emulator's clock
 // a repetition costs one tick however wide it is.
-#include <cstddef>
-#include <cstdint>
+#include "lab/nt/rtl/memory.hpp"
 
 #include "lab/nt/rtl/export.hpp"
 
@@ -82,3 +81,22 @@ NT_EXPORT int strncmp(const char* left, const char* right, std::size_t count) {
     }
     return 0;
 }
+
+namespace hvp::lab::rtl {
+
+std::size_t equal_quadwords(const std::uint8_t* from, std::size_t bytes, std::uint8_t value) {
+    const std::uint64_t pattern = std::uint64_t{0x0101'0101'0101'0101} * value;
+    const std::size_t quadwords = bytes / sizeof pattern;
+    if (quadwords == 0) {
+        return 0;  // REPE SCASQ would not touch the flags
+    }
+    std::size_t rest = quadwords;
+    bool all_equal = false;
+    asm volatile("repe scasq"
+                 : "+D"(from), "+c"(rest), "=@cce"(all_equal)
+                 : "a"(pattern)
+                 : "memory");
+    return (all_equal ? quadwords : quadwords - rest - 1) * sizeof pattern;
+}
+
+}  // namespace hvp::lab::rtl

@@ -1,0 +1,41 @@
+// Doubly linked rings of LIST_ENTRY, as in NT's structures: the head is an entry of its own.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "lab/nt/rtl/nt_types.hpp"
+
+namespace hvp::lab::rtl {
+
+inline void make_empty(ListEntry& head) {
+    head = {.next = &head, .previous = &head};
+}
+
+[[nodiscard]] inline bool is_empty(const ListEntry& head) {
+    return head.next == &head;
+}
+
+/// Links an entry in front of another one; in front of the head is at the end.
+inline void insert_before(ListEntry& place, ListEntry& entry) {
+    entry = {.next = &place, .previous = place.previous};
+    place.previous->next = &entry;
+    place.previous = &entry;
+}
+
+/// Takes an entry out of its ring; it forms one of its own then, so that doing it twice is
+/// harmless.
+inline void remove(ListEntry& entry) {
+    entry.previous->next = entry.next;
+    entry.next->previous = entry.previous;
+    make_empty(entry);
+}
+
+/// The structure whose member at that offset is the entry.
+template <typename T, std::size_t offset>
+[[nodiscard]] T& holder_of(ListEntry& entry) {
+    return *std::bit_cast<T*>(std::bit_cast<std::uint64_t>(&entry) - offset);
+}
+
+}  // namespace hvp::lab::rtl
