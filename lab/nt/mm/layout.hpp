@@ -19,8 +19,8 @@ inline constexpr LinearAddress page_tables{0xFFFF'F680'0000'0000};
 /// [Windows: KUSER_SHARED_DATA structure] The address is documented and the same everywhere.
 inline constexpr LinearAddress shared_user_data{0xFFFF'F780'0000'0000};
 
-// The emulator remembers translations in a table that bits 22:12 of the address choose the entry of.
-// So each region begins at other ones: a machine of eight processors spends a third of its time
+// The emulator remembers translations in a table that bits 22:12 of the address choose the entry
+// of. So each region begins at other ones: a machine of eight processors spends a third of its time
 // with page walks otherwise.
 inline constexpr LinearAddress driver_images{0xFFFF'F801'0000'0000};
 inline constexpr LinearAddress stacks{0xFFFF'F880'0020'0000};
