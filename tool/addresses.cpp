@@ -87,6 +87,10 @@ std::string AddressNames::explain(std::string_view text) const {
             std::from_chars(word.data() + 2, word.data() + word.size(), address, 16);
         }
         explained += image_of(address) == nullptr ? std::string{word} : module_and_offset(address);
+        const auto symbol = symbols_.find(address);
+        if (symbol != symbols_.end() && !symbol->second.function.empty()) {
+            explained += fmt::format(" ({})", symbol->second.function);
+        }
         text.remove_prefix(word.size());
     }
     return explained;

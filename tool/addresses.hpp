@@ -38,7 +38,8 @@ public:
     /// Returns  `launch.sys+0x1234`, or the plain number when it lies in no image.
     [[nodiscard]] std::string module_and_offset(std::uint64_t address) const;
 
-    /// Returns  the text with each address in an image replaced by module and offset.
+    /// Returns  the text with each address in an image replaced by module and offset, and the
+    ///          function where it is known.
     [[nodiscard]] std::string explain(std::string_view text) const;
 
     /// Returns  whether the address lies in a driver, which are all images but the first.

@@ -8,8 +8,8 @@ namespace {
 
 using namespace hvp::tests;
 
-// Headers turn these into moves to and from CR8; the kernel has them all the same. DriverEntry looks
-// them up.
+// Headers turn these into moves to and from CR8; the kernel has them all the same. DriverEntry
+// looks them up.
 constinit KIRQL (*current_irql)(){};
 constinit KIRQL (*raise)(KIRQL level){};
 constinit KIRQL (*raise_to_dispatch)(){};

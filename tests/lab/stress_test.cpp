@@ -14,9 +14,8 @@ constexpr unsigned processors = 8;
 
 TEST(Stress, LosesNothingOnEightProcessors) {
     Playground playground;
-    const Answer answer =
-        playground({"run", "--driver", playground.driver("stress", "stress"), "--cpus",
-                    std::to_string(processors), "--seed", "7"});
+    const Answer answer = playground({"run", "--driver", playground.driver("stress", "stress"),
+                                      "--cpus", std::to_string(processors), "--seed", "7"});
     EXPECT_EQ(answer.status, 0) << answer.errors;
     std::map<std::string, unsigned> counts;
     for (const Json& event : playground.events("Stress")) {

@@ -71,10 +71,8 @@ extern "C" [[noreturn]] void kernel_main(const BootBlock* given) {
     boot = *given;
     start_kernel();
     constexpr std::uint64_t stack_pages = 8;
-    ke::Kthread* const own = ke::create_thread({.name = "lab",
-                                                .routine = do_what_was_asked,
-                                                .affinity = 1,
-                                                .stack_pages = stack_pages});
+    ke::Kthread* const own = ke::create_thread(
+        {.name = "lab", .routine = do_what_was_asked, .affinity = 1, .stack_pages = stack_pages});
     if (own == nullptr) {
         hal::shut_down();  // the tool sees a run without LabStarted
     }
