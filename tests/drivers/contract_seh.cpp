@@ -280,6 +280,19 @@ bool context_returns_twice() {
     return rounds == 2 && mine == 6;
 }
 
+void NTAPI execute_nothing_in_dpc(PKDPC, PVOID, PVOID, PVOID) {
+    static_cast<void>(execute_nothing());
+}
+
+constinit KDPC dpc{};
+
+[[gnu::noinline]] int be_interrupted() {
+    KeInitializeDpc(&dpc, execute_nothing_in_dpc, nullptr);
+    KeInsertQueueDpc(&dpc, nullptr, nullptr);
+    KeStallExecutionProcessor(50);
+    return 0;
+}
+
 constexpr std::array promises{
     Promise{"__C_specific_handler", "a read of null is an access violation at that address",
             null_read_is_caught},
@@ -312,6 +325,8 @@ constexpr std::array promises{
 constexpr std::array crashes{
     Crash{"__C_specific_handler", "a filter that wants nothing", "-unwanted",
           [] { refuse_the_fault(); }, 0x7E},
+    Crash{"__C_specific_handler", "a fault in a DPC that has interrupted the __try block", "-dpc",
+          [] { static_cast<void>(is_caught(be_interrupted)); }, 0x1E},
     Crash{"ExRaiseStatus", "outside of __try", "-raise-status", [] { raise_status(); }, 0x7E},
     Crash{"RtlRaiseException", "outside of __try", "-raise-exception", raise_record, 0x7E},
     Crash{"RtlUnwindEx", "a frame that is not on the stack", "-unwind",

@@ -135,11 +135,21 @@ void begin_judgement(const TrapFrame& frame) {
 }
 
 [[noreturn]] void stop_for(const rtl::ExceptionRecord& record, const TrapFrame& frame) {
+    if (!is_known_stack(mm::LinearAddress{frame.rsp})) {
+        const auto [record_address, context_address] = keep(record, frame);
+        bug_check({.code = BugCheckCode::exception_on_invalid_stack,
+                   .parameters = {frame.rsp, 0, context_address, record_address},
+                   .detail = "an exception came while RSP lay on no stack of the kernel's",
+                   .frame = &frame});
+    }
     const std::uint64_t code = record.code | 0xFFFF'FFFF'0000'0000;
     rtl::Sentence detail{"nobody handles exception "};
     detail.hex(record.code).put(" ").put(name_of_exception(record.code));
-    // A system thread has a last filter around it, which makes 0x7E of what nobody handled.
-    if (&current_thread() != current_processor().kpcr.prcb.idle_thread) {
+    // A system thread has a last filter around it, which makes 0x7E of what nobody handled. A DPC
+    // is no part of the thread that it has interrupted.
+    const Processor& here = current_processor();
+    if (&current_thread() != here.kpcr.prcb.idle_thread &&
+        !here.dpc_stack.holds(mm::LinearAddress{frame.rsp})) {
         const auto [record_address, context_address] = keep(record, frame);
         bug_check({.code = BugCheckCode::system_thread_exception_not_handled,
                    .parameters = {code, record.address, record_address, context_address},

@@ -121,6 +121,7 @@ TEST_F(Unwinding, AMachineFrameGivesTheInterruptedRegisters) {
     EXPECT_TRUE(run(0x180));
     EXPECT_EQ(registers.rip, 0x1234U);
     EXPECT_EQ(registers.rsp(), 0x9000U);
+    EXPECT_EQ(facts.machine_frame, stack);
 }
 
 TEST_F(Unwinding, ChainedDataGoesOnWithTheParent) {
