@@ -112,7 +112,7 @@ void send_interrupts(PVOID context) {
 }
 
 // Many timers a millisecond.
-constexpr LONG timers_at_once = 2'000;
+constexpr LONG timers_at_once = 5'000;
 struct Alarm {
     KTIMER timer{};
     KDPC dpc{};
