@@ -3,7 +3,7 @@
 set(hypervisor ${PROJECT_SOURCE_DIR}/hypervisor)
 set(fake_arch ${CMAKE_CURRENT_LIST_DIR}/fake_arch)
 hvp_test(hypervisor_tests
-    unit/current_vmcs_test.cpp unit/launch_test.cpp unit/memory_functions_test.cpp
+    unit/arch_types_test.cpp unit/current_vmcs_test.cpp unit/launch_test.cpp unit/memory_functions_test.cpp
     unit/processor_state_test.cpp unit/segments_test.cpp unit/support_test.cpp
     unit/vmx_tables_test.cpp
     ${hypervisor}/arch/memory_functions.cpp ${hypervisor}/arch/processor_state.cpp

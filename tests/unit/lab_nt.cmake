@@ -1,5 +1,9 @@
 # The pure parts of the lab's kernel, on the host.
 set(lab_nt ${PROJECT_SOURCE_DIR}/lab/nt)
+# The tool uses these, too.
+add_library(pe_checked OBJECT
+    ${lab_nt}/ldr/pe.cpp ${lab_nt}/ldr/pe_tables.cpp ${lab_nt}/hosted/mapped_image.cpp)
+hvp_checked(pe_checked)
 hvp_test(lab_nt_tests
     unit/lab_nt/pe_image.cpp
     unit/lab_nt/pe_test.cpp
@@ -10,14 +14,12 @@ hvp_test(lab_nt_tests
     unit/lab_nt/unwind_test.cpp
     unit/lab_nt/frames_test.cpp
     unit/lab_nt/one_processor.cpp
-    ${lab_nt}/ldr/pe.cpp
-    ${lab_nt}/ldr/pe_tables.cpp
-    ${lab_nt}/hosted/mapped_image.cpp
     ${lab_nt}/rtl/format.cpp
     ${lab_nt}/rtl/unwind.cpp
     ${lab_nt}/dbg/json_line.cpp
     ${lab_nt}/ke/lock.cpp
-    ${lab_nt}/mm/frames.cpp)
+    ${lab_nt}/mm/frames.cpp
+    LIBS pe_checked)
 target_include_directories(lab_nt_tests BEFORE PRIVATE ${fake_arch})
 target_compile_definitions(lab_nt_tests PRIVATE
     HVP_KERNEL="${CMAKE_BINARY_DIR}/bin/ntoskrnl.exe"
