@@ -12,15 +12,12 @@ hvp_test(lab_nt_tests
     unit/lab_nt/format_test.cpp
     unit/lab_nt/json_line_test.cpp
     unit/lab_nt/unwind_test.cpp
-    unit/lab_nt/frames_test.cpp
-    unit/lab_nt/one_processor.cpp
+    unit/lab_nt/frame_map_test.cpp
     ${lab_nt}/rtl/format.cpp
     ${lab_nt}/rtl/unwind.cpp
     ${lab_nt}/dbg/json_line.cpp
-    ${lab_nt}/ke/lock.cpp
-    ${lab_nt}/mm/frames.cpp
+    ${lab_nt}/mm/frame_map.cpp
     LIBS pe_checked)
-target_include_directories(lab_nt_tests BEFORE PRIVATE ${fake_arch})
 target_compile_definitions(lab_nt_tests PRIVATE
     HVP_KERNEL="${CMAKE_BINARY_DIR}/bin/ntoskrnl.exe"
     HVP_DRIVER="${CMAKE_BINARY_DIR}/bin/drivers/misbehave.sys")

@@ -1,24 +1,17 @@
-// Who owns which page frame of RAM: one bit for each.
+// Gives out the page frames of RAM.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 
-#include "lab/nt/mm/layout.hpp"
+#include "lab/nt/mm/frame_map.hpp"
 
 namespace hvp::lab::mm {
 
-/// What a run of frames must fulfil.
-struct RunRequest {
-    std::uint64_t frames{};
-    PhysicalAddress lowest{0};
-    PhysicalAddress highest{~0ULL};  ///< last byte allowed
-    std::uint64_t boundary{};        ///< no multiple of it inside the run; 0: no matter
-};
-
 /// Takes over the RAM.
 ///
-/// Needs    `reserved_end`: physical, all below is in use already. `seed` chooses where the search
+/// Needs    `reserved_end`: physical, all below is in use already. `seed` chooses where the
+/// search
 ///          for single frames begins.
 void initialise_frames(std::uint64_t memory_bytes, PhysicalAddress reserved_end,
                        std::uint64_t seed);

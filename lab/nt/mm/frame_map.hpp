@@ -1,0 +1,43 @@
+// Which page frames of RAM are taken: one bit for each.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "lab/nt/mm/layout.hpp"
+
+namespace hvp::lab::mm {
+
+/// What a run of frames must fulfil.
+struct RunRequest {
+    std::uint64_t frames{};
+    PhysicalAddress lowest{0};
+    PhysicalAddress highest{~0ULL};  ///< last byte allowed
+    std::uint64_t boundary{};        ///< no multiple of it inside the run; 0: no matter
+};
+
+/// The bitmap of page frames, and the two ways to search it. Knows of no lock: see frames.hpp.
+class FrameMap {
+public:
+    void initialise(std::uint64_t memory_bytes, PhysicalAddress reserved_end, std::uint64_t seed);
+    [[nodiscard]] std::optional<PhysicalAddress> take();
+    [[nodiscard]] std::optional<PhysicalAddress> take_run(const RunRequest& request);
+    void give_back(PhysicalAddress first, std::uint64_t count);
+
+private:
+    [[nodiscard]] bool is_taken(std::uint64_t frame) const;
+    void set_taken(std::uint64_t frame, bool taken);
+    [[nodiscard]] std::uint64_t wrapped(std::uint64_t frame) const;
+
+    /// Highest taken frame in [first, first + count), or nothing if all are free.
+    [[nodiscard]] std::optional<std::uint64_t> last_taken_in(std::uint64_t first,
+                                                             std::uint64_t count) const;
+
+    std::array<std::uint64_t, usable_memory_end / page_bytes / 64> taken_bits_{};
+    std::uint64_t first_frame_{};
+    std::uint64_t end_frame_{};
+    std::uint64_t next_frame_{};
+};
+
+}  // namespace hvp::lab::mm
