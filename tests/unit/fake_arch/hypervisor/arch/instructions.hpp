@@ -100,7 +100,6 @@ inline void write_rflags(Flags<Rflags> value) {
 inline void cli() {
     write_rflags(read_rflags().without(Rflags::interrupt_enable));
 }
-inline void pause() {}
 
 inline TableRegister sgdt() {
     return processor.gdtr;
