@@ -13,6 +13,7 @@ namespace hvp::tool {
 namespace {
 
 namespace fs = std::filesystem;
+using Environment = decltype(Command::environment);
 
 struct Mutation {
     fs::path patch;
@@ -67,10 +68,17 @@ public:
 
     /// Makes the copy as the original is; empty, or what went wrong.
     [[nodiscard]] std::string refresh();
-    [[nodiscard]] std::string build(const std::vector<std::string>& targets) const;
+    /// Builds what was not changed yet, and takes from the original what was built there.
+    [[nodiscard]] std::string build_unchanged(const std::vector<std::string>& targets) const {
+        return build(targets, {{"HVP_BUILT", original_.build.string()}});
+    }
+    [[nodiscard]] std::string build(const std::vector<std::string>& targets,
+                                    const Environment& environment = {}) const;
     [[nodiscard]] std::string apply(const Mutation& mutation) const;
     void restore(const Mutation& mutation) const;
-    [[nodiscard]] bool test_passes(const std::string& name) const;
+    /// `tests` is a regular expression over names, as ctest takes it.
+    [[nodiscard]] bool tests_pass(const std::string& tests) const;
+    [[nodiscard]] bool test_exists(const std::string& name) const;
 
 private:
     [[nodiscard]] std::vector<fs::path> original_files() const;
@@ -142,22 +150,25 @@ std::string Copy::refresh() {
         }
     }
     std::ranges::for_each(surplus, [](const fs::path& path) { fs::remove(path); });
-    const auto configured = capture(
-        {.arguments = {"cmake", "-S", tree_.string(), "-B", (tree_ / "build").string(), "-G",
-                       "Ninja", "-DCMAKE_CXX_COMPILER=clang++-19", "-DCMAKE_C_COMPILER=clang-19",
-                       "-DCMAKE_ASM_COMPILER=clang-19", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                       // What runs on the host need not be fast here; drivers and kernel
-                       // have their own option.
-                       "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O0 -g -DNDEBUG"},
-         .folder = {}},
-        true);
+    const std::string launcher =
+        "_COMPILER_LAUNCHER=" + (original_.root / "tests/mutations/compile-or-take").string();
+    // As ./playground does it.
+    const auto configured =
+        capture({.arguments = {"cmake", "-S", tree_.string(), "-B", (tree_ / "build").string(),
+                               "-G", "Ninja", "-DCMAKE_CXX_COMPILER=clang++-19",
+                               "-DCMAKE_ASM_COMPILER=clang-19", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+                               "-DCMAKE_CXX" + launcher, "-DCMAKE_ASM" + launcher},
+                 .folder = {}},
+                true);
     return configured && configured->status == 0 ? "" : "cannot be configured";
 }
 
-std::string Copy::build(const std::vector<std::string>& targets) const {
+std::string Copy::build(const std::vector<std::string>& targets,
+                        const Environment& environment) const {
     std::vector<std::string> arguments{"ninja", "-C", (tree_ / "build").string(), "-j2"};
     arguments.insert(arguments.end(), targets.begin(), targets.end());
-    const auto built = capture({.arguments = arguments, .folder = {}}, true);
+    const auto built =
+        capture({.arguments = arguments, .folder = {}, .environment = environment}, true);
     if (built && built->status == 0) {
         return {};
     }
@@ -183,12 +194,19 @@ void Copy::restore(const Mutation& mutation) const {
     }
 }
 
-bool Copy::test_passes(const std::string& name) const {
+bool Copy::tests_pass(const std::string& tests) const {
     const auto tested = capture({.arguments = {"ctest", "--test-dir", (tree_ / "build").string(),
-                                               "-j2", "--no-tests=error", "-R", name},
+                                               "-j2", "--no-tests=error", "-R", tests},
                                  .folder = {}},
                                 true);
     return tested && tested->status == 0;
+}
+
+bool Copy::test_exists(const std::string& name) const {
+    const auto listed = capture({.arguments = {"ctest", "--test-dir", (tree_ / "build").string(),
+                                               "--show-only", "-R", name},
+                                 .folder = {}});
+    return listed && !listed->output.contains("Total Tests: 0");
 }
 
 // Empty when each named test turned red; else what went wrong.
@@ -203,7 +221,7 @@ std::string judge(const Copy& copy, const Mutation& mutation) {
         return error;
     }
     for (const std::string& test : mutation.tests) {
-        if (copy.test_passes(test)) {
+        if (copy.tests_pass(test)) {
             return fmt::format("nobody noticed: {} still passes", test);
         }
     }
@@ -218,15 +236,21 @@ std::string check_without_mutation(const Copy& copy, const std::vector<Mutation>
         tests.insert(mutation.tests.begin(), mutation.tests.end());
         targets.insert(mutation.targets.begin(), mutation.targets.end());
     }
-    if (std::string error = copy.build({targets.begin(), targets.end()}); !error.empty()) {
+    if (std::string error = copy.build_unchanged({targets.begin(), targets.end()});
+        !error.empty()) {
         return error;
     }
     for (const std::string& test : tests) {
-        if (!copy.test_passes(test)) {
-            return fmt::format("{} fails without any mutation, or does not exist", test);
+        if (!copy.test_exists(test)) {
+            return fmt::format("has no test {}", test);
         }
     }
-    return {};
+    if (copy.tests_pass(fmt::format("{}", fmt::join(tests, "|")))) {
+        return {};
+    }
+    const auto failed = std::ranges::find_if_not(
+        tests, [&](const std::string& test) { return copy.tests_pass(test); });
+    return fmt::format("{} fails without any mutation", failed == tests.end() ? "a test" : *failed);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace hvp::tool {
 
 struct WitnessReport {
-    std::string answer;        ///< for summary.json: agree, disagree, driver silent
+    std::string answer;        ///< for summary.json: agree, disagree, driver silent, not compared
     std::string disagreement;  ///< the first one: both sides, and the line in question
 };
 
