@@ -1,0 +1,24 @@
+// Where entry.S arrives in C++, through the VmmFrame.
+#include "hypervisor/vmx/exit_dispatch.hpp"
+
+namespace hvp::vmx {
+
+std::uint64_t handle_vm_exit(VmmFrame* frame) {
+    ExitVmcs vmcs;
+    return dispatch_exit(vmcs, frame->registers, *frame->owner) ? 1U : 0U;
+}
+
+void handle_failed_entry(VmmFrame* frame) {
+    // With VMfailValid there is a VM-instruction error; VMfailInvalid means that no VMCS is
+    // current.  [SDM 3C 30.2 "Conventions"]
+    Ending& ending = frame->owner->ending;
+    std::uint64_t number{};
+    ending.end = End::entry_refused;
+    ending.result = arch::vmread(vm_instruction_error.encoding, number);
+    if (ending.result == arch::VmxResult::succeed) {
+        ending.result = arch::VmxResult::fail_valid;
+        ending.error_number = static_cast<std::uint32_t>(number);
+    }
+}
+
+}  // namespace hvp::vmx
