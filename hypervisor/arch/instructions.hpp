@@ -25,6 +25,16 @@ namespace hvp::arch {
     return result;
 }
 
+/// CPUID for a guest, whose registers are 64 bits wide.
+[[nodiscard, gnu::always_inline]] inline CpuidRegisters cpuid_registers(std::uint32_t leaf,
+                                                                        std::uint32_t subleaf) {
+    CpuidRegisters result{};
+    asm volatile("cpuid"
+                 : "=a"(result.rax), "=b"(result.rbx), "=c"(result.rcx), "=d"(result.rdx)
+                 : "a"(leaf), "c"(subleaf));
+    return result;
+}
+
 /// RDMSR: reads a model-specific register.
 ///
 /// Where    CPL 0; an MSR that the processor does not have raises #GP.

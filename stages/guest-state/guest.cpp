@@ -114,7 +114,7 @@ bool answered_right(const Step& step) {
     switch (step.instruction) {
         case Probe::cpuid:
             return step.rax == vmx::first_vmm_leaf
-                       ? after[Register::rbx] == vmx::vmm_identity.ebx
+                       ? after[Register::rbx] == vmx::vmm_identity.rbx
                        : (after[Register::rcx] & vmx::cpuid_1_ecx_vmx) == 0 &&
                              (after[Register::rcx] & vmx::cpuid_1_ecx_hypervisor) != 0;
         case Probe::rdmsr:

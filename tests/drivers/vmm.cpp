@@ -54,27 +54,27 @@ void without_idt(void*) {
 
 volatile std::uint64_t* somewhere{};
 
-std::uint64_t read_what_is_windows(VmmFrame*) {
+bool read_what_is_windows(VmmFrame*) {
     // Windows' per-processor data: mapped for Windows, not for the VMM.
-    return *somewhere;
+    return *somewhere != 0;
 }
 
-std::uint64_t write_own_code(VmmFrame*) {
+bool write_own_code(VmmFrame*) {
     *std::bit_cast<volatile std::uint8_t*>(&read_what_is_windows) = 0xCC;
-    return 0;
+    return false;
 }
 
-std::uint64_t read_non_canonical(VmmFrame*) {
-    return *std::bit_cast<volatile std::uint64_t*>(0x8000'0000'0000'0000);
+bool read_non_canonical(VmmFrame*) {
+    return *std::bit_cast<volatile std::uint64_t*>(0x8000'0000'0000'0000) != 0;
 }
 
-std::uint64_t execute_nothing(VmmFrame*) {
+bool execute_nothing(VmmFrame*) {
     __builtin_trap();
 }
 
-std::uint64_t divide_by_zero(VmmFrame*) {
+bool divide_by_zero(VmmFrame*) {
     volatile std::uint64_t zero = 0;
-    return 100 / zero;
+    return 100 / zero != 0;
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): that is the mistake
@@ -82,14 +82,14 @@ std::uint64_t divide_by_zero(VmmFrame*) {
     volatile std::uint64_t here = depth;  // so that every call needs stack
     return here == 0 ? 0 : recurse(here - 1) + here;
 }
-std::uint64_t overflow_the_stack(VmmFrame*) {
-    return recurse(1'000'000);
+bool overflow_the_stack(VmmFrame*) {
+    return recurse(1'000'000) != 0;
 }
 
 struct Case {
     std::string_view name;
     void (*guest)(void*);
-    std::uint64_t (*handler)(VmmFrame*);  ///< instead of the dispatcher; none: the dispatcher
+    bool (*handler)(VmmFrame*);  ///< instead of the dispatcher; none: the dispatcher
     End expected;
 };
 
