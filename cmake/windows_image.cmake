@@ -4,6 +4,7 @@
 
 find_program(HVP_LLD_LINK NAMES lld-link-19 REQUIRED)
 find_program(HVP_DLLTOOL NAMES llvm-dlltool-19 REQUIRED)
+find_program(HVP_AR NAMES llvm-ar-19 REQUIRED)
 set(HVP_DDK_INCLUDE /usr/share/mingw-w64/include/ddk)
 
 # Freestanding: no exceptions, no RTTI, no SSE (the VMM must not touch what it does not save), no
@@ -25,17 +26,33 @@ function(hvp_windows_objects name)
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
 endfunction()
 
-# Links object libraries to an image. /Brepro: the time stamp is a hash of the content. MSVC: the
-# objects are such as Microsoft's compiler makes.
+# hvp_windows_archive(NAME): bin/NAME.lib out of the objects NAME, of which an image takes only what it
+# needs. (lld-link's /start-lib would do the same without a file, but version 19 then leaves calls to
+# nowhere in the image, without a word.)
+function(hvp_windows_archive name)
+    set(output ${CMAKE_BINARY_DIR}/bin/${name}.lib)
+    add_custom_command(
+        OUTPUT ${output}
+        COMMAND ${CMAKE_COMMAND} -E rm -f ${output}
+        COMMAND ${HVP_AR} rcsD ${output} $<TARGET_OBJECTS:${name}>
+        DEPENDS $<TARGET_OBJECTS:${name}>
+        COMMAND_EXPAND_LISTS VERBATIM
+        COMMENT "Archiving ${name}")
+    add_custom_target(${name}_archive DEPENDS ${output})
+endfunction()
+
+# Links object libraries to an image; of LIBRARIES only the files that are needed. /Brepro: the time
+# stamp is a hash of the content. MSVC: the objects are such as Microsoft's compiler makes.
 function(hvp_link_windows_image output options)
-    cmake_parse_arguments(PARSE_ARGV 2 arg "MSVC" "" "OBJECTS;DEPENDS")
-    set(flavour /lldmingw)
+    cmake_parse_arguments(PARSE_ARGV 2 arg "MSVC" "" "OBJECTS;LIBRARIES;DEPENDS")
+    set(flavour /lldmingw /merge:.pdata=.rdata)
     if(arg_MSVC)
         set(flavour)
     endif()
     cmake_path(GET output STEM LAST_ONLY stem)
     cmake_path(GET output PARENT_PATH folder)
     list(TRANSFORM arg_OBJECTS REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE files)
+    list(TRANSFORM arg_LIBRARIES REPLACE "(.+)" "${CMAKE_BINARY_DIR}/bin/\\1.lib" OUTPUT_VARIABLE library_files)
     add_custom_command(
         OUTPUT ${output} ${folder}/${stem}.pdb
         COMMAND ${PROJECT_SOURCE_DIR}/cmake/link-windows-image ${PROJECT_BINARY_DIR}
@@ -43,7 +60,8 @@ function(hvp_link_windows_image output options)
                 /debug /pdbaltpath:${stem}.pdb /pdbsourcepath:. /merge:.buildid=.rdata /opt:ref /opt:icf /dynamicbase
                 /nxcompat /highentropyva ${options}
                 /out:${output} /pdb:${folder}/${stem}.pdb ${files}
-        DEPENDS ${files} ${arg_DEPENDS} ${PROJECT_SOURCE_DIR}/cmake/link-windows-image
+                ${library_files}
+        DEPENDS ${files} ${library_files} ${arg_DEPENDS} ${PROJECT_SOURCE_DIR}/cmake/link-windows-image
         COMMAND_EXPAND_LISTS VERBATIM
         COMMENT "Linking ${stem}")
 endfunction()
@@ -62,10 +80,12 @@ function(hvp_driver name)
     set(output ${CMAKE_BINARY_DIR}/bin/drivers/${name}.sys)
     hvp_link_windows_image(${output}
         "/driver;/entry:DriverEntry;${PROJECT_BINARY_DIR}/bin/ntoskrnl.lib"
-        OBJECTS ${name}_objects platform_windows hypervisor_windows
+        OBJECTS ${name}_objects
+        LIBRARIES platform_windows hypervisor_windows
         DEPENDS ${PROJECT_BINARY_DIR}/bin/ntoskrnl.lib)
     add_custom_target(${name}_driver ALL DEPENDS ${output})
-    add_dependencies(${name}_driver ntoskrnl_import_library)
+    add_dependencies(${name}_driver ntoskrnl_import_library platform_windows_archive
+        hypervisor_windows_archive)
 endfunction()
 
 # hvp_kernel(NAME source...): bin/NAME.exe and NAME.pdb, the lab's kernel, linked to the high

@@ -37,7 +37,13 @@ void ProcessorState::restore_after_vm_exit() const {
     // [SDM 3C 27.5.2 "Loading Host Segment and Descriptor-Table Registers"]
     lgdt(gdtr);
     lidt(idtr);
+    restore_selectors();
+    // TR needs nothing: selector and base were host fields, and the limit that every VM exit sets,
+    // 67h, is the one of Windows' TSS. `launch` makes sure of that before VMLAUNCH.
+    restore_debug_state();
+}
 
+void ProcessorState::restore_selectors() const {
     reload_cs(raw(cs));
     write_ss(raw(ss));
     write_ds(raw(ds));
@@ -48,9 +54,9 @@ void ProcessorState::restore_after_vm_exit() const {
     write_gs(raw(gs));
     wrmsr(Msr::gs_base, gs_base);
     lldt(raw(ldtr));
-    // TR needs nothing: selector and base were host fields, and the limit that every VM exit sets,
-    // 67h, is the one of Windows' TSS. `launch` makes sure of that before VMLAUNCH.
+}
 
+void ProcessorState::restore_debug_state() const {
     // [SDM 3C 27.5.1 "Loading Host Control Registers, Debug Registers, MSRs"]: DR7 is 400h now and
     // IA32_DEBUGCTL is 0.
     write_dr7(dr7);

@@ -52,6 +52,11 @@ struct ProcessorState {
     ///          base Windows' per-processor data cannot be found.
     void restore_after_vm_exit() const;
 
+    /// The parts of it, for a VMM that has tables of its own: the selectors with the bases of FS
+    /// and GS, looked up in the GDT that is in use, but for TR; DR7 and IA32_DEBUGCTL.
+    void restore_selectors() const;
+    void restore_debug_state() const;
+
     /// Puts back CR0 and CR4, and with it CR4.VMXE.
     ///
     /// Where    Outside VMX operation, which forbids to clear VMXE.

@@ -33,14 +33,6 @@ AccessRights rights_of(std::uint64_t descriptor) {
 
 }  // namespace
 
-std::uint16_t raw(Selector selector) {
-    return std::bit_cast<std::uint16_t>(selector);
-}
-
-Selector selector_from(std::uint16_t raw) {
-    return std::bit_cast<Selector>(raw);
-}
-
 std::expected<Segment, SegmentError> look_up(std::span<const std::uint64_t> gdt,
                                              Selector selector) {
     if (selector.is_null()) {

@@ -6,6 +6,7 @@
 // [SDM 3A 3.4.5 "Segment Descriptors"], [SDM 3C 24.4.1 "Guest Register State"]
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <expected>
 #include <span>
@@ -28,9 +29,13 @@ struct Selector {
 static_assert(sizeof(Selector) == sizeof(std::uint16_t));
 
 /// The number that the processor uses for a selector.
-[[nodiscard]] std::uint16_t raw(Selector selector);
+[[nodiscard]] constexpr std::uint16_t raw(Selector selector) {
+    return std::bit_cast<std::uint16_t>(selector);
+}
 /// The selector that a number stands for.
-[[nodiscard]] Selector selector_from(std::uint16_t raw);
+[[nodiscard]] constexpr Selector selector_from(std::uint16_t raw) {
+    return std::bit_cast<Selector>(raw);
+}
 
 /// The highest offset in a segment, in bytes.
 struct SegmentLimit {

@@ -46,14 +46,15 @@ public:
 
     [[nodiscard]] std::optional<Refusal> refused() const { return refused_; }
 
-private:
-    // Not inlined: the driver has a hundred of them, and shall stay small.
+    /// Writes the field with this encoding. Not inlined: a driver has a hundred of them, and shall
+    /// stay small.
     [[gnu::noinline]] void write_raw(std::uint32_t encoding, std::uint64_t value) {
         if (!refused_) {
             note(encoding, arch::vmwrite(encoding, value));
         }
     }
 
+private:
     [[gnu::noinline]] std::uint64_t read_raw(std::uint32_t encoding) {
         std::uint64_t value{};
         note(encoding, arch::vmread(encoding, value));

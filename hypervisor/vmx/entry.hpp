@@ -11,14 +11,16 @@ struct ExitFrame {
     /// The place of a return address. Nobody called the exit's entry point, so a debugger that
     /// walks the stack shall end here.
     std::uint64_t end_of_stack;
-    /// What `hvp_on_vm_exit` gets: the stage's own object.
+    /// What `on_exit` gets: the stage's own object.
     void* stage;
     /// Where the stack was that executed VMLAUNCH.
     std::uint64_t launch_rsp;
-    std::uint64_t padding;
+    /// The stage's handler, called on the VMM's own stack, in VMX root operation.
+    void (*on_exit)(void* stage);
 };
 static_assert(offsetof(ExitFrame, stage) == 8, "entry.S");
 static_assert(offsetof(ExitFrame, launch_rsp) == 16, "entry.S");
+static_assert(offsetof(ExitFrame, on_exit) == 24, "entry.S");
 
 /// How `hvp_launch_guest` came back.
 enum class LaunchOutcome : std::uint32_t {
@@ -41,8 +43,26 @@ LaunchOutcome hvp_launch_guest(void* argument, ExitFrame* frame);
 /// Where the processor goes on after a VM exit. Never called.
 void hvp_vm_exit();
 
-/// The stage's handler, called on the VMM's own stack, in VMX root operation.
-void hvp_on_vm_exit(void* stage);
+}  // extern "C"
+
+// ---- A guest that survives its exits ----------------------------------------------------------
+
+struct VmmFrame;
+
+extern "C" {
+
+/// Starts the guest with the registers in the frame, and returns when the VMM leaves it.
+///
+/// Needs    A current, clear VMCS with HOST_RSP = `frame` and HOST_RIP = `hvp_exit_to_vmm`.
+/// Returns  on the stack and page tables, and with all the registers, of its caller.
+/// Where    VMX root operation, interrupts off.
+void hvp_run_guest(VmmFrame* frame);
+
+/// Where the processor goes on after a VM exit. Never called.
+void hvp_exit_to_vmm();
+
+/// Where the VMM goes to leave its guest, with RSP = the frame. Never called.
+void hvp_leave_vmm();
 
 }  // extern "C"
 

@@ -33,10 +33,10 @@ struct Explanation {
 
 struct Failure {
     FailureKind kind;
-    const Explanation* why;
     arch::VmxResult result{arch::VmxResult::succeed};  ///< of the instruction that failed
     std::uint32_t error_number{};  ///< the VM-instruction error, if `result` is fail_valid
-    std::uint32_t number{};        ///< exit reason, VMCS field or bits: see `why`
+    const Explanation* why{};
+    std::uint32_t number{};  ///< exit reason, VMCS field or bits: see `why`
 };
 
 }  // namespace hvp::vmx

@@ -13,6 +13,8 @@
 #include "hypervisor/arch/control_registers.hpp"
 #include "hypervisor/arch/segments.hpp"
 #include "hypervisor/vmx/controls.hpp"
+#include "hypervisor/vmx/exit_reason.hpp"
+#include "hypervisor/vmx/interruption.hpp"
 
 namespace hvp::vmx {
 
@@ -52,6 +54,9 @@ inline constexpr Field<Width::bits16, Area::guest, 0, arch::Selector> guest_es_s
 inline constexpr Field<Width::bits32, Area::guest, 0, arch::SegmentLimit> guest_es_limit;
 inline constexpr Field<Width::bits32, Area::guest, 10, arch::AccessRights> guest_es_rights;
 inline constexpr GuestNatural<3> guest_es_base;
+/// Two that are read by themselves: CS tells 64-bit from 32-bit code, SS the privilege level.
+inline constexpr Field<Width::bits32, Area::guest, 11, arch::AccessRights> guest_cs_rights;
+inline constexpr Field<Width::bits32, Area::guest, 12, arch::AccessRights> guest_ss_rights;
 
 /// A segment register's place in each of the rows.
 enum class SegmentIndex : std::uint32_t { es, cs, ss, ds, fs, gs, ldtr, tr };
@@ -71,9 +76,24 @@ inline constexpr GuestNatural<19> guest_sysenter_eip;
 /// What the guest's processor is doing.  [SDM 3C 24.4.2 "Guest Non-Register State"]
 enum class ActivityState : std::uint32_t { active = 0, hlt = 1, shutdown = 2, wait_for_sipi = 3 };
 
+/// What holds events back.  [SDM 3C 24.4.2 "Guest Non-Register State", Table 24-3]
+enum class Interruptibility : std::uint32_t {
+    blocking_by_sti = 1U << 0,
+    blocking_by_mov_ss = 1U << 1,
+    blocking_by_smi = 1U << 2,
+    blocking_by_nmi = 1U << 3,
+};
+
+/// Debug exceptions that wait.  [SDM 3C 24.4.2 "Guest Non-Register State", Table 24-4]
+enum class PendingDebug : std::uint64_t {
+    enabled_breakpoint = 1ULL << 12,
+    single_step = 1ULL << 14,
+};
+
 inline constexpr Field<Width::bits32, Area::guest, 19, ActivityState> guest_activity_state;
-inline constexpr Field<Width::bits32, Area::guest, 18> guest_interruptibility_state;
-inline constexpr GuestNatural<17> guest_pending_debug_exceptions;
+inline constexpr Field<Width::bits32, Area::guest, 18, arch::Flags<Interruptibility>>
+    guest_interruptibility_state;
+inline constexpr GuestNatural<17, arch::Flags<PendingDebug>> guest_pending_debug_exceptions;
 inline constexpr Field<Width::bits64, Area::guest, 0> guest_vmcs_link_pointer;
 
 // ---- Host-state area.  [SDM 3C 24.5 "Host-State Area"] ----------------------------------------
@@ -117,6 +137,7 @@ inline constexpr Control32<2> exception_bitmap;
 inline constexpr Control32<3> page_fault_error_code_mask;
 inline constexpr Control32<4> page_fault_error_code_match;
 inline constexpr Control32<5> cr3_target_count;
+inline constexpr Control32<15, arch::Flags<SecondaryControl>> secondary_processor_based_controls;
 inline constexpr Control64<2, arch::HostPhysicalAddress> msr_bitmap_address;
 inline constexpr Control64<8> tsc_offset;
 inline constexpr ControlNatural<0, arch::Flags<arch::Cr0>> cr0_guest_host_mask;
@@ -131,16 +152,20 @@ inline constexpr Control32<7> exit_msr_store_count;
 inline constexpr Control32<8> exit_msr_load_count;
 inline constexpr Control32<9, arch::Flags<EntryControl>> entry_controls;
 inline constexpr Control32<10> entry_msr_load_count;
-inline constexpr Control32<11> entry_interruption_information;
+inline constexpr Control32<11, InterruptionInformation> entry_interruption_information;
 inline constexpr Control32<12> entry_exception_error_code;
 inline constexpr Control32<13> entry_instruction_length;
 
 // ---- VM-exit information fields.  [SDM 3C 24.9 "VM-Exit Information Fields"] -------------------
-template <std::uint32_t index>
-using Information32 = Field<Width::bits32, Area::exit_information, index>;
+template <std::uint32_t index, typename T = std::uint32_t>
+using Information32 = Field<Width::bits32, Area::exit_information, index, T>;
 
 inline constexpr Information32<0> vm_instruction_error;
-inline constexpr Information32<1> exit_reason;
+inline constexpr Information32<1, ExitReasonField> exit_reason;
+inline constexpr Information32<2, InterruptionInformation> exit_interruption_information;
+inline constexpr Information32<3> exit_interruption_error_code;
+inline constexpr Information32<4, InterruptionInformation> idt_vectoring_information;
+inline constexpr Information32<5> idt_vectoring_error_code;
 inline constexpr Information32<6> exit_instruction_length;
 inline constexpr Field<Width::natural, Area::exit_information, 0> exit_qualification;
 
@@ -170,8 +195,13 @@ static_assert(entry_msr_load_count.encoding == 0x4014);
 static_assert(entry_interruption_information.encoding == 0x4016);
 static_assert(entry_exception_error_code.encoding == 0x4018);
 static_assert(entry_instruction_length.encoding == 0x401A);
+static_assert(secondary_processor_based_controls.encoding == 0x401E);
 // [SDM 3D B.3.2 "32-Bit Read-Only Data Fields"]
 static_assert(vm_instruction_error.encoding == 0x4400 && exit_reason.encoding == 0x4402);
+static_assert(exit_interruption_information.encoding == 0x4404);
+static_assert(exit_interruption_error_code.encoding == 0x4406);
+static_assert(idt_vectoring_information.encoding == 0x4408);
+static_assert(idt_vectoring_error_code.encoding == 0x440A);
 static_assert(exit_instruction_length.encoding == 0x440C);
 // [SDM 3D B.3.3 "32-Bit Guest-State Fields"], [SDM 3D B.3.4 "32-Bit Host-State Field"]
 static_assert(nth(guest_es_limit, SegmentIndex::es) == 0x4800);
@@ -179,6 +209,7 @@ static_assert(nth(guest_es_limit, SegmentIndex::tr) == 0x480E);
 static_assert(guest_gdtr_limit.encoding == 0x4810 && guest_idtr_limit.encoding == 0x4812);
 static_assert(nth(guest_es_rights, SegmentIndex::es) == 0x4814);
 static_assert(nth(guest_es_rights, SegmentIndex::tr) == 0x4822);
+static_assert(guest_cs_rights.encoding == 0x4816 && guest_ss_rights.encoding == 0x4818);
 static_assert(guest_interruptibility_state.encoding == 0x4824);
 static_assert(guest_activity_state.encoding == 0x4826);
 static_assert(guest_sysenter_cs.encoding == 0x482A && host_sysenter_cs.encoding == 0x4C00);

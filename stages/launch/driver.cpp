@@ -17,15 +17,16 @@
 #include <bit>
 #include <cstdint>
 #include <expected>
-#include <optional>
 #include <utility>
 
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/vmx/controls.hpp"
+#include "hypervisor/vmx/control_setup.hpp"
 #include "hypervisor/vmx/current_vmcs.hpp"
 #include "hypervisor/vmx/entry.hpp"
 #include "hypervisor/vmx/exit_reason.hpp"
 #include "hypervisor/vmx/failure.hpp"
+#include "hypervisor/vmx/guest_segments.hpp"
+#include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/memory.hpp"
@@ -62,6 +63,7 @@ Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx:
 Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regions,
                           vmx::ExitFrame* frame);
 Expected<void> judge(const ExitNote& exit, const Conversation& conversation);
+void on_vm_exit(void* stage);
 void on_unload(PDRIVER_OBJECT) {}
 
 }  // namespace
@@ -82,85 +84,6 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
 }
 
 namespace {
-
-/// A VMX instruction said no; a VM-instruction error number is read while there is a VMCS to have
-/// one.  [SDM 3C 30.2 "Conventions"]
-std::unexpected<Failure> instruction_failed(const vmx::Explanation& why, VmxResult result,
-                                            std::uint32_t number = 0) {
-    return std::unexpected{Failure{.kind = FailureKind::instruction_failed,
-                                   .why = &why,
-                                   .result = result,
-                                   .error_number = vmx::error_number_of(result),
-                                   .number = number}};
-}
-
-/// Being in VMX operation.
-class VmxOperation {
-public:
-    [[nodiscard]] static Expected<VmxOperation> enter(const windows::PageRun& region) {
-        const VmxResult result = arch::vmxon(region.physical());
-        if (result != VmxResult::succeed) {
-            static constexpr vmx::Explanation why{
-                .step = "VMXON",
-                .rule = {"3C", "24.11.5", "VMXON Region"},
-                .remedy =
-                    "the region must be 4-KByte aligned and start with the revision "
-                    "identifier, bit 31 clear",
-            };
-            return instruction_failed(why, result);
-        }
-        return VmxOperation{};
-    }
-    VmxOperation(VmxOperation&& other) noexcept : inside_{std::exchange(other.inside_, false)} {}
-    VmxOperation& operator=(VmxOperation&&) = delete;
-    ~VmxOperation() {
-        if (inside_) {
-            // It fails only under the dual-monitor treatment of SMIs, which we never activate.
-            static_cast<void>(arch::vmxoff());
-        }
-    }
-
-private:
-    VmxOperation() = default;
-    bool inside_{true};
-};
-
-/// A VMCS that is current on this processor.
-class LoadedVmcs {
-public:
-    [[nodiscard]] static Expected<LoadedVmcs> load(arch::HostPhysicalAddress region) {
-        // VMCLEAR also initialises what the processor keeps about a VMCS outside the fields that
-        // we can write, such as its launch state.  [SDM 3C 24.11.3 "Initializing a VMCS"]
-        VmxResult result = arch::vmclear(region);
-        if (result == VmxResult::succeed) {
-            result = arch::vmptrld(region);
-        }
-        if (result != VmxResult::succeed) {
-            static constexpr vmx::Explanation why{
-                .step = "VMCLEAR and VMPTRLD",
-                .rule = {"3C", "24.2", "Format of the VMCS Region"},
-                .remedy =
-                    "the region must be 4-KByte aligned and start with the revision identifier",
-            };
-            return instruction_failed(why, result);
-        }
-        return LoadedVmcs{region};
-    }
-    LoadedVmcs(LoadedVmcs&& other) noexcept : region_{std::exchange(other.region_, std::nullopt)} {}
-    LoadedVmcs& operator=(LoadedVmcs&&) = delete;
-    ~LoadedVmcs() {
-        if (region_) {
-            // Until this the processor may keep parts of the VMCS to itself and write them to the
-            // region later, when the memory belongs to somebody else.
-            // [SDM 3C 24.11.1 "Software Use of Virtual-Machine Control Structures"]
-            static_cast<void>(arch::vmclear(*region_));
-        }
-    }
-
-private:
-    explicit LoadedVmcs(arch::HostPhysicalAddress region) : region_{region} {}
-    std::optional<arch::HostPhysicalAddress> region_;
-};
 
 /// The whole guest. It starts with RCX as VMLAUNCH found it, which is where Windows' calling
 /// convention has the first argument.
@@ -200,12 +123,13 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
         arch::write_cr0(arch::read_cr0() | support->cr0_ones);
         arch::write_cr4(arch::read_cr4() | support->cr4_ones);
         const std::uint64_t vmxon_at = arch::rdtsc();
-        const Expected<VmxOperation> vmx_operation = VmxOperation::enter(regions->vmxon);
+        const Expected<vmx::Operation> vmx_operation =
+            vmx::Operation::enter(regions->vmxon.physical());
         if (!vmx_operation) {
             return std::unexpected{vmx_operation.error()};
         }
         journal.vmxon_at = vmxon_at;
-        const Expected<LoadedVmcs> vmcs = LoadedVmcs::load(regions->vmcs.physical());
+        const Expected<vmx::LoadedVmcs> vmcs = vmx::LoadedVmcs::load(regions->vmcs.physical());
         if (!vmcs) {
             return std::unexpected{vmcs.error()};
         }
@@ -213,6 +137,7 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
         auto* const frame =
             reinterpret_cast<vmx::ExitFrame*>(regions->vmm_stack.end() - first_frame_bytes);
         frame->stage = &journal;
+        frame->on_exit = on_vm_exit;
         const Expected<void> written = write_vmcs(kept.before(), *regions, frame);
         if (!written) {
             return written;
@@ -230,9 +155,9 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
                     "compare the VMCS with the section's rules; the processor's own log names "
                     "the field",
             };
-            return instruction_failed(why, launched == vmx::LaunchOutcome::fail_valid
-                                               ? VmxResult::fail_valid
-                                               : VmxResult::fail_invalid);
+            return vmx::instruction_failed(why, launched == vmx::LaunchOutcome::fail_valid
+                                                    ? VmxResult::fail_valid
+                                                    : VmxResult::fail_invalid);
         }
     }  // VMCLEAR, VMXOFF, the processor as it was, interrupts on
     journal.vmxoff_at = arch::rdtsc();
@@ -277,48 +202,11 @@ Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx:
 
 // ---- The VMCS: who the guest is, who we are, and when the guest stops ---------------------------
 
-/// The eight segment registers, in the order of the VMCS fields (vmx::SegmentIndex).
-using Segments = std::array<arch::Segment, 8>;
-
-Failure strange_segment(std::size_t index) {
-    static constexpr vmx::Explanation why{
-        .step = "segments",
-        .rule = {"3A", "3.4.5", "Segment Descriptors"},
-        .remedy = "64-bit Windows has all selectors in the GDT and a TSS with limit 67h",
-    };
-    return {
-        .kind = FailureKind::unexpected, .why = &why, .number = static_cast<std::uint32_t>(index)};
-}
-
-/// What the segment registers hold now, the hidden part too: the guest starts with the same.
-Expected<Segments> describe_segments(const arch::ProcessorState& state) {
-    const std::array selectors{state.es, state.cs, state.ss,   state.ds,
-                               state.fs, state.gs, state.ldtr, state.tr};
-    Segments segments{};
-    for (std::size_t i = 0; i < selectors.size(); ++i) {
-        const auto segment = arch::look_up(state.gdt(), selectors[i]);
-        if (!segment) {
-            return std::unexpected{strange_segment(i)};
-        }
-        segments[i] = *segment;
-    }
-    // A VM exit sets TR's limit to 67h, and we do not put back another one.
-    // [SDM 3C 27.5.2 "Loading Host Segment and Descriptor-Table Registers"]
-    if (segments[7].limit != arch::SegmentLimit{0x67}) {
-        return std::unexpected{strange_segment(7)};
-    }
-    // In 64-bit mode these two bases come from MSRs.
-    // [SDM 3A 3.4.4 "Segment Loading Instructions in IA-32e Mode"]
-    segments[4].base = state.fs_base;
-    segments[5].base = state.gs_base;
-    return segments;
-}
-
 /// The guest is a clone of the thread that calls us, but for RIP, RSP and RFLAGS. So what VM entry
 /// checks is right by construction: the processor runs with it at this moment.
 /// [SDM 3C 24.4 "Guest-State Area"]
 void write_guest_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state,
-                       const Segments& segments, const windows::PageRun& stack) {
+                       const vmx::Segments& segments, const windows::PageRun& stack) {
     // [SDM 3C 24.4.1 "Guest Register State"]
     vmcs.write(vmx::guest_cr0, arch::read_cr0());
     vmcs.write(vmx::guest_cr3, state.cr3);
@@ -352,8 +240,8 @@ void write_guest_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state
 
     // [SDM 3C 24.4.2 "Guest Non-Register State"]
     vmcs.write(vmx::guest_activity_state, vmx::ActivityState::active);
-    vmcs.write(vmx::guest_interruptibility_state, 0);    // nothing holds events back
-    vmcs.write(vmx::guest_pending_debug_exceptions, 0);  // and none wait
+    vmcs.write(vmx::guest_interruptibility_state, {});    // nothing holds events back
+    vmcs.write(vmx::guest_pending_debug_exceptions, {});  // and none wait
     // All ones: there is no shadow VMCS.  [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"]
     vmcs.write(vmx::guest_vmcs_link_pointer, ~0ULL);
 }
@@ -390,47 +278,16 @@ void write_host_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state,
     vmcs.write(vmx::host_sysenter_eip, state.sysenter_eip);
 }
 
-/// One word of controls: what we want, adjusted to what this processor allows. Where it has the
-/// TRUE capability MSRs we ask those, which leave more controls to our choice.
-/// [SDM 3D A.2 "Reserved Controls and Default Settings"]
-Expected<std::uint32_t> adjusted(std::uint32_t wanted, Msr plain, Msr true_capability) {
-    const auto basic = std::bit_cast<vmx::VmxBasic>(arch::rdmsr(Msr::vmx_basic));
-    const auto capability = vmx::ControlCapability::from_msr(
-        arch::rdmsr(basic.has_true_controls != 0 ? true_capability : plain));
-    const std::uint32_t refused = capability.refused(wanted);
-    if (refused != 0) {
-        static constexpr vmx::Explanation why{
-            .step = "VMX controls",
-            .rule = {"3D", "A.2", "Reserved Controls and Default Settings"},
-            .remedy = "this processor lacks the control with this bit",
-        };
-        return std::unexpected{
-            Failure{.kind = FailureKind::not_supported, .why = &why, .number = refused}};
-    }
-    return capability.adjusted(wanted);
-}
-
-template <typename F, typename Control>
-Expected<void> write_controls(vmx::CurrentVmcs& vmcs, F field, arch::Flags<Control> wanted,
-                              Msr plain, Msr true_capability) {
-    const Expected<std::uint32_t> setting = adjusted(wanted.raw(), plain, true_capability);
-    if (!setting) {
-        return std::unexpected{setting.error()};
-    }
-    vmcs.write(field, arch::Flags<Control>{*setting});
-    return {};
-}
-
 /// When the guest stops: at HLT, and at what no control can allow.
 /// [SDM 3C 24.6 "VM-Execution Control Fields"]
 Expected<void> write_execution_controls(vmx::CurrentVmcs& vmcs) {
     const Expected<void> pin =
-        write_controls(vmcs, vmx::pin_based_controls, arch::Flags<vmx::PinControl>{},
-                       Msr::vmx_pinbased_ctls, Msr::vmx_true_pinbased_ctls);
+        vmx::write_controls(vmcs, vmx::pin_based_controls, arch::Flags<vmx::PinControl>{},
+                            Msr::vmx_pinbased_ctls, Msr::vmx_true_pinbased_ctls);
     if (!pin) {
         return pin;
     }
-    const Expected<void> primary = write_controls(
+    const Expected<void> primary = vmx::write_controls(
         vmcs, vmx::primary_processor_based_controls, arch::Flags{vmx::PrimaryControl::hlt_exiting},
         Msr::vmx_procbased_ctls, Msr::vmx_true_procbased_ctls);
     if (!primary) {
@@ -455,7 +312,7 @@ Expected<void> write_execution_controls(vmx::CurrentVmcs& vmcs) {
 Expected<void> write_switch_controls(vmx::CurrentVmcs& vmcs) {
     // The VMM is 64-bit code. The guest's DR7 and IA32_DEBUGCTL are saved and loaded, as otherwise
     // it would start with whatever is in the registers.
-    const Expected<void> exit = write_controls(
+    const Expected<void> exit = vmx::write_controls(
         vmcs, vmx::exit_controls,
         vmx::ExitControl::host_address_space_size | vmx::ExitControl::save_debug_controls,
         Msr::vmx_exit_ctls, Msr::vmx_true_exit_ctls);
@@ -465,16 +322,16 @@ Expected<void> write_switch_controls(vmx::CurrentVmcs& vmcs) {
     vmcs.write(vmx::exit_msr_store_count, 0);
     vmcs.write(vmx::exit_msr_load_count, 0);
 
-    const Expected<void> entry =
-        write_controls(vmcs, vmx::entry_controls,
-                       vmx::EntryControl::ia32e_mode_guest | vmx::EntryControl::load_debug_controls,
-                       Msr::vmx_entry_ctls, Msr::vmx_true_entry_ctls);
+    const Expected<void> entry = vmx::write_controls(
+        vmcs, vmx::entry_controls,
+        vmx::EntryControl::ia32e_mode_guest | vmx::EntryControl::load_debug_controls,
+        Msr::vmx_entry_ctls, Msr::vmx_true_entry_ctls);
     if (!entry) {
         return entry;
     }
     vmcs.write(vmx::entry_msr_load_count, 0);
     // No event is injected at entry.  [SDM 3C 24.8.3 "VM-Entry Controls for Event Injection"]
-    vmcs.write(vmx::entry_interruption_information, 0);
+    vmcs.write(vmx::entry_interruption_information, {});
     vmcs.write(vmx::entry_exception_error_code, 0);
     vmcs.write(vmx::entry_instruction_length, 0);
     return {};
@@ -482,7 +339,7 @@ Expected<void> write_switch_controls(vmx::CurrentVmcs& vmcs) {
 
 Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regions,
                           vmx::ExitFrame* frame) {
-    const Expected<Segments> segments = describe_segments(state);
+    const Expected<vmx::Segments> segments = vmx::describe_segments(state);
     if (!segments) {
         return std::unexpected{segments.error()};
     }
@@ -501,7 +358,7 @@ Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regi
             .rule = {"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"},
             .remedy = "no VMCS is current, or the processor lacks this field",
         };
-        return instruction_failed(why, refused->result, refused->encoding);
+        return vmx::instruction_failed(why, refused->result, refused->encoding);
     }
     return {};
 }
@@ -546,19 +403,19 @@ Expected<void> judge(const ExitNote& exit, const Conversation& conversation) {
     return {};
 }
 
-}  // namespace
-
 /// The VMM: where every VM exit arrives, called by entry.S on the VMM's own stack. It notes what
 /// happened, and its return ends this short virtual machine.
 ///
 /// Where    VMX root operation, interrupts off: nothing of Windows may be called.
-extern "C" void hvp::vmx::hvp_on_vm_exit(void* stage) {
-    CurrentVmcs vmcs;
+void on_vm_exit(void* stage) {
+    vmx::CurrentVmcs vmcs;
     static_cast<Journal*>(stage)->exit = ExitNote{
         .at = arch::rdtsc(),
-        .reason = std::bit_cast<ExitReasonField>(vmcs.read(exit_reason)),
-        .qualification = vmcs.read(exit_qualification),
-        .guest_rip = vmcs.read(guest_rip).raw(),
-        .instruction_length = vmcs.read(exit_instruction_length),
+        .reason = vmcs.read(vmx::exit_reason),
+        .qualification = vmcs.read(vmx::exit_qualification),
+        .guest_rip = vmcs.read(vmx::guest_rip).raw(),
+        .instruction_length = vmcs.read(vmx::exit_instruction_length),
     };
 }
+
+}  // namespace

@@ -1,6 +1,5 @@
 #include "stages/launch/journal.hpp"
 
-#include "hypervisor/vmx/instruction_error.hpp"
 #include "platform/windows/events.hpp"
 #include "stages/launch/collatz.hpp"
 
@@ -31,29 +30,11 @@ void tell_exit(const Journal& journal) {
         exit.instruction_length, exit.at);
 }
 
-void tell_failure(const vmx::Failure& failure) {
-    if (failure.result != arch::VmxResult::succeed) {
-        const bool has_number = failure.result == arch::VmxResult::fail_valid;
-        print_event(
-            "VmxInstructionFailed instruction=\"%s\" result=%s error_number=%u error=\"%s\"\n",
-            failure.why->step, has_number ? "VMfailValid" : "VMfailInvalid", failure.error_number,
-            has_number ? vmx::instruction_error_name(failure.error_number) : "");
-    }
-    const vmx::Explanation& why = *failure.why;
-    print_event("Failure step=\"%s\" number=0x%x rule=\"SDM %s %s %s\" remedy=\"%s\"\n", why.step,
-                failure.number, why.rule.volume, why.rule.section, why.rule.title, why.remedy);
-}
-
 }  // namespace
 
 void tell(const Journal& journal, const std::expected<void, vmx::Failure>& outcome) {
     if (journal.basic) {
-        print_event(
-            "Supported revision=0x%x vmcs_bytes=%u memory_type=write-back "
-            "true_controls=%s at=0x%llx\n",
-            static_cast<unsigned>(journal.basic->revision_identifier),
-            static_cast<unsigned>(journal.basic->region_bytes),
-            journal.basic->has_true_controls != 0 ? "yes" : "no", journal.supported_at);
+        windows::print_supported(*journal.basic, journal.supported_at);
     }
     if (journal.vmxon_at != 0) {
         print_event("VmxOn at=0x%llx\n", journal.vmxon_at);
@@ -69,7 +50,7 @@ void tell(const Journal& journal, const std::expected<void, vmx::Failure>& outco
                     journal.conversation.asked, journal.conversation.answered,
                     collatz_steps(journal.conversation.asked));
     } else {
-        tell_failure(outcome.error());
+        windows::print_failure(outcome.error());
     }
 }
 

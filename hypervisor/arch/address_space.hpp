@@ -1,0 +1,86 @@
+// Page tables of our own: which linear address leads to which physical one, and to nothing else.
+//
+// Windows' page tables change while we run, belong to a process that may end, and map everything
+// that a mistake of ours could destroy. The VMM's map what it needs: its code, read-only; its data;
+// its stacks with holes between them. [SDM 3A 4.5 "4-Level Paging and 5-Level Paging"]
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+
+#include "hypervisor/arch/address.hpp"
+
+namespace hvp::arch {
+
+/// An entry of any of the four levels that refers to a table or maps a 4-KByte page.
+/// [SDM 3A 4.5 "4-Level Paging and 5-Level Paging"], tables 4-15 to 4-20
+struct PageTableEntry {
+    std::uint64_t present : 1 {};
+    std::uint64_t writable : 1 {};
+    std::uint64_t user : 1 {};
+    std::uint64_t write_through : 1 {};
+    std::uint64_t cache_disable : 1 {};
+    std::uint64_t accessed : 1 {};
+    std::uint64_t dirty : 1 {};
+    std::uint64_t large : 1 {};
+    std::uint64_t global : 1 {};
+    std::uint64_t ignored_11_9 : 3 {};
+    std::uint64_t frame : 40 {};
+    std::uint64_t ignored_62_52 : 11 {};
+    std::uint64_t execute_disable : 1 {};
+};
+static_assert(sizeof(PageTableEntry) == sizeof(std::uint64_t));
+
+using PageTable = std::array<PageTableEntry, 512>;
+static_assert(sizeof(PageTable) == page_bytes);
+
+/// What may be done with a page.
+enum class Access : std::uint8_t { read, read_write, read_execute };
+
+/// Pages in a row of linear addresses and of physical ones.
+struct MappedRange {
+    HostLinearAddress linear{0};
+    HostPhysicalAddress physical{0};
+    std::size_t pages{};
+    Access access{};
+};
+
+/// Why a page could not be mapped.
+enum class MapError : std::uint8_t {
+    no_table_left,   ///< the reserve of table pages is used up
+    mapped_already,  ///< at another place, or with other rights
+};
+
+/// A set of page tables in a reserve of pages that was taken before, all of it in a row.
+class AddressSpace {
+public:
+    /// Needs    `reserve`: zeroed pages; the first becomes the top level.
+    AddressSpace(std::span<PageTable> reserve, HostPhysicalAddress physical)
+        : reserve_{reserve}, physical_{physical} {}
+
+    /// Maps 4-KByte pages, write-back, in supervisor mode only, not global: a global translation
+    /// would outlive the change of CR3 by which the VMM is left.
+    /// [SDM 3A 4.10.2.4 "Global Pages"]
+    [[nodiscard]] std::expected<void, MapError> map(const MappedRange& range);
+
+    /// What to load into CR3.
+    [[nodiscard]] std::uint64_t cr3() const { return physical_.raw(); }
+
+    /// Where a linear address leads, or nothing. For tests and for reports.
+    [[nodiscard]] const PageTableEntry* find(HostLinearAddress linear) const;
+
+    [[nodiscard]] std::size_t tables_used() const { return used_; }
+
+private:
+    [[nodiscard]] PageTable& table_at(PageTableEntry entry) const;
+    [[nodiscard]] std::expected<PageTableEntry*, MapError> entry_for(HostLinearAddress linear);
+
+    std::span<PageTable> reserve_;
+    HostPhysicalAddress physical_;
+    std::size_t used_{1};
+};
+
+}  // namespace hvp::arch

@@ -1,0 +1,79 @@
+// Events from where nothing can be printed: written in VMX root operation, read outside.
+//
+// One writer, the VMM on its processor, and one reader, wherever it runs. Neither ever waits: a
+// full ring drops the event and counts it. The sequence number counts the dropped ones too, so the
+// reader sees the gap where it is.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace hvp::trace {
+
+/// What one VM exit looked like, and what the VMM did about it.
+struct ExitEvent {
+    std::uint64_t exit_at{};   ///< time-stamp counter
+    std::uint64_t entry_at{};  ///< the same when the guest goes on; 0: it does not
+    std::uint64_t qualification{};
+    std::uint64_t guest_rip{};
+    std::uint64_t detail{};     ///< what the handler noted, for instance the leaf or the MSR
+    std::uint64_t registers{};  ///< a sum over the guest's general registers at the exit
+    std::uint32_t reason{};     ///< the exit-reason field, whole
+    std::uint32_t sequence{};
+    std::uint32_t instruction_length{};
+    std::uint32_t
+        injected{};  ///< interruption information of the event that the guest gets; 0: none
+};
+static_assert(sizeof(ExitEvent) == 64, "one cache line");
+
+/// A ring of fixed size without locks. It does not know how many processors there are: each has
+/// one.
+class Ring {
+public:
+    static constexpr std::size_t capacity = 1024;
+
+    /// Writer only. Bounded work: one copy, or one count.
+    void write(const ExitEvent& event) {
+        const std::uint64_t head = __atomic_load_n(&head_, __ATOMIC_RELAXED);
+        const std::uint64_t tail = __atomic_load_n(&tail_, __ATOMIC_ACQUIRE);
+        if (head - tail == capacity) {
+            __atomic_store_n(&dropped_, dropped_ + 1, __ATOMIC_RELAXED);
+            ++sequence_;
+            return;
+        }
+        ExitEvent& slot = slots_[head % capacity];
+        slot = event;
+        slot.sequence = sequence_++;
+        // The event is complete before the reader can see it.
+        __atomic_store_n(&head_, head + 1, __ATOMIC_RELEASE);
+    }
+
+    /// Reader only.
+    ///
+    /// Returns  false when there is nothing to read
+    [[nodiscard]] bool read(ExitEvent& event) {
+        const std::uint64_t tail = __atomic_load_n(&tail_, __ATOMIC_RELAXED);
+        if (tail == __atomic_load_n(&head_, __ATOMIC_ACQUIRE)) {
+            return false;
+        }
+        event = slots_[tail % capacity];
+        __atomic_store_n(&tail_, tail + 1, __ATOMIC_RELEASE);
+        return true;
+    }
+
+    /// How many events found the ring full.
+    [[nodiscard]] std::uint64_t dropped() const {
+        return __atomic_load_n(&dropped_, __ATOMIC_RELAXED);
+    }
+
+private:
+    // Writer and reader each have a cache line of their own.
+    alignas(64) std::uint64_t head_{};
+    std::uint64_t dropped_{};
+    std::uint32_t sequence_{};
+    alignas(64) std::uint64_t tail_{};
+    alignas(64) std::array<ExitEvent, capacity> slots_{};
+};
+
+}  // namespace hvp::trace

@@ -1,0 +1,82 @@
+// What an exit handler gets, and what it may decide.
+#pragma once
+
+#include <bit>
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+
+#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/vmx/fields.hpp"
+#include "hypervisor/vmx/guest_registers.hpp"
+#include "hypervisor/vmx/virtual_processor.hpp"
+
+namespace hvp::vmx {
+
+/// Something that has VMCS fields: the processor's current VMCS, or an image of one in memory. The
+/// handlers work on both, so that tests can run them where there is no VMX.
+template <typename V>
+concept VmcsAccess = requires(V vmcs) {
+    { vmcs.read(exit_reason) } -> std::same_as<ExitReasonField>;
+    vmcs.write(guest_rip, arch::GuestLinearAddress{0});
+};
+
+/// The current VMCS while an exit is handled. It has just caused this exit, so it is current, and
+/// reading a field that every processor has cannot fail: nothing is checked.
+class ExitVmcs {
+public:
+    template <typename F>
+    [[nodiscard, gnu::always_inline]] typename F::Value read(F) const {
+        return std::bit_cast<typename F::Value>(
+            static_cast<typename F::Raw>(arch::vmread_unchecked(F::encoding)));
+    }
+    template <typename F>
+    [[gnu::always_inline]] void write(F, std::type_identity_t<typename F::Value> value) const {
+        arch::vmwrite_unchecked(F::encoding, std::bit_cast<typename F::Raw>(value));
+    }
+};
+static_assert(VmcsAccess<ExitVmcs>);
+
+/// What the dispatcher does after the handler of an instruction.
+enum class Next : std::uint8_t {
+    step_over,  ///< go on behind the instruction that caused the exit
+    resume,     ///< go on where the guest was: the instruction is executed again, or an event comes
+    stop,       ///< leave this guest for good; `ending` says why
+};
+
+/// What it does after the handler of an event: there is no instruction to step over.
+enum class AfterEvent : std::uint8_t { resume, stop };
+
+/// One exit: the VMCS, and the frame with the guest's registers. Small enough to be passed in a
+/// register.
+template <VmcsAccess V>
+struct Exit {
+    [[no_unique_address]] V vmcs;
+    VmmFrame& frame;
+
+    [[nodiscard]] GuestRegisters& registers() const { return frame.registers; }
+    [[nodiscard]] VirtualProcessor& processor() const { return *frame.owner; }
+
+    /// Leaves the guest.
+    [[nodiscard]] Next stop(End why) {
+        processor().ending.end = why;
+        return Next::stop;
+    }
+
+    /// Gives the guest a fault instead of the instruction's effect.
+    ///
+    /// A fault's RFLAGS image has RF set, so that the instruction can be tried again without
+    /// meeting its own code breakpoint; injection pushes RFLAGS as they are, so we set RF before.
+    /// [SDM 3C 26.5.1.1 "Details of Vectored-Event Injection"]
+    [[nodiscard]] Next fault(Vector vector) {
+        const bool has_error_code = vector == Vector::general_protection;
+        vmcs.write(guest_rflags, vmcs.read(guest_rflags) | arch::Rflags::resume);
+        vmcs.write(entry_interruption_information, exception(vector, has_error_code));
+        if (has_error_code) {
+            vmcs.write(entry_exception_error_code, 0);
+        }
+        return Next::resume;
+    }
+};
+
+}  // namespace hvp::vmx

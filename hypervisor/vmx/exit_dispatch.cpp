@@ -1,0 +1,23 @@
+// Where entry.S arrives in C++, through the VmmFrame.
+#include "hypervisor/vmx/exit_dispatch.hpp"
+
+namespace hvp::vmx {
+
+bool handle_vm_exit(VmmFrame* frame) {
+    return dispatch_exit(ExitVmcs{}, *frame);
+}
+
+void handle_failed_entry(VmmFrame* frame) {
+    // With VMfailValid there is a VM-instruction error; VMfailInvalid means that no VMCS is
+    // current.  [SDM 3C 30.2 "Conventions"]
+    Ending& ending = frame->owner->ending;
+    std::uint64_t number{};
+    ending.end = End::entry_refused;
+    ending.result = arch::vmread(vm_instruction_error.encoding, number);
+    if (ending.result == arch::VmxResult::succeed) {
+        ending.result = arch::VmxResult::fail_valid;
+        ending.error_number = static_cast<std::uint32_t>(number);
+    }
+}
+
+}  // namespace hvp::vmx

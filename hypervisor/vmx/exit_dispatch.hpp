@@ -1,0 +1,144 @@
+// From an exit to its handler and back into the guest. The dispatcher alone moves the guest's RIP.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "hypervisor/vmx/exit_handlers.hpp"
+
+namespace hvp::vmx {
+
+/// Does for the guest what the processor does at the end of an instruction: the next one is next,
+/// what STI or MOV SS held back is held back no longer, and with RFLAGS.TF there is a debug
+/// exception.
+///
+/// The debug exception is not injected but left pending: the processor then merges it with what
+/// else is pending, and delivers all in the right order.
+/// [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]
+template <VmcsAccess V>
+[[gnu::always_inline]] inline void step_over_instruction(V vmcs) {
+    const arch::GuestLinearAddress before = vmcs.read(guest_rip);
+    arch::GuestLinearAddress after = before + vmcs.read(exit_instruction_length);
+    // Only 32-bit code can come across a multiple of 4 GiB here, and goes on at 0.
+    constexpr std::uint64_t four_gib = 1ULL << 32;
+    if ((before.raw() ^ after.raw()) >= four_gib && vmcs.read(guest_cs_rights).long_mode == 0)
+        [[unlikely]] {
+        after = after - four_gib;
+    }
+    vmcs.write(guest_rip, after);
+
+    constexpr auto until_next_instruction =
+        Interruptibility::blocking_by_sti | Interruptibility::blocking_by_mov_ss;
+    const auto interruptibility = vmcs.read(guest_interruptibility_state);
+    if (!(interruptibility & until_next_instruction).empty()) {
+        vmcs.write(guest_interruptibility_state, interruptibility.without(until_next_instruction));
+    }
+    if (vmcs.read(guest_rflags).has(arch::Rflags::trap)) {
+        // With BTF, TF means a debug exception after branches only. None of the instructions that
+        // we step over is one.  [SDM 3A 17.4.3 "Single-Stepping on Branches"]
+        constexpr std::uint64_t branch_trap_flag = 1ULL << 1;
+        if ((vmcs.read(guest_debugctl) & branch_trap_flag) == 0) {
+            vmcs.write(guest_pending_debug_exceptions,
+                       vmcs.read(guest_pending_debug_exceptions) | PendingDebug::single_step);
+        }
+    }
+}
+
+/// Notes for the report how it ended. Returns false: the guest does not go on.
+template <VmcsAccess V>
+[[nodiscard, gnu::noinline]] bool leave(Exit<V> exit) {
+    Ending& ending = exit.processor().ending;
+    ending.reason = exit.vmcs.read(exit_reason);
+    ending.qualification = exit.vmcs.read(exit_qualification);
+    ending.guest_rip = exit.vmcs.read(guest_rip).raw();
+    return false;
+}
+
+/// A reason field that is not simply the number of a reason that we know.
+template <VmcsAccess V>
+[[nodiscard, gnu::noinline]] bool leave_for_strange_reason(Exit<V> exit) {
+    const bool entry_failed = exit.vmcs.read(exit_reason).entry_failure != 0;
+    exit.processor().ending.end = entry_failed ? End::entry_failed : End::unhandled_exit;
+    return leave(exit);
+}
+
+/// Handles one exit by the table.
+///
+/// Returns  whether the guest goes on
+template <VmcsAccess V>
+[[nodiscard, gnu::always_inline]] inline bool handle(Exit<V> exit, std::uint32_t reason) {
+    if (reason >= exit_handlers<V>.size()) [[unlikely]] {
+        return leave_for_strange_reason(exit);
+    }
+    ++exit.processor().exits[reason];
+    const Next next = exit_handlers<V>[reason](exit);
+    if (next == Next::step_over) [[likely]] {
+        step_over_instruction(exit.vmcs);
+        return true;
+    }
+    return next == Next::resume || leave(exit);
+}
+
+/// What the trace shows of an exit beside the VMCS: the leaf, the MSR, the value, the event.
+template <VmcsAccess V>
+[[nodiscard]] std::uint64_t detail_of(Exit<V> exit, std::uint32_t reason) {
+    const GuestRegisters& registers = exit.registers();
+    switch (reason) {
+        case 0:
+            return std::bit_cast<std::uint32_t>(exit.vmcs.read(exit_interruption_information));
+        case 10:
+            return registers.low(Register::rax);
+        case 18:
+            return registers[Register::rax];
+        case 28: {
+            const auto access =
+                std::bit_cast<ControlRegisterAccess>(exit.vmcs.read(exit_qualification));
+            const auto which = static_cast<Register>(access.general_register);
+            return which == Register::rsp ? exit.vmcs.read(guest_rsp).raw() : registers[which];
+        }
+        case 31:
+        case 32:
+            return registers.low(Register::rcx);
+        default:
+            return 0;
+    }
+}
+
+/// Handles one exit, with a note of it in the ring.
+template <VmcsAccess V>
+[[nodiscard, gnu::noinline]] bool handle_and_trace(Exit<V> exit, std::uint32_t reason) {
+    trace::ExitEvent event{.exit_at = arch::rdtsc(),
+                           .qualification = exit.vmcs.read(exit_qualification),
+                           .guest_rip = exit.vmcs.read(guest_rip).raw(),
+                           .detail = detail_of(exit, reason),
+                           .registers = exit.registers().sum(),
+                           .reason = reason,
+                           .instruction_length = exit.vmcs.read(exit_instruction_length)};
+    const bool goes_on = handle(exit, reason);
+    // The exit has cleared the field's valid bit, so what is valid is for the entry to come.
+    // [SDM 3C 24.8.3 "VM-Entry Controls for Event Injection"]
+    event.injected = std::bit_cast<std::uint32_t>(exit.vmcs.read(entry_interruption_information));
+    event.entry_at = goes_on ? arch::rdtsc() : 0;
+    exit.processor().ring->write(event);
+    return goes_on;
+}
+
+/// What happens at every exit.
+///
+/// Returns  whether the guest goes on
+template <VmcsAccess V>
+[[nodiscard, gnu::always_inline]] inline bool dispatch_exit(V vmcs, VmmFrame& frame) {
+    const Exit<V> exit{.vmcs = vmcs, .frame = frame};
+    const auto reason = std::bit_cast<std::uint32_t>(vmcs.read(exit_reason));
+    if (exit.processor().tracing) [[unlikely]] {
+        return handle_and_trace(exit, reason);
+    }
+    return handle(exit, reason);
+}
+
+/// For VmmFrame: the dispatcher on the processor's current VMCS, and the note about an entry that
+/// was refused.
+[[nodiscard]] bool handle_vm_exit(VmmFrame* frame);
+void handle_failed_entry(VmmFrame* frame);
+
+}  // namespace hvp::vmx

@@ -1,0 +1,100 @@
+// The VMM's own world: what the processor finds when a VM exit has loaded the host state.
+//
+// GDT, TSS, IDT and stacks are ours, so that whatever happens in VMX root operation is answered by
+// our code, on our stacks, whatever the guest has done to its own.
+// [SDM 3C 24.5 "Host-State Area"]
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "hypervisor/arch/address.hpp"
+#include "hypervisor/arch/descriptor_tables.hpp"
+#include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/arch/segments.hpp"
+
+namespace hvp::vmx {
+
+struct VirtualProcessor;
+struct HostTrap;
+
+/// A page of memory.
+struct alignas(arch::page_bytes) Page {
+    std::array<std::byte, arch::page_bytes> bytes{};
+};
+
+/// A stack of one page for one kind of trap. Its last two quadwords tell which function handles it
+/// and which virtual processor it concerns: a trap can trust nothing else, not even GS.
+struct alignas(arch::page_bytes) TrapStack {
+    std::array<std::byte, arch::page_bytes - 16> room{};
+    /// IRETQ goes to where it has made the HostTrap point to. Called by entry.S.
+    void (*on_trap)(HostTrap* trap){};
+    VirtualProcessor* owner{};
+
+    [[nodiscard]] std::uint64_t top() const {
+        return reinterpret_cast<std::uint64_t>(&room) + sizeof room;
+    }
+};
+static_assert(sizeof(TrapStack) == arch::page_bytes);
+
+/// The owner of the trap stack that `address` lies in.
+[[nodiscard]] inline VirtualProcessor& owner_of_trap_stack(const void* address) {
+    const std::uint64_t page = reinterpret_cast<std::uint64_t>(address) & ~(arch::page_bytes - 1);
+    return *reinterpret_cast<TrapStack*>(page)->owner;
+}
+
+/// The tables, one set for each processor.
+struct alignas(arch::page_bytes) HostTables {
+    static constexpr std::size_t gdt_slots = 64;
+
+    std::array<std::uint64_t, gdt_slots> gdt{};
+    arch::TaskStateSegment task{};
+    alignas(arch::page_bytes) std::array<arch::InterruptGate, 256> idt{};
+};
+
+/// Which of the TSS's stacks a trap of the VMM uses. All use one: the stack on which it happened
+/// may be the reason for it. The numbers are Windows' for the same events, so that in the few
+/// instructions between the two worlds either IDT goes with either TSS.
+/// [SDM 3A 6.14.5 "Interrupt Stack Table"]
+enum class TrapStackIndex : std::uint8_t { exception = 1, machine_check = 2, nmi = 3 };
+
+/// The stacks of the VMM, with holes where a stack must not grow into.
+struct HostStacks {
+    static constexpr std::size_t main_pages = 4;
+
+    Page hole_0;
+    TrapStack exception;
+    Page hole_1;
+    TrapStack machine_check;
+    Page hole_2;
+    TrapStack nmi;
+    Page hole_3;
+    std::array<Page, main_pages> main;
+};
+
+/// What a host segment or table field must hold.
+struct HostSelectors {
+    arch::Selector code;
+    arch::Selector data;
+    arch::Selector task;
+};
+
+/// Fills the tables: the GDT as a copy of Windows', in which Windows' TSS is available, and our TSS
+/// behind it; the IDT with our stubs.
+///
+/// Why a copy: on the way out, selectors and TR are loaded while this GDT is in use, and LTR fails
+/// for a TSS that is busy, as Windows' own entry says it is. So Windows' GDT is never written.
+///
+/// Returns  the selectors to use; the task's is null if Windows' GDT is larger than we expect
+[[nodiscard]] HostSelectors fill(HostTables& tables, const HostStacks& stacks,
+                                 const arch::ProcessorState& windows);
+
+/// Goes back to Windows' tables, selectors, bases, DR7 and IA32_DEBUGCTL. There is no moment in
+/// between in which an NMI would find tables that do not fit each other.
+///
+/// Where    `tables` are in use: behind the last VM exit. Interrupts off.
+void restore_after_own_tables(const HostTables& tables, const arch::ProcessorState& windows);
+
+}  // namespace hvp::vmx

@@ -1,0 +1,39 @@
+// VMCALL: how a guest that knows of its VMM speaks to it. Both sides include this file.
+//
+// RAX holds the call, RCX its argument; the answer is a status in RAX and a value in RDX. All other
+// registers stay as they are.
+#pragma once
+
+#include <cstdint>
+
+#include "hypervisor/arch/instructions.hpp"
+
+namespace hvp::vmx {
+
+enum class Hypercall : std::uint64_t {
+    ping = 0x4856'5000,  ///< answers its argument plus one
+    exit_count,          ///< how many exits of the basic reason in RCX there were
+    stop,                ///< ends this guest; there is no answer
+};
+
+enum class HypercallStatus : std::uint64_t {
+    success = 0,
+    unknown_call = 1,
+    bad_argument = 2,
+};
+
+struct HypercallAnswer {
+    HypercallStatus status;
+    std::uint64_t value;
+};
+
+/// Asks the VMM.
+///
+/// Where    a guest, at CPL 0; elsewhere VMCALL raises #UD, as it does on a processor outside VMX
+///          operation
+[[nodiscard]] inline HypercallAnswer hypercall(Hypercall call, std::uint64_t argument) {
+    const arch::VmcallResult result = arch::vmcall(static_cast<std::uint64_t>(call), argument);
+    return {.status = static_cast<HypercallStatus>(result.rax), .value = result.rdx};
+}
+
+}  // namespace hvp::vmx

@@ -1,0 +1,167 @@
+// A virtual processor: everything that the VMM has for one logical processor.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+
+#include "hypervisor/arch/address_space.hpp"
+#include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/trace/ring.hpp"
+#include "hypervisor/vmx/exit_reason.hpp"
+#include "hypervisor/vmx/failure.hpp"
+#include "hypervisor/vmx/guest_registers.hpp"
+#include "hypervisor/vmx/host_environment.hpp"
+#include "hypervisor/vmx/support.hpp"
+
+namespace hvp::vmx {
+
+/// What lies at HOST_RSP while the guest runs. entry.S knows the offsets.
+struct VmmFrame {
+    std::array<std::uint64_t, 4> home_space{};  ///< for the C++ function that entry.S calls
+    GuestRegisters registers;
+    std::uint64_t launch_rsp{};
+    std::uint64_t launch_cr3{};
+    /// Handles an exit; false: leave the guest.
+    bool (*on_exit)(VmmFrame* frame){};
+    /// VMLAUNCH or VMRESUME failed; the guest is left.
+    void (*on_failed_entry)(VmmFrame* frame){};
+    VirtualProcessor* owner{};
+    std::uint64_t end_of_stack{};
+};
+static_assert(offsetof(VmmFrame, registers) == 32, "entry.S");
+static_assert(offsetof(VmmFrame, launch_rsp) == 32 + 8 * 16, "entry.S");
+static_assert(offsetof(VmmFrame, launch_cr3) == 40 + 8 * 16, "entry.S");
+static_assert(offsetof(VmmFrame, on_exit) == 48 + 8 * 16, "entry.S");
+static_assert(offsetof(VmmFrame, on_failed_entry) == 56 + 8 * 16, "entry.S");
+static_assert(sizeof(VmmFrame) % 16 == 0);
+
+/// Why the VMM left the guest for good.
+enum class End : std::uint8_t {
+    none,
+    stopped_by_guest,  ///< it asked to
+    unhandled_exit,    ///< a reason that no handler knows
+    unhandled_detail,  ///< a known reason, in a form that its handler does not know
+    triple_fault,      ///< the guest could not deliver an exception
+    entry_refused,     ///< VMLAUNCH or VMRESUME said VMfail
+    entry_failed,      ///< VM entry was given up because of the guest state or an MSR
+    exception_in_vmm,  ///< our own mistake; see `HostTrapReport`
+};
+
+/// What an exception in VMX root operation looked like.
+struct HostTrapReport {
+    std::uint64_t vector{};
+    std::uint64_t error_code{};
+    std::uint64_t rip{};
+    std::uint64_t rsp{};
+    std::uint64_t cr2{};
+};
+
+/// How it ended.
+struct Ending {
+    End end{};
+    arch::VmxResult result{arch::VmxResult::succeed};  ///< of a refused entry
+    std::uint32_t error_number{};                      ///< the VM-instruction error of it
+    ExitReasonField reason{};                          ///< of the last exit
+    std::uint64_t qualification{};
+    std::uint64_t guest_rip{};
+    HostTrapReport trap{};
+};
+
+/// One logical processor's part of the VMM. It lies in ProcessorMemory; whoever launches keeps the
+/// memory until VMXOFF.
+struct VirtualProcessor {
+    VmmFrame* frame{};
+    trace::Ring* ring{};
+    bool tracing{};
+    bool running{};     ///< between the first VM entry and the way out
+    bool own_tables{};  ///< GDTR, IDTR and TR are the VMM's: there was a VM exit
+
+    arch::Flags<arch::Cr0> cr0_ones{};  ///< what VMX operation fixes
+    arch::Flags<arch::Cr4> cr4_ones{};
+    std::uint32_t physical_address_bits{};
+
+    /// NMIs that arrived while the VMM ran, and that the guest has yet to see. Only the NMI handler
+    /// adds, only the NMI-window exit takes.
+    std::uint32_t nmis_waiting{};
+
+    std::array<std::uint64_t, exit_reason_names.size()> exits{};
+    Ending ending{};
+};
+
+/// The memory of one virtual processor: pages in a row, linear and physical, zeroed.
+struct ProcessorMemory {
+    Page vmxon;
+    Page vmcs;
+    Page msr_bitmap;
+    HostTables tables;
+    HostStacks stacks;
+    alignas(arch::page_bytes) VirtualProcessor processor;
+    alignas(arch::page_bytes) trace::Ring ring;
+
+    /// Where the VMM's stack begins, with the frame on it.
+    [[nodiscard]] VmmFrame* frame() { return reinterpret_cast<VmmFrame*>(&stacks.main + 1) - 1; }
+};
+static_assert(sizeof(ProcessorMemory) % arch::page_bytes == 0);
+inline constexpr std::size_t processor_memory_pages = sizeof(ProcessorMemory) / arch::page_bytes;
+
+/// A ProcessorMemory with its physical address.
+struct ProcessorRegion {
+    ProcessorMemory* memory;
+    arch::HostPhysicalAddress physical;
+
+    [[nodiscard]] arch::HostPhysicalAddress physical_of(const void* object) const {
+        return physical +
+               (reinterpret_cast<std::uint64_t>(object) - reinterpret_cast<std::uint64_t>(memory));
+    }
+};
+
+/// Constructs what lies in the memory, and writes the revision identifiers.
+///
+/// Where    before VMXON
+void prepare(const ProcessorRegion& region, const Support& support);
+
+/// Maps what the VMM uses of it while a guest runs; the holes stay holes.
+[[nodiscard]] std::expected<void, arch::MapError> map(arch::AddressSpace& space,
+                                                      const ProcessorRegion& region);
+
+/// What a stage decides about its guest.
+struct GuestStart {
+    void (*code)(void* argument);  ///< must not return
+    void* argument;
+    std::byte* stack_end;
+};
+
+/// Writes every field of the current VMCS: the guest as a clone of the caller but for RIP, RSP and
+/// RFLAGS; the host as HostTables and `host_cr3` say; exits as `exit_handlers` expects them.
+///
+/// Where    VMX root operation, the VMCS current and clear
+[[nodiscard]] std::expected<void, Failure> write_vmcs(const ProcessorRegion& region,
+                                                      const arch::ProcessorState& windows,
+                                                      const GuestStart& guest,
+                                                      std::uint64_t host_cr3);
+
+/// What is owed to Windows when a guest has run: its tables, and what a VM exit has changed; CR0
+/// and CR4. Lives around VMX operation, and pays at the end. A VM exit switches to the VMM's
+/// tables, so where none has happened only CR0 and CR4 are put back.
+class OwnTablesLeft {
+public:
+    OwnTablesLeft(const ProcessorMemory& memory, const arch::ProcessorState& windows)
+        : memory_{memory}, windows_{windows} {}
+    OwnTablesLeft(const OwnTablesLeft&) = delete;
+    OwnTablesLeft& operator=(const OwnTablesLeft&) = delete;
+    ~OwnTablesLeft();
+
+private:
+    const ProcessorMemory& memory_;
+    const arch::ProcessorState& windows_;
+};
+
+/// Runs the guest until the VMM leaves it; then on the caller's stack and page tables again, but
+/// still with the VMM's GDT, IDT and TR: see `restore_after_own_tables`.
+///
+/// Where    as write_vmcs
+void run(const ProcessorRegion& region);
+
+}  // namespace hvp::vmx
