@@ -19,7 +19,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int poll_milliseconds = 100;
-constexpr int pause_milliseconds = 1;
+constexpr int pause_milliseconds = 2;
+
+// The emulator can lock itself up when SIGINT comes while it writes its log. Whoever has executed
+// for so long since the last line is not writing one: a pause by the clock on the wall would prove
+// nothing, as the emulator may have been put aside in the middle of a line.
+constexpr std::chrono::milliseconds executing_without_a_line{5};
 
 // One run of the emulator: the loop's state.
 class Session {
@@ -46,6 +51,7 @@ private:
     bool pipe_open_ = true;
     bool killed_ = false;
     bool interrupt_in_pause_ = false;
+    std::chrono::nanoseconds cpu_time_of_last_line_{};
     std::vector<char> buffer_ = std::vector<char>(1 << 16);
 };
 
@@ -59,7 +65,8 @@ EmulatorOutcome Session::to_its_end() {
         };
         const int ready = poll(sources.data(), sources.size(),
                                interrupt_in_pause_ ? pause_milliseconds : poll_milliseconds);
-        if (ready == 0 && interrupt_in_pause_) {
+        if (ready == 0 && interrupt_in_pause_ &&
+            child_.cpu_time() - cpu_time_of_last_line_ > executing_without_a_line) {
             interrupt_in_pause_ = false;
             child_.send(SIGINT);
         }
@@ -102,6 +109,9 @@ void Session::read_pipe() {
     if (count > 0) {
         const std::uint64_t tick = run_.on_log({buffer_.data(), static_cast<std::size_t>(count)});
         act(talk_.on_log(tick, now()));
+        if (interrupt_in_pause_) {
+            cpu_time_of_last_line_ = child_.cpu_time();
+        }
     } else if (count == 0 || (errno != EINTR && errno != EAGAIN)) {
         pipe_open_ = false;
     }

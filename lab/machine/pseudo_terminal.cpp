@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 
 namespace hvp::lab {
 namespace {
@@ -116,6 +117,15 @@ void TerminalChild::send(int signal) const {
     if (process_ > 0) {
         kill(process_, signal);
     }
+}
+
+std::chrono::nanoseconds TerminalChild::cpu_time() const {
+    clockid_t clock{};
+    timespec time{};
+    if (clock_getcpuclockid(process_, &clock) != 0 || clock_gettime(clock, &time) != 0) {
+        return {};
+    }
+    return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
 }
 
 int TerminalChild::finish(bool kill_first) {

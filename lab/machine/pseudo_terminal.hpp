@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <expected>
 #include <filesystem>
 #include <string>
@@ -55,6 +56,8 @@ public:
     [[nodiscard]] const Descriptor& terminal() const { return terminal_; }
     [[nodiscard]] const Descriptor& pipe() const { return pipe_; }
     void send(int signal) const;
+    /// Returns  how long the child has executed, on all its threads; 0 when it is gone.
+    [[nodiscard]] std::chrono::nanoseconds cpu_time() const;
     /// Kills what is left of the child's group and waits.  Returns  the status of waitpid.
     int finish(bool kill_first);
 
