@@ -198,12 +198,18 @@ Json Playground::summary() const {
 }
 
 std::vector<Json> Playground::events(std::string_view name) const {
+    std::vector<Json> found = all_events();
+    std::erase_if(found, [&](const Json& event) { return event["event"] != name; });
+    return found;
+}
+
+std::vector<Json> Playground::all_events() const {
     std::vector<Json> found;
     std::istringstream lines{file("events.jsonl")};
     for (std::string line; std::getline(lines, line);) {
         Json event = Json::parse(line, nullptr, /*allow_exceptions=*/false);
         EXPECT_TRUE(event.is_object()) << line;
-        if (event.is_object() && event["event"] == name) {
+        if (event.is_object()) {
             found.push_back(std::move(event));
         }
     }

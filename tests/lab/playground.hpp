@@ -60,6 +60,8 @@ public:
     [[nodiscard]] Json summary() const;
     /// Returns  the events of that name in the latest run.
     [[nodiscard]] std::vector<Json> events(std::string_view name) const;
+    /// Returns  all events of the latest run, in their order.
+    [[nodiscard]] std::vector<Json> all_events() const;
 
     /// Makes a file in the playground's folder.
     std::filesystem::path write(std::string_view name, std::string_view content) const;

@@ -14,6 +14,7 @@
 #include "lab/nt/ke/thread.hpp"
 #include "lab/nt/mm/frames.hpp"
 #include "lab/nt/mm/kernel_map.hpp"
+#include "lab/nt/ps/process.hpp"
 
 namespace hvp::lab {
 namespace {
@@ -43,6 +44,7 @@ void start_kernel() {
     ke::start_time();
     ke::start_clock_interrupt();
     ke::choose_direction(boot.seed);
+    ps::announce_system_process();
     start_other_processors(boot);
     arch::sti();
 }

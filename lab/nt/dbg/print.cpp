@@ -1,6 +1,7 @@
 // DbgPrint and its kin: a driver's text becomes a DebugPrint event. Nothing is filtered.
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "lab/nt/dbg/event.hpp"
 #include "lab/nt/examiner/rules.hpp"
@@ -33,24 +34,30 @@ void check_wide_text(std::uint64_t caller) {
                              caller);
 }
 
-rtl::FormatFacts send(std::uint32_t component, std::uint32_t level, const char* format,
-                      __builtin_ms_va_list arguments) {
+struct Print {
+    std::string_view prefix{};
+    std::uint32_t component{};
+    std::uint32_t level{};
+};
+
+rtl::FormatFacts send(const Print& what, const char* format, __builtin_ms_va_list arguments) {
     const ke::Locked locked{printing};
     rtl::TextWriter writer{buffer};
+    writer.put(what.prefix);
     const auto facts = rtl::format(writer, format, arguments);
     Event{"DebugPrint", From::driver}
-        .number("component", component)
-        .number("level", level)
+        .number("component", what.component)
+        .number("level", what.level)
         .text("text", writer.view())
         .boolean("truncated", writer.truncated());
     return facts;
 }
 
-rtl::NtStatus print(std::uint32_t component, std::uint32_t level, const char* format,
-                    __builtin_ms_va_list arguments, std::uint64_t caller) {
+rtl::NtStatus print(const Print& what, const char* format, __builtin_ms_va_list arguments,
+                    std::uint64_t caller) {
     examiner::check_irql_at_most(ke::Irql::highest_device,
                                  {"DbgPrint", examiner::no_verifier_code, caller});
-    if (send(component, level, format, arguments).converted_wide_text) {
+    if (send(what, format, arguments).converted_wide_text) {
         check_wide_text(caller);
     }
     return rtl::status_success;
@@ -62,7 +69,7 @@ rtl::NtStatus print(std::uint32_t component, std::uint32_t level, const char* fo
 NT_EXPORT rtl::NtStatus DbgPrint(const char* format, ...) {
     __builtin_ms_va_list arguments;
     __builtin_ms_va_start(arguments, format);
-    const auto status = print(default_component, default_level, format, arguments,
+    const auto status = print({"", default_component, default_level}, format, arguments,
                               examiner::caller(__builtin_return_address(0)));
     __builtin_ms_va_end(arguments);
     return status;
@@ -73,8 +80,8 @@ NT_EXPORT rtl::NtStatus DbgPrintEx(std::uint32_t component, std::uint32_t level,
                                    ...) {
     __builtin_ms_va_list arguments;
     __builtin_ms_va_start(arguments, format);
-    const auto status =
-        print(component, level, format, arguments, examiner::caller(__builtin_return_address(0)));
+    const auto status = print({"", component, level}, format, arguments,
+                              examiner::caller(__builtin_return_address(0)));
     __builtin_ms_va_end(arguments);
     return status;
 }
@@ -82,7 +89,15 @@ NT_EXPORT rtl::NtStatus DbgPrintEx(std::uint32_t component, std::uint32_t level,
 /// [Windows: vDbgPrintEx]
 NT_EXPORT rtl::NtStatus vDbgPrintEx(std::uint32_t component, std::uint32_t level,
                                     const char* format, __builtin_ms_va_list arguments) {
-    return print(component, level, format, arguments,
+    return print({"", component, level}, format, arguments,
+                 examiner::caller(__builtin_return_address(0)));
+}
+
+/// [Windows: vDbgPrintExWithPrefix]
+NT_EXPORT rtl::NtStatus vDbgPrintExWithPrefix(const char* prefix, std::uint32_t component,
+                                              std::uint32_t level, const char* format,
+                                              __builtin_ms_va_list arguments) {
+    return print({prefix, component, level}, format, arguments,
                  examiner::caller(__builtin_return_address(0)));
 }
 

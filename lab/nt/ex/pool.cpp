@@ -95,8 +95,7 @@ void free(mm::Block& block, std::uint64_t freed_by) {
 }
 
 mm::Block* find_live(std::uint64_t address) {
-    auto* block = mm::pool_region().near(mm::LinearAddress{address});
-    return block != nullptr && block->live() && block->address == address ? block : nullptr;
+    return mm::pool_region().find_live(address, mm::BlockKind::pool);
 }
 
 }  // namespace hvp::lab::ex

@@ -1,10 +1,11 @@
-// ExAllocatePool2, ExAllocatePoolWithTag, ExFreePool, ExFreePoolWithTag: the documented rules in
-// front of the pool.
+// ExAllocatePool2, ExAllocatePool, ExAllocatePoolWithTag, ExFreePool, ExFreePoolWithTag: the
+// documented rules in front of the pool.
 #include <cstdint>
 
 #include "lab/nt/ex/pool.hpp"
 #include "lab/nt/examiner/rules.hpp"
 #include "lab/nt/ke/bugcheck.hpp"
+#include "lab/nt/rtl/exception.hpp"
 #include "lab/nt/rtl/export.hpp"
 
 namespace hvp::lab::ex {
@@ -48,7 +49,7 @@ void* allocate_for_driver(std::string_view function, const PoolRequest& request,
 [[noreturn]] void refuse_free(std::uint64_t address) {
     const auto* block = mm::pool_region().near(mm::LinearAddress{address});
     rtl::Sentence detail;
-    if (block != nullptr && block->address == address) {
+    if (block != nullptr && block->address == address && !block->live()) {
         detail.put("the block was freed before by ").hex(block->freed_by);
         ke::bug_check({.code = ke::BugCheckCode::bad_pool_caller,
                        .parameters = {freed_twice, 0, block->tag, address},
@@ -57,6 +58,8 @@ void* allocate_for_driver(std::string_view function, const PoolRequest& request,
     detail.put("no pool allocation returned ").hex(address);
     if (mm::contiguous_region().near(mm::LinearAddress{address}) != nullptr) {
         detail.put(": it is contiguous memory, which MmFreeContiguousMemory frees");
+    } else if (block != nullptr && block->kind == mm::BlockKind::noncached) {
+        detail.put(": it is noncached memory, which MmFreeNonCachedMemory frees");
     } else if (block != nullptr && block->live()) {
         detail.put(": it lies beside or inside the block at ").hex(block->address);
     }
@@ -87,12 +90,22 @@ NT_EXPORT void* ExAllocatePool2(std::uint64_t flags, std::uint64_t bytes, std::u
                               .allocated_by = examiner::caller(__builtin_return_address(0))};
     void* block = allocate_for_driver("ExAllocatePool2", request, (flags & flag_paged) != 0);
     if (block == nullptr && (flags & flag_raise_on_failure) != 0) {
-        constexpr std::uint64_t insufficient_resources = 0xFFFF'FFFF'C000'009A;
-        ke::bug_check({.code = ke::BugCheckCode::kmode_exception_not_handled,
-                       .parameters = {insufficient_resources, request.allocated_by},
-                       .detail = "POOL_FLAG_RAISE_ON_FAILURE raised, and nobody handles it"});
+        rtl::raise_status(rtl::status_insufficient_resources);
     }
     return block;
+}
+
+/// [Windows: ExAllocatePool] Without a tag: that is the tag "None".
+NT_EXPORT void* ExAllocatePool(std::uint32_t type, std::uint64_t bytes) {
+    constexpr std::uint32_t no_tag = 0x656E'6F4E;
+    const bool paged = (type & type_paged) != 0;
+    return allocate_for_driver("ExAllocatePool",
+                               {.bytes = bytes,
+                                .tag = no_tag,
+                                .executable = !paged && (type & type_nx) == 0,
+                                .owner = mm::Owner::driver,
+                                .allocated_by = examiner::caller(__builtin_return_address(0))},
+                               paged);
 }
 
 /// [Windows: ExAllocatePoolWithTag] The content is whatever was there.

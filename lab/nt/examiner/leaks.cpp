@@ -8,6 +8,9 @@
 #include "lab/nt/ex/pool.hpp"
 #include "lab/nt/examiner/verdict.hpp"
 #include "lab/nt/mm/contiguous.hpp"
+#include "lab/nt/mm/mapping.hpp"
+#include "lab/nt/mm/mdl.hpp"
+#include "lab/nt/mm/noncached.hpp"
 
 namespace hvp::lab::examiner {
 namespace {
@@ -24,10 +27,10 @@ rtl::Text<4> tag_text(std::uint32_t tag) {
     return text;
 }
 
-void report(std::string_view kind, const mm::Block& block) {
+void report(const mm::Block& block) {
     verdict().note_leak(block.bytes);
     dbg::Event{"Leak"}
-        .text("kind", kind)
+        .text("kind", mm::name_of(block.kind))
         .hex("address", block.address)
         .number("bytes", block.bytes)
         .text("tag", tag_text(block.tag).view())
@@ -38,19 +41,31 @@ bool is_leaked(const mm::Block& block) {
     return block.live() && block.owner == mm::Owner::driver;
 }
 
+void take_back(mm::Block& block) {
+    switch (block.kind) {
+        case mm::BlockKind::pool:
+            return ex::free(block, 0);
+        case mm::BlockKind::noncached:
+            return mm::free_noncached(block, 0);
+        case mm::BlockKind::contiguous:
+            return mm::free_contiguous(block, 0);
+        case mm::BlockKind::mdl_mapping:
+        case mm::BlockKind::io_mapping:
+            return mm::end_mapping(block, 0);
+    }
+}
+
 }  // namespace
 
 void report_leaks() {
-    for (auto& block : mm::pool_region().records()) {
-        if (is_leaked(block)) {
-            report("pool", block);
-            ex::free(block, 0);
-        }
-    }
-    for (auto& block : mm::contiguous_region().records()) {
-        if (is_leaked(block)) {
-            report("contiguous", block);
-            mm::free_contiguous(block, 0);
+    mm::report_locked_pages();
+    // Mappings first: an MDL tells what is mapped, and it lies in pool.
+    for (auto* region : {&mm::mapping_region(), &mm::contiguous_region(), &mm::pool_region()}) {
+        for (auto& block : region->records()) {
+            if (is_leaked(block)) {
+                report(block);
+                take_back(block);
+            }
         }
     }
 }

@@ -25,8 +25,20 @@ inline constexpr VerifierCode lower_upwards = 0x31;
 inline constexpr VerifierCode release_spin_lock_irql = 0x32;
 inline constexpr VerifierCode acquire_spin_lock_irql = 0x40;
 inline constexpr VerifierCode memory_call_irql = 0x70;
+inline constexpr VerifierCode map_io_space_irql = 0x73;
+inline constexpr VerifierCode map_locked_pages_irql = 0x76;
+inline constexpr VerifierCode unlock_pages_irql = 0x78;
+inline constexpr VerifierCode unmap_locked_pages_irql = 0x79;
+inline constexpr VerifierCode unmap_io_space_irql = 0x7B;
+inline constexpr VerifierCode unlock_of_unlocked = 0x7C;
+inline constexpr VerifierCode unlock_of_nonpaged = 0x7D;
+inline constexpr VerifierCode map_of_unlocked = 0x82;
+inline constexpr VerifierCode map_of_free_memory = 0x83;
 inline constexpr VerifierCode switched_stack = 0x90;
+inline constexpr VerifierCode mdl_freed_in_use = 0xB8;
 inline constexpr VerifierCode api_irql = 0xE5;
+inline constexpr VerifierCode zw_irql = 0xE6;
+inline constexpr VerifierCode null_handle = 0xF5;
 inline constexpr VerifierCode writable_executable_section = 0x2003;
 
 /// Who called what.

@@ -6,7 +6,9 @@
 #include <string_view>
 
 #include "hypervisor/arch/instructions.hpp"
+#include "lab/nt/cm/registry.hpp"
 #include "lab/nt/dbg/event.hpp"
+#include "lab/nt/ex/callback.hpp"
 #include "lab/nt/examiner/driver_call.hpp"
 #include "lab/nt/examiner/leaks.hpp"
 #include "lab/nt/examiner/odd_state.hpp"
@@ -18,6 +20,7 @@
 #include "lab/nt/ke/thread.hpp"
 #include "lab/nt/ldr/loader.hpp"
 #include "lab/nt/ldr/module.hpp"
+#include "lab/nt/ob/object.hpp"
 #include "lab/nt/rtl/scrambled.hpp"
 
 namespace hvp::lab::io {
@@ -78,6 +81,8 @@ public:
             }
             call_unload(*objects.driver_object());
         }
+        ex::report_left_callbacks();
+        ob::report_left_references();
         examiner::report_leaks();
         ldr::unload_driver();
         return true;
@@ -146,6 +151,8 @@ void run_driver(const BootBlock& boot) {
     const std::string_view service{boot.driver_name.data()};
     rtl::Text<80> file{service};
     file.put(".sys");
+    cm::create_registry(service);
+    ex::create_system_callbacks();
     if (boot.odd_state != 0) {
         examiner::make_states_odd();
     }

@@ -12,9 +12,12 @@ namespace hvp::lab::ke {
 using namespace std::string_view_literals;
 
 enum class BugCheckCode : std::uint32_t {
+    invalid_process_attach_attempt = 0x05,
+    invalid_process_detach_attempt = 0x06,
     irql_not_less_or_equal = 0x0A,
     spin_lock_already_owned = 0x0F,
     trap_cause_unknown = 0x12,
+    reference_by_pointer = 0x18,
     kmode_exception_not_handled = 0x1E,
     page_fault_in_nonpaged_area = 0x50,
     system_thread_exception_not_handled = 0x7E,
@@ -42,6 +45,12 @@ struct BugCheckFacts {
 };
 
 inline constexpr auto bug_check_facts = std::to_array<BugCheckFacts>({
+    {BugCheckCode::invalid_process_attach_attempt,
+     "INVALID_PROCESS_ATTACH_ATTEMPT"sv,
+     {"address that was taken for a process"sv, ""sv, ""sv, ""sv}},
+    {BugCheckCode::invalid_process_detach_attempt,
+     "INVALID_PROCESS_DETACH_ATTEMPT"sv,
+     {""sv, ""sv, ""sv, ""sv}},
     {BugCheckCode::irql_not_less_or_equal,
      "IRQL_NOT_LESS_OR_EQUAL"sv,
      {"address that was referenced"sv, "IRQL at that time"sv,
@@ -52,6 +61,9 @@ inline constexpr auto bug_check_facts = std::to_array<BugCheckFacts>({
     {BugCheckCode::trap_cause_unknown,
      "TRAP_CAUSE_UNKNOWN"sv,
      {"vector of the unexpected interrupt"sv, ""sv, ""sv, ""sv}},
+    {BugCheckCode::reference_by_pointer,
+     "REFERENCE_BY_POINTER"sv,
+     {"type of the object"sv, "address that was taken for an object"sv, ""sv, ""sv}},
     {BugCheckCode::kmode_exception_not_handled,
      "KMODE_EXCEPTION_NOT_HANDLED"sv,
      {"exception code"sv, "instruction that raised it"sv, "exception information 0"sv,

@@ -1,45 +1,63 @@
-// Turns a trap frame into Windows' records.
+// Copies registers from one order into another.
 #include "lab/nt/ke/exception_record.hpp"
 
 #include <bit>
 
-#include "lab/nt/rtl/context.hpp"
-
 namespace hvp::lab::ke {
 namespace {
 
-/// [Windows: EXCEPTION_RECORD structure]
-struct ExceptionRecord {
-    std::uint32_t code{};
-    std::uint32_t flags{};
-    ExceptionRecord* next{};
-    std::uint64_t address{};
-    std::uint32_t parameter_count{};
-    std::uint32_t unused{};
-    std::array<std::uint64_t, 15> information{};
-};
-static_assert(sizeof(ExceptionRecord) == 0x98);
-
-constinit ExceptionRecord last_record{};
+constinit rtl::ExceptionRecord last_record{};
 constinit rtl::Context last_context{};
 
 }  // namespace
 
-ExceptionPointers describe_exception(const TrapFrame& f, std::uint32_t code,
-                                     std::array<std::uint64_t, 2> information) {
-    constexpr std::uint32_t access_violation = 0xC000'0005;
-    last_record = {.code = code,
-                   .address = f.rip,
-                   .parameter_count = code == access_violation ? 2U : 0U,
-                   .information = {information[0], information[1]}};
+rtl::ExceptionRecord record_of(const TrapFrame& frame, const Exception& exception) {
+    return {.code = exception.code,
+            .address = frame.rip,
+            .parameter_count = exception.parameter_count,
+            .information = {exception.information[0], exception.information[1]}};
+}
+
+void write_to(rtl::Context& context, const TrapFrame& f) {
+    context.cs = static_cast<std::uint16_t>(f.cs);
+    context.ss = static_cast<std::uint16_t>(f.ss);
+    context.eflags = static_cast<std::uint32_t>(f.rflags);
+    context.general = {f.rax, f.rcx, f.rdx, f.rbx, f.rsp, f.rbp, f.rsi, f.rdi,
+                       f.r8,  f.r9,  f.r10, f.r11, f.r12, f.r13, f.r14, f.r15};
+    context.rip = f.rip;
+}
+
+TrapFrame frame_of(const rtl::Context& context) {
+    const auto& r = context.general;
+    return {.r15 = r[15],
+            .r14 = r[14],
+            .r13 = r[13],
+            .r12 = r[12],
+            .r11 = r[11],
+            .r10 = r[10],
+            .r9 = r[9],
+            .r8 = r[8],
+            .rdi = r[7],
+            .rsi = r[6],
+            .rbp = r[5],
+            .rbx = r[3],
+            .rdx = r[2],
+            .rcx = r[1],
+            .rax = r[0],
+            .vector = 0,
+            .error_code = 0,
+            .rip = context.rip,
+            .cs = context.cs,
+            .rflags = context.eflags,
+            .rsp = r[4],
+            .ss = context.ss};
+}
+
+ExceptionPointers keep(const rtl::ExceptionRecord& record, const TrapFrame& frame) {
+    last_record = record;
     last_context = {};
     last_context.flags = 0x10'0003;  // AMD64, control, integer
-    last_context.cs = static_cast<std::uint16_t>(f.cs);
-    last_context.ss = static_cast<std::uint16_t>(f.ss);
-    last_context.eflags = static_cast<std::uint32_t>(f.rflags);
-    last_context.general = {f.rax, f.rcx, f.rdx, f.rbx, f.rsp, f.rbp, f.rsi, f.rdi,
-                            f.r8,  f.r9,  f.r10, f.r11, f.r12, f.r13, f.r14, f.r15};
-    last_context.rip = f.rip;
+    write_to(last_context, frame);
     return {std::bit_cast<std::uint64_t>(&last_record),
             std::bit_cast<std::uint64_t>(&last_context)};
 }

@@ -1,21 +1,38 @@
-// The two records that a debugger finds through the parameters of bug check 0x7E.
+// From what the processor leaves on the stack to what Windows tells about an exception, and back.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
 #include "lab/nt/ke/trap_frame.hpp"
+#include "lab/nt/rtl/exception.hpp"
 
 namespace hvp::lab::ke {
 
-/// Addresses of an EXCEPTION_RECORD and a CONTEXT.
+/// An exception as Windows sees it.
+struct Exception {
+    std::uint32_t code{};
+    std::uint32_t parameter_count{};
+    std::array<std::uint64_t, 2> information{};
+};
+
+inline constexpr std::uint32_t access_violation = 0xC000'0005;
+
+[[nodiscard]] rtl::ExceptionRecord record_of(const TrapFrame& frame, const Exception& exception);
+
+/// Puts the interrupted code's registers into a context that RtlCaptureContext has filled: the
+/// kernel itself uses no XMM register.
+void write_to(rtl::Context& context, const TrapFrame& frame);
+
+/// What a trap would have left, had it come there.
+[[nodiscard]] TrapFrame frame_of(const rtl::Context& context);
+
+/// Addresses of an EXCEPTION_RECORD and a CONTEXT, which a debugger finds through the parameters of
+/// bug check 0x7E. They stay.
 struct ExceptionPointers {
     std::uint64_t record{};
     std::uint64_t context{};
 };
-
-/// Fills both from what the trap left. They stay until the next exception.
-[[nodiscard]] ExceptionPointers describe_exception(const TrapFrame& frame, std::uint32_t code,
-                                                   std::array<std::uint64_t, 2> information);
+[[nodiscard]] ExceptionPointers keep(const rtl::ExceptionRecord& record, const TrapFrame& frame);
 
 }  // namespace hvp::lab::ke

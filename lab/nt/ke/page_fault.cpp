@@ -7,7 +7,6 @@
 #include "lab/nt/ke/bugcheck.hpp"
 #include "lab/nt/ke/irql.hpp"
 #include "lab/nt/ke/thread.hpp"
-#include "lab/nt/ke/trap.hpp"
 #include "lab/nt/ldr/module.hpp"
 #include "lab/nt/mm/blocks.hpp"
 #include "lab/nt/mm/page_tables.hpp"
@@ -35,6 +34,15 @@ public:
         describe();
     }
 
+    [[nodiscard]] std::optional<Exception> as_exception() const {
+        if (current_irql() >= Irql::dispatch || mm::is_system(address_)) {
+            return std::nullopt;
+        }
+        constexpr std::uint64_t executed = 8;
+        const std::uint64_t kind = code_.fetch ? executed : std::uint64_t{code_.write};
+        return Exception{access_violation, 2, {kind, address_.raw()}};
+    }
+
     [[noreturn]] void become_bug_check() const {
         if (mm::is_stack_guard(address_)) {
             constexpr std::uint64_t double_fault = 8;
@@ -42,11 +50,6 @@ public:
         }
         if (current_irql() >= Irql::dispatch) {
             stop_for_irql();
-        }
-        if (!mm::is_system(address_)) {
-            constexpr std::uint32_t access_violation = 0xC000'0005;
-            const std::uint64_t kind = code_.fetch ? 8 : code_.write;
-            unhandled_exception(frame_, access_violation, {kind, address_.raw()}, detail_.view());
         }
         const std::uint64_t rip = frame_.rip;
         const std::uint64_t write = code_.write;
@@ -129,6 +132,10 @@ private:
 };
 
 }  // namespace
+
+std::optional<Exception> exception_of_page_fault(const TrapFrame& frame) {
+    return PageFault{frame}.as_exception();
+}
 
 void on_page_fault(const TrapFrame& frame) {
     PageFault{frame}.become_bug_check();

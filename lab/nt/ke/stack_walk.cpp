@@ -9,14 +9,6 @@
 namespace hvp::lab::ke {
 namespace {
 
-std::optional<std::uint64_t> read_quadword(std::uint64_t address) {
-    const mm::LinearAddress at{address};
-    if (address % 8 != 0 || !mm::is_system(at) || !mm::translate(at)) {
-        return std::nullopt;
-    }
-    return *std::bit_cast<const std::uint64_t*>(address);
-}
-
 bool is_code(std::uint64_t address) {
     const auto* module = ldr::module_at(address);
     const auto entry = mm::entry_for(mm::LinearAddress{address});
@@ -33,7 +25,7 @@ void add(StackTrace& trace, std::uint64_t address) {
 void scan(StackTrace& trace, std::uint64_t rsp) {
     trace.by_scan = true;
     for (rsp &= ~7ULL; trace.count < trace.addresses.size(); rsp += 8) {
-        const auto word = read_quadword(rsp);
+        const auto word = read_stack(rsp);
         if (!word) {
             return;
         }
@@ -45,9 +37,17 @@ void scan(StackTrace& trace, std::uint64_t rsp) {
 
 }  // namespace
 
+std::optional<std::uint64_t> read_stack(std::uint64_t address) {
+    const mm::LinearAddress at{address};
+    if (address % 8 != 0 || !mm::is_system(at) || !mm::translate(at)) {
+        return std::nullopt;
+    }
+    return *std::bit_cast<const std::uint64_t*>(address);
+}
+
 bool unwind_frame(rtl::Registers& registers) {
     const auto* module = ldr::module_at(registers.rip);
-    return module != nullptr && rtl::unwind(module->view(), registers, read_quadword);
+    return module != nullptr && rtl::unwind(module->view(), registers, read_stack);
 }
 
 StackTrace walk_stack(rtl::Registers registers) {

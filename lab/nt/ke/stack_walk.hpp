@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "lab/nt/rtl/unwind.hpp"
 
@@ -15,6 +16,9 @@ struct StackTrace {
     std::size_t count{};
     bool by_scan{};  ///< unwind data led nowhere: these are words that look like return addresses
 };
+
+/// A quadword of the kernel's half; nothing where no memory is.
+[[nodiscard]] std::optional<std::uint64_t> read_stack(std::uint64_t address);
 
 /// Turns a function's registers into its caller's by unwind data. False: it cannot be done.
 [[nodiscard]] bool unwind_frame(rtl::Registers& registers);

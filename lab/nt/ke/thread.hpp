@@ -11,13 +11,20 @@
 
 namespace hvp::lab::ke {
 
-/// The System process. Drivers read its page tables' address at +28h.
+/// The System process. Drivers read its page tables' address at +28h; the other fields lie where
+/// Windows 10 2004 to 22H2 has them, for drivers that read them there.  [Windows: public symbols]
 struct Kprocess {
     std::array<std::uint8_t, 0x28> header{};
     std::uint64_t directory_table_base{};
-    std::array<std::uint8_t, 0x800> rest{};
+    std::array<std::uint8_t, 0x410> unused_30{};
+    std::uint64_t unique_process_id{};
+    std::array<std::uint8_t, 0x160> unused_448{};
+    std::array<char, 16> image_file_name{};
+    std::array<std::uint8_t, 0x270> rest{};
 };
 static_assert(offsetof(Kprocess, directory_table_base) == 0x28);
+static_assert(offsetof(Kprocess, unique_process_id) == 0x440);
+static_assert(offsetof(Kprocess, image_file_name) == 0x5A8);
 
 /// What becomes of a thread that its processor leaves.
 enum class Fate : std::uint8_t { stays, moves, ends };

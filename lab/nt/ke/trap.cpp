@@ -15,6 +15,7 @@
 #include "lab/nt/ke/processor.hpp"
 #include "lab/nt/ke/scheduler.hpp"
 #include "lab/nt/ke/thread.hpp"
+#include "lab/nt/ldr/module.hpp"
 #include "lab/nt/rtl/text.hpp"
 
 namespace hvp::lab::ke {
@@ -119,23 +120,62 @@ void begin_judgement(const TrapFrame& frame) {
                .frame = &frame});
 }
 
-}  // namespace
-
-void unhandled_exception(const TrapFrame& frame, std::uint32_t code,
-                         std::array<std::uint64_t, 2> information, std::string_view detail) {
+[[noreturn]] void stop_for(const rtl::ExceptionRecord& record, const TrapFrame& frame) {
+    const std::uint64_t code = record.code | 0xFFFF'FFFF'0000'0000;
     // A system thread has a last filter around it, which makes 0x7E of what nobody handled.
     if (&current_thread() != current_processor().kpcr.prcb.idle_thread) {
-        const auto [record, context] = describe_exception(frame, code, information);
+        const auto [record_address, context_address] = keep(record, frame);
         bug_check({.code = BugCheckCode::system_thread_exception_not_handled,
-                   .parameters = {code | 0xFFFF'FFFF'0000'0000, frame.rip, record, context},
-                   .detail = detail,
+                   .parameters = {code, record.address, record_address, context_address},
                    .frame = &frame});
     }
-    bug_check(
-        {.code = BugCheckCode::kmode_exception_not_handled,
-         .parameters = {code | 0xFFFF'FFFF'0000'0000, frame.rip, information[0], information[1]},
-         .detail = detail,
-         .frame = &frame});
+    bug_check({.code = BugCheckCode::kmode_exception_not_handled,
+               .parameters = {code, record.address, record.information[0], record.information[1]},
+               .frame = &frame});
+}
+
+/// The exception that a trap is, if it is one that handlers may take.
+std::optional<Exception> exception_of(const TrapFrame& frame) {
+    const auto vector = static_cast<Vector>(frame.vector);
+    if (vector == Vector::page_fault) {
+        return exception_of_page_fault(frame);
+    }
+    const auto code = exception_code(vector);
+    if (!code) {
+        return std::nullopt;
+    }
+    // A #GP tells no address: Windows reports an access violation at -1.
+    return vector == Vector::general_protection ? Exception{*code, 2, {0, ~0ULL}}
+                                                : Exception{*code, 0, {}};
+}
+
+/// Returns if no handler takes it. What the kernel does with interrupts off must not be left
+/// half-way: there, and while another trap is being judged, nobody is asked.
+void offer_to_handlers(const TrapFrame& frame, const Exception& exception) {
+    constexpr std::uint64_t interrupt_enable = 0x200;
+    const bool interrupts = (frame.rflags & interrupt_enable) != 0;
+    const bool in_kernel = ldr::module_at(frame.rip) == &ldr::kernel_module();
+    if ((in_kernel && !interrupts) || !is_known_stack(mm::LinearAddress{frame.rsp}) ||
+        __atomic_load_n(&judging_processor, __ATOMIC_ACQUIRE) != 0) {
+        return;
+    }
+    rtl::Context context{};
+    rtl::RtlCaptureContext(&context);
+    write_to(context, frame);
+    rtl::ExceptionRecord record = record_of(frame, exception);
+    if (interrupts) {
+        arch::sti();  // handlers run as the interrupted code did
+    }
+    if (rtl::dispatch_exception(record, context)) {
+        rtl::RtlRestoreContext(&context, nullptr);
+    }
+    arch::cli();
+}
+
+}  // namespace
+
+void unhandled_exception(const rtl::ExceptionRecord& record, const rtl::Context& context) {
+    stop_for(record, frame_of(context));
 }
 
 extern "C" void dispatch_trap(TrapFrame* frame) {
@@ -158,7 +198,17 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
     if (vector == Vector::nmi && is_frozen()) {
         stand_still();
     }
+    if (vector == Vector::breakpoint) {
+        --frame->rip;  // Windows tells the instruction itself, not the one behind it
+    }
+    const auto exception = exception_of(*frame);
+    if (exception) {
+        offer_to_handlers(*frame, *exception);
+    }
     begin_judgement(*frame);
+    if (exception) {
+        stop_for(record_of(*frame, *exception), *frame);
+    }
     switch (vector) {
         case Vector::page_fault:
             on_page_fault(*frame);
@@ -174,11 +224,6 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
                        .frame = frame});
         default:
             break;
-    }
-    if (const auto code = exception_code(vector)) {
-        // A #GP tells no address: Windows reports an access violation at -1.
-        const bool protection = vector == Vector::general_protection;
-        unhandled_exception(*frame, *code, {0, protection ? ~0ULL : 0}, {});
     }
     constexpr std::uint64_t exceptions = 32;
     bug_check({.code = frame->vector < exceptions ? BugCheckCode::unexpected_kernel_mode_trap

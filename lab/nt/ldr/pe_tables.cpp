@@ -104,22 +104,27 @@ bool ImportReader::next() {
     return true;
 }
 
+std::optional<std::string_view> export_name(const Headers& headers, Bytes memory,
+                                            std::uint32_t index) {
+    const Directory place = headers.directory(DirectoryIndex::exports);
+    const auto directory = read<ExportDirectory>(memory, place.address);
+    if (place.size == 0 || !directory || index >= directory->name_count) {
+        return std::nullopt;
+    }
+    const auto name = read<std::uint32_t>(memory, directory->names + std::uint64_t{index} * 4);
+    return name ? read_name(memory, *name) : std::nullopt;
+}
+
 std::optional<std::uint32_t> find_export(const Headers& headers, Bytes memory,
                                          std::string_view name) {
     const Directory place = headers.directory(DirectoryIndex::exports);
-    const auto directory = read<ExportDirectory>(memory, place.address);
-    if (place.size == 0 || !directory) {
-        return std::nullopt;
-    }
-    for (std::uint64_t i = 0; i < directory->name_count; ++i) {
-        const auto name_address = read<std::uint32_t>(memory, directory->names + i * 4);
-        if (!name_address) {
-            return std::nullopt;
-        }
-        if (read_name(memory, *name_address) != name) {
+    for (std::uint32_t i = 0; const auto candidate = export_name(headers, memory, i); ++i) {
+        if (*candidate != name) {
             continue;
         }
-        const auto ordinal = read<std::uint16_t>(memory, directory->ordinals + i * 2);
+        const auto directory = read<ExportDirectory>(memory, place.address);
+        const auto ordinal =
+            read<std::uint16_t>(memory, directory->ordinals + std::uint64_t{i} * 2);
         if (!ordinal || *ordinal >= directory->address_count) {
             return std::nullopt;
         }

@@ -48,6 +48,10 @@ private:
     std::optional<Refusal> refusal_{};
 };
 
+/// The name at this place of the image's table of exports; nothing behind the last one.
+[[nodiscard]] std::optional<std::string_view> export_name(const Headers& headers, Bytes memory,
+                                                          std::uint32_t index);
+
 /// RVA of what the image exports under this name.
 [[nodiscard]] std::optional<std::uint32_t> find_export(const Headers& headers, Bytes memory,
                                                        std::string_view name);

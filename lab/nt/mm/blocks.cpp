@@ -13,9 +13,14 @@ namespace {
 
 constinit BlockRegion pool{pool_pages, pool_records};
 constinit BlockRegion contiguous{contiguous_pages, contiguous_records};
+constinit BlockRegion mappings{mapping_pages, mapping_records};
 constinit DriverHoldings holdings{};
 
 constexpr std::uint64_t records_per_page = page_bytes / sizeof(Block);
+
+bool is_memory_of_driver(const Block& block) {
+    return block.owner == Owner::driver && block.kind <= BlockKind::contiguous;
+}
 
 }  // namespace
 
@@ -51,13 +56,24 @@ Block* BlockRegion::near(LinearAddress address) {
     return nullptr;
 }
 
+Block* BlockRegion::find_live(std::uint64_t address, BlockKind kind) {
+    Block* const block = near(LinearAddress{address});
+    const bool found =
+        block != nullptr && block->live() && block->kind == kind && block->address == address;
+    return found ? block : nullptr;
+}
+
 std::span<Block> BlockRegion::records() {
     return {std::bit_cast<Block*>(records_.raw()), next_page_ > 1 ? next_page_ : 0};
 }
 
 const Block* block_near(LinearAddress address) {
-    const auto* block = pool.near(address);
-    return block != nullptr ? block : contiguous.near(address);
+    for (BlockRegion* const region : {&pool, &contiguous, &mappings}) {
+        if (const Block* const block = region->near(address)) {
+            return block;
+        }
+    }
+    return nullptr;
 }
 
 BlockRegion& pool_region() {
@@ -66,6 +82,10 @@ BlockRegion& pool_region() {
 
 BlockRegion& contiguous_region() {
     return contiguous;
+}
+
+BlockRegion& mapping_region() {
+    return mappings;
 }
 
 const DriverHoldings& driver_holdings() {
@@ -78,7 +98,7 @@ void begin_block(Block& block, std::uint64_t bytes, Owner owner, std::uint64_t a
     block.owner = owner;
     block.allocated_by = allocated_by;
     block.state = BlockState::live;
-    if (owner == Owner::driver) {
+    if (is_memory_of_driver(block)) {
         holdings.now += bytes;
         holdings.peak = std::max(holdings.peak, holdings.now);
     }
@@ -88,7 +108,7 @@ void end_block(Block& block, std::uint64_t freed_by) {
     const ke::Locked locked{memory_lock};
     block.freed_by = freed_by;
     block.state = BlockState::freed;
-    if (block.owner == Owner::driver) {
+    if (is_memory_of_driver(block)) {
         holdings.now -= block.bytes;
     }
 }

@@ -1,4 +1,4 @@
-// Memory that was given out in blocks: pool, and contiguous memory. Each block has pages of its own
+// Memory that was given out in blocks: pool, contiguous memory, mappings. Each has pages of its own
 // with an unmapped page behind, and its addresses are never given out again. So every access after
 // the end or after the free faults, and who frees twice is told so. (Driver Verifier calls this
 // special pool.)
@@ -8,13 +8,35 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "lab/nt/mm/layout.hpp"
+#include "lab/nt/mm/page_tables.hpp"
 
 namespace hvp::lab::mm {
 
 /// For whom the block is; only the driver's blocks can leak.
 enum class Owner : std::uint8_t { kernel, driver };
+
+/// What call gave it out; the kinds behind `contiguous` are addresses only, without memory.
+enum class BlockKind : std::uint8_t { pool, noncached, contiguous, mdl_mapping, io_mapping };
+
+/// The kind as it is told to people.
+[[nodiscard]] constexpr std::string_view name_of(BlockKind kind) {
+    switch (kind) {
+        case BlockKind::pool:
+            return "pool";
+        case BlockKind::noncached:
+            return "noncached";
+        case BlockKind::contiguous:
+            return "contiguous";
+        case BlockKind::mdl_mapping:
+            return "MDL-mapped";
+        case BlockKind::io_mapping:
+            return "I/O-mapped";
+    }
+    return "";
+}
 
 enum class BlockState : std::uint8_t { none, live, freed };
 
@@ -28,8 +50,9 @@ struct Block {
     std::uint32_t tag{};
     Owner owner{Owner::kernel};
     BlockState state{BlockState::none};
-    std::uint64_t unused_1{};
-    std::uint64_t unused_2{};
+    BlockKind kind{BlockKind::pool};
+    Caching caching{Caching::cached};
+    std::uint64_t unused{};
 
     [[nodiscard]] bool live() const { return state == BlockState::live; }
     [[nodiscard]] LinearAddress first_page() const { return page_of(LinearAddress{address}); }
@@ -49,6 +72,9 @@ public:
     /// The block that holds the address or lies before it; null: the address is not of this region.
     [[nodiscard]] Block* near(LinearAddress address);
 
+    /// The live block of that kind that begins exactly at the address, or null.
+    [[nodiscard]] Block* find_live(std::uint64_t address, BlockKind kind);
+
     /// All records, live or freed or unused, for searching.
     [[nodiscard]] std::span<Block> records();
 
@@ -59,12 +85,13 @@ private:
     std::uint64_t recorded_pages_{};
 };
 
-/// The block of pool or contiguous memory at or before the address, if there is any.
+/// The block of any kind at or before the address, if there is any.
 [[nodiscard]] const Block* block_near(LinearAddress address);
 
-/// Pool, and contiguous memory.
+/// Pool and noncached memory; contiguous memory; and addresses for what lies elsewhere in memory.
 [[nodiscard]] BlockRegion& pool_region();
 [[nodiscard]] BlockRegion& contiguous_region();
+[[nodiscard]] BlockRegion& mapping_region();
 
 /// How many bytes the driver holds now and held at most, of both kinds.
 struct DriverHoldings {

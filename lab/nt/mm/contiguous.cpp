@@ -43,6 +43,26 @@ std::optional<Protection> protection_of(std::uint32_t protect) {
                                                                  : Caching::cached};
 }
 
+Block& live_block(std::string_view function, std::uint64_t address, std::uint64_t caller) {
+    examiner::check_irql_at_most(ke::Irql::dispatch,
+                                 {function, examiner::memory_call_irql, caller});
+    if (Block* const block = contiguous_region().find_live(address, BlockKind::contiguous)) {
+        return *block;
+    }
+    const Block* const near = contiguous_region().near(LinearAddress{address});
+    constexpr std::uint64_t bad_contiguous_address = 0x60;
+    rtl::Sentence detail{function};
+    detail.put(" was given ").hex(address);
+    if (near != nullptr && near->address == address) {
+        detail.put(", which was freed before by ").hex(near->freed_by);
+    } else {
+        detail.put(", which is no address that a contiguous allocation returned");
+    }
+    ke::bug_check({.code = ke::BugCheckCode::bad_pool_caller,
+                   .parameters = {bad_contiguous_address, address},
+                   .detail = detail.view()});
+}
+
 }  // namespace
 
 void* allocate_contiguous(std::uint64_t bytes, RunRequest request, Protection protection,
@@ -69,6 +89,8 @@ void* allocate_contiguous(std::uint64_t bytes, RunRequest request, Protection pr
         }
     }
     __builtin_memset(std::bit_cast<void*>(first.raw()), fresh_content, request.frames * page_bytes);
+    block->kind = BlockKind::contiguous;
+    block->caching = protection.caching;
     begin_block(*block, bytes, Owner::driver, allocated_by);
     return std::bit_cast<void*>(block->address);
 }
@@ -121,23 +143,23 @@ NT_EXPORT void* MmAllocateContiguousNodeMemory(std::uint64_t bytes, std::uint64_
 /// [Windows: MmFreeContiguousMemory] The exact address, not one inside.
 NT_EXPORT void MmFreeContiguousMemory(std::uint64_t address) {
     const auto caller = examiner::caller(__builtin_return_address(0));
-    examiner::check_irql_at_most(ke::Irql::dispatch,
-                                 {"MmFreeContiguousMemory", examiner::memory_call_irql, caller});
-    Block* block = contiguous_region().near(LinearAddress{address});
-    if (block != nullptr && block->live() && block->address == address) {
-        return free_contiguous(*block, caller);
+    free_contiguous(live_block("MmFreeContiguousMemory", address, caller), caller);
+}
+
+/// [Windows: MmFreeContiguousMemorySpecifyCache] With the size and caching that it was made with.
+NT_EXPORT void MmFreeContiguousMemorySpecifyCache(std::uint64_t address, std::uint64_t bytes,
+                                                  Caching caching) {
+    const auto caller = examiner::caller(__builtin_return_address(0));
+    Block& block = live_block("MmFreeContiguousMemorySpecifyCache", address, caller);
+    if (bytes != block.bytes || caching != block.caching) {
+        rtl::Sentence detail{"MmFreeContiguousMemorySpecifyCache was given "};
+        detail.decimal(bytes).put(" bytes and caching type ");
+        detail.decimal(static_cast<std::uint64_t>(caching)).put(" for a block of ");
+        detail.decimal(block.bytes).put(" bytes and type ");
+        detail.decimal(static_cast<std::uint64_t>(block.caching));
+        examiner::report_finding("FreedDifferently", detail, examiner::no_verifier_code, caller);
     }
-    constexpr std::uint64_t bad_contiguous_address = 0x60;
-    rtl::Sentence detail{"MmFreeContiguousMemory was given "};
-    detail.hex(address);
-    if (block != nullptr && !block->live() && block->address == address) {
-        detail.put(", which was freed before by ").hex(block->freed_by);
-    } else {
-        detail.put(", which is no address that a contiguous allocation returned");
-    }
-    ke::bug_check({.code = ke::BugCheckCode::bad_pool_caller,
-                   .parameters = {bad_contiguous_address, address},
-                   .detail = detail.view()});
+    free_contiguous(block, caller);
 }
 
 }  // namespace hvp::lab::mm

@@ -25,6 +25,12 @@ public:
     [[nodiscard]] std::optional<PhysicalAddress> take_run(const RunRequest& request);
     void give_back(PhysicalAddress first, std::uint64_t count);
 
+    [[nodiscard]] PhysicalAddress end() const { return PhysicalAddress{end_frame_ * page_bytes}; }
+    [[nodiscard]] bool is_free(PhysicalAddress address) const {
+        const std::uint64_t frame = address.raw() / page_bytes;
+        return frame >= first_frame_ && frame < end_frame_ && !is_taken(frame);
+    }
+
 private:
     [[nodiscard]] bool is_taken(std::uint64_t frame) const;
     void set_taken(std::uint64_t frame, bool taken);

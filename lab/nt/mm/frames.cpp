@@ -25,6 +25,15 @@ std::optional<PhysicalAddress> take_frame_run(const RunRequest& request) {
     return map.take_run(request);
 }
 
+PhysicalAddress end_of_memory() {
+    return map.end();
+}
+
+bool is_free_frame(PhysicalAddress address) {
+    const ke::Locked locked{memory_lock};
+    return map.is_free(address);
+}
+
 void give_back_frames(PhysicalAddress first, std::uint64_t count) {
     const ke::Locked locked{memory_lock};
     map.give_back(first, count);

@@ -23,6 +23,12 @@ void initialise_frames(std::uint64_t memory_bytes, PhysicalAddress reserved_end,
 /// Neighbouring frames, as high in RAM as the request allows.
 [[nodiscard]] std::optional<PhysicalAddress> take_frame_run(const RunRequest& request);
 
+/// RAM ends here.
+[[nodiscard]] PhysicalAddress end_of_memory();
+
+/// Whether the address lies in RAM that nobody uses.
+[[nodiscard]] bool is_free_frame(PhysicalAddress address);
+
 void give_back_frames(PhysicalAddress first, std::uint64_t count);
 
 }  // namespace hvp::lab::mm

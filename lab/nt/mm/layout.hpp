@@ -27,6 +27,8 @@ inline constexpr LinearAddress pool_pages{0xFFFF'FA80'0000'0000};
 inline constexpr LinearAddress pool_records{0xFFFF'FAC0'0000'0000};
 inline constexpr LinearAddress contiguous_pages{0xFFFF'FB00'0000'0000};
 inline constexpr LinearAddress contiguous_records{0xFFFF'FB40'0000'0000};
+inline constexpr LinearAddress mapping_pages{0xFFFF'FB80'0000'0000};
+inline constexpr LinearAddress mapping_records{0xFFFF'FBC0'0000'0000};
 inline constexpr LinearAddress local_apic{0xFFFF'FFFF'FFFE'0000};
 
 /// RAM above this address is not used: devices may lie there.

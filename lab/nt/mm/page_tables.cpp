@@ -61,6 +61,27 @@ bool ensure_tables(LinearAddress page) {
     return true;
 }
 
+/// Searches everything that one table of this level maps, from `first` on.
+std::optional<LinearAddress> find_below(LinearAddress first, int level, std::uint64_t frame) {
+    constexpr std::uint64_t entries = 512;
+    const std::uint64_t bytes = page_bytes << 9 * (level - 1);
+    for (std::uint64_t i = level == levels ? entries / 2 : 0; i < entries; ++i) {
+        const LinearAddress at = first + i * bytes;
+        const PageTableEntry entry = *entry_at(at, level);
+        if (!entry.present || (entry.large && level > 1)) {
+            continue;
+        }
+        if (level == 1) {
+            if (entry.frame == frame) {
+                return at;
+            }
+        } else if (const auto found = find_below(at, level - 1, frame)) {
+            return found;
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 PhysicalAddress create_address_space(bool nx_works) {
@@ -128,6 +149,13 @@ std::optional<PhysicalAddress> translate(LinearAddress address) {
     return std::nullopt;
 }
 
+std::optional<LinearAddress> find_mapping(PhysicalAddress physical) {
+    const ke::Locked locked{memory_lock};
+    // Bits 63:48 of an address in the upper half are all 1.
+    constexpr LinearAddress upper_bits{0xFFFF'0000'0000'0000};
+    return find_below(upper_bits, levels, physical.raw() / page_bytes);
+}
+
 bool map_fresh(LinearAddress first, std::uint64_t pages, Protection protection) {
     for (std::uint64_t i = 0; i < pages; ++i) {
         const auto frame = take_frame();
@@ -140,6 +168,14 @@ bool map_fresh(LinearAddress first, std::uint64_t pages, Protection protection) 
         }
     }
     return true;
+}
+
+void unmap(LinearAddress first, std::uint64_t pages) {
+    const ke::Locked locked{memory_lock};
+    for (std::uint64_t i = 0; i < pages; ++i) {
+        *entry_at(first + i * page_bytes, 1) = {};
+    }
+    ke::forget_translations(first, pages);
 }
 
 void unmap_and_free(LinearAddress first, std::uint64_t pages) {

@@ -60,8 +60,14 @@ void protect(LinearAddress first, std::uint64_t pages, Protection protection);
 /// The entry that decides over the address, or nothing if no table reaches that far.
 [[nodiscard]] std::optional<PageTableEntry> entry_for(LinearAddress address);
 
+/// The lowest address of the kernel's half at which the frame is mapped in a page of its own.
+[[nodiscard]] std::optional<LinearAddress> find_mapping(PhysicalAddress physical);
+
 /// Maps `pages` pages onto single frames. False, and nothing mapped: out of memory.
 [[nodiscard]] bool map_fresh(LinearAddress first, std::uint64_t pages, Protection protection);
+
+/// Ends the mappings of `pages` pages on all processors; their frames stay taken.
+void unmap(LinearAddress first, std::uint64_t pages);
 
 /// Ends the mappings of `pages` pages on all processors, then gives their frames back.
 void unmap_and_free(LinearAddress first, std::uint64_t pages);

@@ -8,6 +8,12 @@
 
 namespace hvp::lab::mm {
 
+/// [Windows: MmHighestUserAddress] 64 KiB below the end of the lower half, where nothing is mapped.
+NT_EXPORT constinit std::uint64_t MmHighestUserAddress{0x0000'7FFF'FFFE'FFFF};
+
+/// [Windows: MmSystemRangeStart] The upper half.
+NT_EXPORT constinit std::uint64_t MmSystemRangeStart{0xFFFF'8000'0000'0000};
+
 /// [Windows: MmGetPhysicalAddress] Any IRQL; 0 for an address that is not mapped.
 NT_EXPORT std::uint64_t MmGetPhysicalAddress(std::uint64_t address) {
     examiner::check_stack("MmGetPhysicalAddress", examiner::caller(__builtin_return_address(0)));

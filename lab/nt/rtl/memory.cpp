@@ -1,6 +1,6 @@
-// memcpy, memmove, memset, memcmp, strlen, strcmp: for drivers that import them, and for the
-// compiler, which calls the first four by itself. Quadwords at a time: on the emulator's clock a
-// repetition costs one tick however wide it is.
+// memcpy, memmove, memset, memcmp, strlen, strcmp, strncmp: for drivers that import them, and for
+// the compiler, which calls the first four by itself. Quadwords at a time: on the emulator's clock
+// a repetition costs one tick however wide it is.
 #include <cstddef>
 #include <cstdint>
 
@@ -72,4 +72,13 @@ NT_EXPORT int strcmp(const char* left, const char* right) {
         ++right;
     }
     return static_cast<unsigned char>(*left) - static_cast<unsigned char>(*right);
+}
+
+NT_EXPORT int strncmp(const char* left, const char* right, std::size_t count) {
+    for (; count != 0; --count, ++left, ++right) {
+        if (*left != *right || *left == '\0') {
+            return static_cast<unsigned char>(*left) - static_cast<unsigned char>(*right);
+        }
+    }
+    return 0;
 }

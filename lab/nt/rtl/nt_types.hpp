@@ -9,8 +9,17 @@ namespace hvp::lab::rtl {
 using NtStatus = std::int32_t;
 
 inline constexpr NtStatus status_success = 0;
+inline constexpr NtStatus status_buffer_overflow = static_cast<NtStatus>(0x80000005);
+inline constexpr NtStatus status_access_violation = static_cast<NtStatus>(0xC0000005);
+inline constexpr NtStatus status_invalid_handle = static_cast<NtStatus>(0xC0000008);
+inline constexpr NtStatus status_invalid_cid = static_cast<NtStatus>(0xC000000B);
 inline constexpr NtStatus status_invalid_parameter = static_cast<NtStatus>(0xC000000D);
 inline constexpr NtStatus status_invalid_device_request = static_cast<NtStatus>(0xC0000010);
+inline constexpr NtStatus status_buffer_too_small = static_cast<NtStatus>(0xC0000023);
+inline constexpr NtStatus status_object_type_mismatch = static_cast<NtStatus>(0xC0000024);
+inline constexpr NtStatus status_object_name_not_found = static_cast<NtStatus>(0xC0000034);
+inline constexpr NtStatus status_object_path_syntax_bad = static_cast<NtStatus>(0xC000003B);
+inline constexpr NtStatus status_insufficient_resources = static_cast<NtStatus>(0xC000009A);
 
 [[nodiscard]] constexpr bool is_success(NtStatus status) {
     return status >= 0;

@@ -1,4 +1,5 @@
-// RtlInitUnicodeString, RtlCopyUnicodeString, RtlCompareMemory, MmGetSystemRoutineAddress.
+// RtlInitUnicodeString, RtlInitAnsiString, RtlCopyUnicodeString, RtlCompareMemory, _wcsnicmp,
+// MmGetSystemRoutineAddress.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include "lab/nt/ldr/module.hpp"
 #include "lab/nt/ldr/pe_tables.hpp"
 #include "lab/nt/rtl/export.hpp"
+#include "lab/nt/rtl/names.hpp"
 #include "lab/nt/rtl/nt_types.hpp"
 
 namespace hvp::lab::rtl {
@@ -25,6 +27,31 @@ NT_EXPORT void RtlInitUnicodeString(UnicodeString* destination, char16_t* source
     destination->maximum_length =
         static_cast<std::uint16_t>(destination->length + sizeof(char16_t));
     destination->buffer = source;
+}
+
+/// [Windows: RtlInitAnsiString] The buffer stays the caller's.
+NT_EXPORT void RtlInitAnsiString(AnsiString* destination, char* source) {
+    *destination = {};
+    if (source == nullptr) {
+        return;
+    }
+    constexpr std::size_t longest = 0xFFFE;
+    const std::size_t characters = std::min(std::string_view{source}.size(), longest);
+    destination->length = static_cast<std::uint16_t>(characters);
+    destination->maximum_length = static_cast<std::uint16_t>(characters + 1);
+    destination->buffer = source;
+}
+
+/// [Windows: _wcsnicmp] Compares at most so many characters, and does not tell A from a.
+NT_EXPORT int _wcsnicmp(const wchar_t* left, const wchar_t* right, std::size_t count) {
+    for (; count != 0; --count, ++left, ++right) {
+        const int difference =
+            lower_case(static_cast<char16_t>(*left)) - lower_case(static_cast<char16_t>(*right));
+        if (difference != 0 || *left == L'\0') {
+            return difference;
+        }
+    }
+    return 0;
 }
 
 /// [Windows: RtlCopyUnicodeString] Copies what fits; an end mark if there is room for one.

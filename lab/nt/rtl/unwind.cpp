@@ -45,6 +45,9 @@ public:
         if (!header || header->version != 1) {
             return false;
         }
+        if (chain_ == 0) {
+            note_establisher(*header, executed, unwind_data);
+        }
         const std::uint64_t codes = std::uint64_t{unwind_data} + sizeof(UnwindHeader);
         for (std::uint32_t i = 0; i < header->code_count;) {
             const auto code = pe::read<UnwindCode>(memory_, codes + i * 2);
@@ -58,18 +61,47 @@ public:
             i += slots;
         }
         constexpr std::uint8_t chained = 4;
+        const std::uint64_t next = codes + (header->code_count + 1U) / 2 * 4;
         if ((header->flags & chained) == 0) {
+            note_handler(*header, executed, next);
             return true;
         }
-        const std::uint64_t next = codes + (header->code_count + 1U) / 2 * 4;
         const auto parent = pe::read<pe::RuntimeFunction>(memory_, next);
         constexpr int deepest_chain = 32;
         return parent && ++chain_ < deepest_chain && undo(parent->unwind_data, whole_prologue);
     }
 
     [[nodiscard]] bool found_machine_frame() const { return machine_frame_; }
+    [[nodiscard]] const FrameFacts& facts() const { return facts_; }
 
 private:
+    /// RSP, or what the function's frame register was set to if that has happened already.
+    void note_establisher(UnwindHeader header, std::uint64_t executed, std::uint32_t unwind_data) {
+        facts_.establisher = registers_.rsp();
+        const std::uint64_t codes = std::uint64_t{unwind_data} + sizeof(UnwindHeader);
+        for (std::uint32_t i = 0; header.frame_register != 0 && i < header.code_count; ++i) {
+            const auto code = pe::read<UnwindCode>(memory_, codes + i * 2);
+            if (executed >= header.prologue_bytes ||
+                (code && static_cast<Operation>(code->operation) == Operation::set_frame_register &&
+                 executed >= code->offset)) {
+                facts_.establisher =
+                    registers_.general[header.frame_register] - header.frame_offset * 16U;
+                return;
+            }
+        }
+    }
+
+    void note_handler(UnwindHeader header, std::uint64_t executed, std::uint64_t at) {
+        constexpr std::uint8_t both_kinds = 3;
+        const auto handler = pe::read<std::uint32_t>(memory_, at);
+        const bool in_prologue = chain_ == 0 && executed < header.prologue_bytes;
+        if ((header.flags & both_kinds) != 0 && handler && !in_prologue) {
+            facts_.handler = *handler;
+            facts_.handler_data = static_cast<std::uint32_t>(at + sizeof(std::uint32_t));
+            facts_.handler_kinds = header.flags & both_kinds;
+        }
+    }
+
     static constexpr std::uint64_t whole_prologue = 0xFF;
 
     /// How many 16-bit slots a code takes; 0: not a code of version 1.
@@ -113,8 +145,9 @@ private:
             case Operation::save_register_far:
                 return load(registers_.general[code.information], rsp + large);
             case Operation::save_xmm:
+                return load(registers_.vectors[code.information], rsp + small * 16);
             case Operation::save_xmm_far:
-                return true;
+                return load(registers_.vectors[code.information], rsp + large);
             case Operation::push_machine_frame:
                 machine_frame_ = true;
                 rsp += code.information * 8U;  // 1: an error code lies below the frame
@@ -129,6 +162,10 @@ private:
         return value.has_value();
     }
 
+    bool load(std::array<std::uint64_t, 2>& to, std::uint64_t address) {
+        return load(to[0], address) && load(to[1], address + 8);
+    }
+
     bool pop(std::uint64_t& to) {
         const std::uint64_t at = registers_.rsp();
         registers_.rsp() += 8;
@@ -140,16 +177,24 @@ private:
     ReadStack read_stack_;
     int chain_{};
     bool machine_frame_{};
+    FrameFacts facts_{};
 };
 
 }  // namespace
 
-bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack) {
+bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack, FrameFacts* facts) {
     const auto address = static_cast<std::uint32_t>(registers.rip - image.base);
     Unwinder unwinder{image.memory, registers, read_stack};
+    if (facts != nullptr) {
+        *facts = {.establisher = registers.rsp()};
+    }
     if (const auto function = pe::find_function(*image.headers, image.memory, address)) {
         if (!unwinder.undo(function->unwind_data, address - function->begin)) {
             return false;
+        }
+        if (facts != nullptr) {
+            *facts = unwinder.facts();
+            facts->function = *function;
         }
         if (unwinder.found_machine_frame()) {
             return true;

@@ -18,6 +18,7 @@ inline constexpr std::size_t rsp_number = 4;
 struct Registers {
     std::array<std::uint64_t, 16> general{};  ///< RAX RCX RDX RBX RSP RBP RSI RDI R8 … R15
     std::uint64_t rip{};
+    std::array<std::array<std::uint64_t, 2>, 16> vectors{};  ///< XMM0 … XMM15
 
     [[nodiscard]] std::uint64_t& rsp() { return general[rsp_number]; }
 };
@@ -32,9 +33,26 @@ struct ImageView {
     std::uint64_t base{};
 };
 
+/// When a function's handler wants to be called.
+enum class HandlerKind : std::uint8_t { exception = 1, unwind = 2 };
+
+/// What else unwind data tells about a function; addresses are relative to the image.
+struct FrameFacts {
+    pe::RuntimeFunction function{};  ///< empty: a leaf function
+    std::uint64_t establisher{};     ///< what the function and its handlers know its frame by
+    std::uint32_t handler{};  ///< 0: none, or RIP is in the prologue, where it does not count
+    std::uint32_t handler_data{};
+    std::uint8_t handler_kinds{};
+
+    [[nodiscard]] bool has(HandlerKind kind) const {
+        return (handler_kinds & static_cast<std::uint8_t>(kind)) != 0;
+    }
+};
+
 /// Turns the registers of the function that holds RIP into those of its caller.
 ///
 /// Returns  false if the stack or the unwind data cannot be read; `registers` is spoilt then.
-[[nodiscard]] bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack);
+[[nodiscard]] bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack,
+                          FrameFacts* facts = nullptr);
 
 }  // namespace hvp::lab::rtl

@@ -1,0 +1,13 @@
+// Memory that the processor does not cache.
+#pragma once
+
+#include <cstdint>
+
+#include "lab/nt/mm/blocks.hpp"
+
+namespace hvp::lab::mm {
+
+/// Gives a live block back.
+void free_noncached(Block& block, std::uint64_t freed_by);
+
+}  // namespace hvp::lab::mm

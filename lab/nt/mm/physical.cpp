@@ -1,0 +1,59 @@
+// What a driver may ask about physical memory: where RAM lies, and at which address a page is.
+#include <array>
+#include <bit>
+
+#include "lab/nt/ex/pool.hpp"
+#include "lab/nt/examiner/rules.hpp"
+#include "lab/nt/mm/frames.hpp"
+#include "lab/nt/mm/page_tables.hpp"
+#include "lab/nt/rtl/export.hpp"
+
+namespace hvp::lab::mm {
+namespace {
+
+/// [Windows: MmGetPhysicalMemoryRanges] PHYSICAL_MEMORY_RANGE.
+struct MemoryRange {
+    std::uint64_t base{};
+    std::uint64_t bytes{};
+};
+
+constexpr std::uint32_t ranges_tag = 0x6850'6D4D;  // "MmPh"
+
+// Windows leaves the first page alone; firmware and video memory lie between the two ranges.
+constexpr std::uint64_t low_end = 0xA'0000;
+constexpr std::uint64_t high_start = 0x10'0000;
+
+}  // namespace
+
+/// [Windows: MmGetPhysicalMemoryRanges] RAM only; an entry of zeros ends the array, which the
+/// driver frees with ExFreePool.
+NT_EXPORT void* MmGetPhysicalMemoryRanges() {
+    const auto caller = examiner::caller(__builtin_return_address(0));
+    examiner::check_irql_at_most(ke::Irql::passive,
+                                 {"MmGetPhysicalMemoryRanges", examiner::api_irql, caller});
+    if (examiner::must_fail_allocation("MmGetPhysicalMemoryRanges")) {
+        return nullptr;
+    }
+    const std::array<MemoryRange, 3> ranges{
+        {{.base = page_bytes, .bytes = low_end - page_bytes},
+         {.base = high_start, .bytes = end_of_memory().raw() - high_start},
+         {}}};
+    void* const block = ex::allocate({.bytes = sizeof(ranges),
+                                      .tag = ranges_tag,
+                                      .owner = Owner::driver,
+                                      .allocated_by = caller});
+    if (block != nullptr) {
+        __builtin_memcpy(block, ranges.data(), sizeof(ranges));
+    }
+    return block;
+}
+
+/// Undocumented. The address at which the kernel has mapped a page of RAM; for a page table that is
+/// its place in the window of all page tables. Null for what is not mapped.
+NT_EXPORT std::uint64_t MmGetVirtualForPhysical(std::uint64_t physical) {
+    examiner::check_stack("MmGetVirtualForPhysical", examiner::caller(__builtin_return_address(0)));
+    const auto page = find_mapping(PhysicalAddress{physical});
+    return page ? page->raw() + physical % page_bytes : 0;
+}
+
+}  // namespace hvp::lab::mm

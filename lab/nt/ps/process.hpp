@@ -1,0 +1,14 @@
+// The System process, which is the only one.
+#pragma once
+
+namespace hvp::lab::ps {
+
+/// Makes an object of it, and gives it its number and name.
+///
+/// Where    once, after the first thread has been adopted
+void announce_system_process();
+
+/// Whether a process lies at the address.
+[[nodiscard]] bool is_process(const void* body);
+
+}  // namespace hvp::lab::ps

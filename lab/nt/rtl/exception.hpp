@@ -1,0 +1,72 @@
+// Structured exceptions: what Windows tells about one, and how a handler for it is found.
+// [Windows: x64 exception handling]
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "lab/nt/ldr/pe_tables.hpp"
+#include "lab/nt/rtl/context.hpp"
+#include "lab/nt/rtl/nt_types.hpp"
+
+namespace hvp::lab::rtl {
+
+/// Flags of an exception record.
+inline constexpr std::uint32_t exception_noncontinuable = 0x01;
+inline constexpr std::uint32_t exception_unwinding = 0x02;
+inline constexpr std::uint32_t exception_target_unwind = 0x20;
+
+/// [Windows: EXCEPTION_RECORD structure]
+struct ExceptionRecord {
+    std::uint32_t code{};
+    std::uint32_t flags{};
+    ExceptionRecord* next{};
+    std::uint64_t address{};
+    std::uint32_t parameter_count{};
+    std::uint32_t unused{};
+    std::array<std::uint64_t, 15> information{};
+};
+static_assert(sizeof(ExceptionRecord) == 0x98);
+
+/// What a language's handler is told about the frame that it has to judge.
+/// [Windows: DISPATCHER_CONTEXT]
+struct DispatcherContext {
+    std::uint64_t control_pc{};
+    std::uint64_t image_base{};
+    const pe::RuntimeFunction* function{};
+    std::uint64_t establisher_frame{};
+    std::uint64_t target_ip{};
+    Context* context{};
+    std::uint64_t language_handler{};
+    const void* handler_data{};
+    void* history_table{};
+    std::uint32_t scope_index{};
+    std::uint32_t unused{};
+};
+static_assert(sizeof(DispatcherContext) == 0x50);
+static_assert(offsetof(DispatcherContext, scope_index) == 0x48);
+
+/// What a language's handler answers.
+enum class Disposition : std::int32_t {
+    continue_execution = 0,
+    continue_search = 1,
+    nested_exception = 2,
+    collided_unwind = 3,
+};
+
+using LanguageHandler = Disposition (*)(ExceptionRecord* record, std::uint64_t establisher_frame,
+                                        Context* context, DispatcherContext* dispatcher);
+
+/// Asks the handlers of all functions on the stack, from the one in `context` outwards. One that
+/// takes the exception unwinds the stack to itself, and this does not return.
+///
+/// Returns  true if execution shall go on with `context`; false if nobody wants the exception
+[[nodiscard]] bool dispatch_exception(ExceptionRecord& record, Context& context);
+
+/// Raises an exception with that status in the caller.  [Windows: ExRaiseStatus]
+[[noreturn]] void raise_status(NtStatus status);
+
+extern "C" [[noreturn]] void RtlRestoreContext(Context* context, ExceptionRecord* record);
+
+}  // namespace hvp::lab::rtl

@@ -1,0 +1,130 @@
+// Two walks over the stack: the first asks who wants an exception, the second leaves all functions
+// up to the one that does.
+#include <bit>
+
+#include "lab/nt/examiner/rules.hpp"
+#include "lab/nt/ke/thread.hpp"
+#include "lab/nt/ke/trap.hpp"
+#include "lab/nt/rtl/exception.hpp"
+#include "lab/nt/rtl/exception_frame.hpp"
+#include "lab/nt/rtl/export.hpp"
+
+namespace hvp::lab::rtl {
+namespace {
+
+constexpr std::uint32_t noncontinuable_exception = 0xC000'0025;
+constexpr std::uint32_t invalid_disposition = 0xC000'0026;
+constexpr std::uint32_t bad_stack = 0xC000'0028;
+constexpr std::uint32_t invalid_unwind_target = 0xC000'0029;
+constexpr std::uint32_t status_unwind = 0xC000'0027;
+
+/// Raises another exception because the first one went wrong.
+[[noreturn]] void raise_instead(std::uint32_t code, ExceptionRecord* first, Context& context) {
+    ExceptionRecord record{
+        .code = code, .flags = exception_noncontinuable, .next = first, .address = context.rip};
+    static_cast<void>(dispatch_exception(record, context));
+    ke::unhandled_exception(record, context);
+}
+
+/// The context of whoever called the function that has captured it.
+[[nodiscard]] bool to_caller(Context& context) {
+    ExceptionFrame frame{context};
+    if (!frame.look()) {
+        return false;
+    }
+    frame.leave();
+    frame.write_to(context);
+    return true;
+}
+
+[[noreturn]] void raise(ExceptionRecord& record, Context& context) {
+    record.address = context.rip;
+    if (dispatch_exception(record, context)) {
+        RtlRestoreContext(&context, nullptr);
+    }
+    ke::unhandled_exception(record, context);
+}
+
+}  // namespace
+
+bool dispatch_exception(ExceptionRecord& record, Context& context) {
+    Context scratch = context;
+    for (ExceptionFrame frame{context}; frame.look(); frame.leave()) {
+        if (!ke::is_known_stack(mm::LinearAddress{frame.establisher()})) {
+            return false;
+        }
+        switch (frame.ask(HandlerKind::exception, record, context, scratch, 0)) {
+            case Disposition::continue_execution:
+                if ((record.flags & exception_noncontinuable) != 0) {
+                    raise_instead(noncontinuable_exception, &record, context);
+                }
+                return true;
+            case Disposition::continue_search:
+            case Disposition::nested_exception:
+                break;
+            case Disposition::collided_unwind:
+                raise_instead(invalid_disposition, &record, context);
+        }
+    }
+    return false;
+}
+
+void raise_status(NtStatus status) {
+    Context context;
+    RtlCaptureContext(&context);
+    ExceptionRecord record{.code = static_cast<std::uint32_t>(status),
+                           .flags = exception_noncontinuable};
+    static_cast<void>(to_caller(context));
+    raise(record, context);
+}
+
+/// [Windows: ExRaiseStatus] The caller is not returned to.
+NT_EXPORT void ExRaiseStatus(NtStatus status) {
+    examiner::check_stack("ExRaiseStatus", examiner::caller(__builtin_return_address(0)));
+    raise_status(status);
+}
+
+/// [Windows: RtlRaiseException] A handler may let the caller go on behind the call.
+NT_EXPORT void RtlRaiseException(ExceptionRecord* record) {
+    examiner::check_stack("RtlRaiseException", examiner::caller(__builtin_return_address(0)));
+    Context context;
+    RtlCaptureContext(&context);
+    static_cast<void>(to_caller(context));
+    raise(*record, context);
+}
+
+/// [Windows: RtlUnwindEx] Leaves all functions up to the one whose frame is the target, whose
+/// handlers are told, and goes on there.
+NT_EXPORT void RtlUnwindEx(std::uint64_t target_frame, std::uint64_t target_ip,
+                           ExceptionRecord* record, std::uint64_t return_value, Context* scratch,
+                           void* /*history_table*/) {
+    ExceptionRecord own_record{.code = status_unwind, .address = target_ip};
+    if (record == nullptr) {
+        record = &own_record;
+    }
+    Context start;
+    RtlCaptureContext(&start);
+    *scratch = start;
+    record->flags |= exception_unwinding;
+    for (ExceptionFrame frame{start}; frame.look(); frame.leave()) {
+        const bool is_target = frame.establisher() == target_frame;
+        if (frame.establisher() > target_frame) {
+            break;
+        }
+        record->flags = is_target ? record->flags | exception_target_unwind
+                                  : record->flags & ~exception_target_unwind;
+        const auto answer = frame.ask(HandlerKind::unwind, *record, *scratch, *scratch, target_ip);
+        if (answer != Disposition::continue_search) {
+            raise_instead(invalid_disposition, record, start);
+        }
+        if (is_target) {
+            frame.write_to(*scratch);
+            scratch->rip = target_ip;
+            scratch->general[0] = return_value;
+            RtlRestoreContext(scratch, record);
+        }
+    }
+    raise_instead(target_frame == 0 ? bad_stack : invalid_unwind_target, record, start);
+}
+
+}  // namespace hvp::lab::rtl

@@ -1,0 +1,46 @@
+// A walk over the stack that stops at every function, with what its language's handler must know.
+#pragma once
+
+#include <cstdint>
+
+#include "lab/nt/ldr/module.hpp"
+#include "lab/nt/rtl/exception.hpp"
+#include "lab/nt/rtl/unwind.hpp"
+
+namespace hvp::lab::rtl {
+
+/// The registers of one function, and of its caller.
+class ExceptionFrame {
+public:
+    explicit ExceptionFrame(const Context& context) : registers_{registers_of(context)} {}
+
+    /// Finds out about the function that holds RIP. False: there is none, the stack ends here.
+    [[nodiscard]] bool look();
+
+    /// Goes on to the function that called this one.
+    void leave() { registers_ = caller_; }
+
+    /// Calls the function's handler, if it has one of that kind; else it is as if that one had
+    /// answered `continue_search`.
+    ///
+    /// Needs    `context`: of the exception; `scratch`: filled with the registers of the function
+    ///          (while unwinding) or of its caller, as Windows does
+    Disposition ask(HandlerKind kind, ExceptionRecord& record, Context& context, Context& scratch,
+                    std::uint64_t target_ip) const;
+
+    [[nodiscard]] std::uint64_t establisher() const { return facts_.establisher; }
+
+    /// Puts the function's registers into a CONTEXT; what is no register of a call stays.
+    void write_to(Context& context) const { write(registers_, context); }
+
+private:
+    [[nodiscard]] static Registers registers_of(const Context& context);
+    static void write(const Registers& registers, Context& context);
+
+    Registers registers_{};
+    Registers caller_{};
+    const ldr::Module* module_{};
+    FrameFacts facts_{};
+};
+
+}  // namespace hvp::lab::rtl

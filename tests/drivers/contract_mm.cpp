@@ -1,0 +1,474 @@
+// What lab/nt/mm exports about addresses, physical memory and second mappings.
+#include <array>
+#include <bit>
+
+#include "tests/drivers/contract.hpp"
+
+extern "C" {
+NTKERNELAPI PVOID NTAPI MmGetVirtualForPhysical(PHYSICAL_ADDRESS PhysicalAddress);
+// Data: the slots in the import table. mingw-w64's headers are one indirection off.
+extern std::uint64_t* const highest_user_address __asm__("__imp_MmHighestUserAddress");
+extern std::uint64_t* const system_range_start __asm__("__imp_MmSystemRangeStart");
+}
+
+namespace {
+
+using namespace hvp::tests;
+
+constexpr ULONG tag = 'tseT';
+constexpr ULONG access_violation = 0xC0000005;
+
+PHYSICAL_ADDRESS physical(std::uint64_t address) {
+    PHYSICAL_ADDRESS value;
+    value.QuadPart = static_cast<LONGLONG>(address);
+    return value;
+}
+
+std::uint64_t number(const volatile void* address) {
+    return std::bit_cast<std::uint64_t>(address);
+}
+
+std::uint64_t physical_of(const volatile void* address) {
+    return static_cast<std::uint64_t>(MmGetPhysicalAddress(const_cast<void*>(address)).QuadPart);
+}
+
+volatile char* pool(std::size_t bytes) {
+    return static_cast<volatile char*>(ExAllocatePoolWithTag(NonPagedPool, bytes, tag));
+}
+
+void free(volatile void* block) {
+    ExFreePoolWithTag(const_cast<void*>(block), tag);
+}
+
+PMDL mdl_of(volatile void* buffer, ULONG bytes) {
+    return IoAllocateMdl(const_cast<void*>(buffer), bytes, FALSE, FALSE, nullptr);
+}
+
+void* map(PMDL mdl) {
+    return MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, nullptr, FALSE,
+                                        NormalPagePriority);
+}
+
+constexpr ULONG two_pages = 2 * PAGE_SIZE;
+
+/// Builds an MDL of fresh pool, lets somebody look at it, and gives everything back.
+template <typename Look>
+bool with_pool_mdl(Look look) {
+    volatile char* const block = pool(two_pages);
+    const PMDL mdl = mdl_of(block, two_pages);
+    MmBuildMdlForNonPagedPool(mdl);
+    const bool good = look(block, mdl);
+    IoFreeMdl(mdl);
+    free(block);
+    return good;
+}
+
+bool locks(PMDL mdl, LOCK_OPERATION operation) {
+    __try {
+        MmProbeAndLockPages(mdl, KernelMode, operation);
+    } __except (_exception_code() == access_violation) {
+        return false;
+    }
+    return true;
+}
+
+bool mapping_shows_the_same_memory() {
+    return with_pool_mdl([](volatile char* block, PMDL mdl) {
+        auto* const other = static_cast<volatile char*>(map(mdl));
+        block[PAGE_SIZE + 5] = 42;
+        const bool same = other != block && other[PAGE_SIZE + 5] == 42 &&
+                          physical_of(other) == physical_of(block);
+        MmUnmapLockedPages(const_cast<char*>(other), mdl);
+        return same && !MmIsAddressValid(const_cast<char*>(other));
+    });
+}
+
+bool locked_pages_map() {
+    volatile char* const block = pool(two_pages);
+    const PMDL mdl = mdl_of(block + 16, PAGE_SIZE);  // one page, but over two
+    const bool locked = locks(mdl, IoModifyAccess);
+    auto* const other = static_cast<volatile char*>(map(mdl));
+    other[PAGE_SIZE - 1] = 7;
+    const bool same = block[16 + PAGE_SIZE - 1] == 7 && (number(other) & 0xFFF) == 16;
+    MmUnmapLockedPages(const_cast<char*>(other), mdl);
+    MmUnlockPages(mdl);
+    IoFreeMdl(mdl);
+    free(block);
+    return locked && same;
+}
+
+bool read_only_pages_lock_for_reading() {
+    const PMDL mdl = mdl_of(std::bit_cast<void*>(&read_only_pages_lock_for_reading), 16);
+    const bool read = locks(mdl, IoReadAccess);
+    MmUnlockPages(mdl);
+    const bool write = locks(mdl, IoWriteAccess);
+    IoFreeMdl(mdl);
+    return read && !write;
+}
+
+bool ranges_hold_pool() {
+    volatile char* const block = pool(PAGE_SIZE);
+    const std::uint64_t where = physical_of(block);
+    PPHYSICAL_MEMORY_RANGE ranges = MmGetPhysicalMemoryRanges();
+    bool found = false;
+    std::uint64_t last = 0;
+    bool ascending = true;
+    for (auto* range = ranges; range->NumberOfBytes.QuadPart != 0; ++range) {
+        const auto first = static_cast<std::uint64_t>(range->BaseAddress.QuadPart);
+        const auto bytes = static_cast<std::uint64_t>(range->NumberOfBytes.QuadPart);
+        ascending &= first > last || last == 0;
+        last = first;
+        found |= where >= first && where - first < bytes;
+    }
+    ExFreePool(ranges);
+    free(block);
+    return found && ascending;
+}
+
+bool contiguous_is_contiguous() {
+    auto* const block =
+        static_cast<char*>(MmAllocateContiguousMemory(two_pages, physical(0xFFF'FFFF)));
+    const bool good = physical_of(block + PAGE_SIZE) == physical_of(block) + PAGE_SIZE &&
+                      physical_of(block) + two_pages <= 0x1000'0000 &&
+                      number(block) % PAGE_SIZE == 0;
+    MmFreeContiguousMemory(block);
+    return good && !MmIsAddressValid(block);
+}
+
+bool boundary_is_not_crossed() {
+    auto* const block = static_cast<char*>(MmAllocateContiguousMemorySpecifyCache(
+        0x3000, physical(0), physical(~0ULL), physical(0x4000), MmNonCached));
+    const std::uint64_t first = physical_of(block);
+    MmFreeContiguousMemorySpecifyCache(block, 0x3000, MmNonCached);
+    return first / 0x4000 == (first + 0x2FFF) / 0x4000;
+}
+
+bool node_memory_is_there() {
+    void* const block = MmAllocateContiguousNodeMemory(PAGE_SIZE, physical(0), physical(~0ULL),
+                                                       physical(0), PAGE_READWRITE, 0);
+    const bool good = block != nullptr && physical_of(block) != 0;
+    MmFreeContiguousMemory(block);
+    return good;
+}
+
+bool noncached_is_there() {
+    auto* const block = static_cast<volatile char*>(MmAllocateNonCachedMemory(two_pages - 1));
+    block[0] = 1;
+    block[two_pages - 2] = 1;
+    const bool good = number(block) % PAGE_SIZE == 0;
+    MmFreeNonCachedMemory(const_cast<char*>(block), two_pages - 1);
+    return good && !MmIsAddressValid(const_cast<char*>(block));
+}
+
+constexpr std::uint64_t apic = 0xFEE0'0000;
+
+bool io_space_maps_devices() {
+    auto* const registers =
+        static_cast<volatile ULONG*>(MmMapIoSpace(physical(apic + 0x30), 16, MmNonCached));
+    const ULONG version = *registers;
+    MmUnmapIoSpace(const_cast<ULONG*>(registers), 16);
+    return (version & 0xFF) >= 0x10 && (number(registers) & 0xFFF) == 0x30;
+}
+
+bool io_space_maps_own_memory() {
+    volatile char* const block = pool(PAGE_SIZE);
+    auto* const other = static_cast<volatile char*>(
+        MmMapIoSpace(physical(physical_of(block)), PAGE_SIZE, MmCached));
+    block[99] = 3;
+    const bool same = other[99] == 3;
+    MmUnmapIoSpace(const_cast<char*>(other), PAGE_SIZE);
+    free(block);
+    return same;
+}
+
+bool virtual_is_found() {
+    volatile char* const block = pool(PAGE_SIZE);
+    const bool good = MmGetVirtualForPhysical(physical(physical_of(block) + 17)) == block + 17;
+    free(block);
+    return good;
+}
+
+bool page_tables_are_found() {
+    std::uint64_t root{};
+    asm volatile("movq %%cr3, %0" : "=r"(root));
+    return number(MmGetVirtualForPhysical(physical(root))) == 0xFFFF'F6FB'7DBE'D000;
+}
+
+bool routine_is_found(const wchar_t* name) {
+    return routine_named<void>(name) != nullptr;
+}
+
+constexpr std::array promises{
+    Promise{"MmGetPhysicalAddress", "keeps the offset, at any IRQL",
+            [] {
+                volatile char* const block = pool(PAGE_SIZE);
+                bool good = false;
+                at_irql(HIGH_LEVEL,
+                        [&] { good = physical_of(block + 5) == physical_of(block) + 5; });
+                free(block);
+                return good;
+            }},
+    Promise{"MmGetPhysicalAddress", "0 for what is not there",
+            [] { return physical_of(nullptr) == 0; }},
+    Promise{"MmIsAddressValid", "own code is, null is not",
+            [] {
+                return MmIsAddressValid(std::bit_cast<void*>(&virtual_is_found)) != 0 &&
+                       MmIsAddressValid(nullptr) == 0;
+            }},
+    Promise{"MmGetSystemRoutineAddress", "finds what there is and not what there is not",
+            [] { return routine_is_found(L"DbgPrint") && !routine_is_found(L"NoSuchRoutine"); }},
+    Promise{"MmHighestUserAddress", "is a variable",
+            [] { return *highest_user_address == 0x7FFF'FFFE'FFFF; }},
+    Promise{"MmSystemRangeStart", "is a variable",
+            [] { return *system_range_start == 0xFFFF'8000'0000'0000; }},
+    Promise{"MmAllocateContiguousMemory", "neighbours below the limit", contiguous_is_contiguous},
+    Promise{"MmFreeContiguousMemory", "makes the addresses invalid", contiguous_is_contiguous},
+    Promise{"MmAllocateContiguousMemorySpecifyCache", "crosses no boundary",
+            boundary_is_not_crossed},
+    Promise{"MmFreeContiguousMemorySpecifyCache", "with size and type", boundary_is_not_crossed},
+    Promise{"MmAllocateContiguousNodeMemory", "gives memory", node_memory_is_there},
+    Promise{"MmAllocateNonCachedMemory", "gives whole pages", noncached_is_there},
+    Promise{"MmFreeNonCachedMemory", "with the size asked for", noncached_is_there},
+    Promise{"MmMapIoSpace", "shows the local APIC", io_space_maps_devices},
+    Promise{"MmUnmapIoSpace", "with the size mapped", io_space_maps_own_memory},
+    Promise{"MmGetPhysicalMemoryRanges", "hold pool, in ascending order", ranges_hold_pool},
+    Promise{"MmGetVirtualForPhysical", "finds a block of pool", virtual_is_found},
+    Promise{"MmGetVirtualForPhysical", "finds page tables at their own place",
+            page_tables_are_found},
+    Promise{"IoAllocateMdl", "describes the buffer",
+            [] {
+                volatile char* const block = pool(two_pages);
+                const PMDL mdl = mdl_of(block + 100, PAGE_SIZE);
+                const bool good =
+                    MmGetMdlByteCount(mdl) == PAGE_SIZE && MmGetMdlByteOffset(mdl) == 100 &&
+                    MmGetMdlVirtualAddress(mdl) == block + 100 && mdl->Size == 0x30 + 16;
+                IoFreeMdl(mdl);
+                free(block);
+                return good;
+            }},
+    Promise{"IoFreeMdl", "gives the memory back",
+            [] {
+                volatile char buffer[8]{};
+                const PMDL mdl = mdl_of(buffer, sizeof(buffer));
+                IoFreeMdl(mdl);
+                return !MmIsAddressValid(mdl);
+            }},
+    Promise{"MmBuildMdlForNonPagedPool", "fills in the frames and the address",
+            [] {
+                return with_pool_mdl([](volatile char* block, PMDL mdl) {
+                    return MmGetMdlPfnArray(mdl)[1] == physical_of(block + PAGE_SIZE) / PAGE_SIZE &&
+                           MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority) == block;
+                });
+            }},
+    Promise{"MmMapLockedPagesSpecifyCache", "shows the same memory elsewhere",
+            mapping_shows_the_same_memory},
+    Promise{"MmUnmapLockedPages", "ends the mapping", mapping_shows_the_same_memory},
+    Promise{"MmProbeAndLockPages", "locks, and what is locked can be mapped", locked_pages_map},
+    Promise{"MmProbeAndLockPages", "raises an exception for write access to code",
+            read_only_pages_lock_for_reading},
+    Promise{"MmUnlockPages", "unlocks", locked_pages_map},
+};
+
+template <typename Work>
+void at_high_level(Work work) {
+    at_irql(HIGH_LEVEL, work);
+}
+
+constexpr std::array mistakes{
+    Mistake{"MmIsAddressValid", "above DISPATCH_LEVEL",
+            [] { at_high_level([] { static_cast<void>(MmIsAddressValid(nullptr)); }); },
+            "IrqlTooHigh"},
+    Mistake{"MmGetSystemRoutineAddress", "at DISPATCH_LEVEL",
+            [] {
+                UNICODE_STRING name{};
+                at_irql(DISPATCH_LEVEL,
+                        [&] { static_cast<void>(MmGetSystemRoutineAddress(&name)); });
+            },
+            "IrqlTooHigh"},
+    Mistake{"MmAllocateContiguousMemory", "above DISPATCH_LEVEL",
+            [] {
+                at_high_level(
+                    [] { static_cast<void>(MmAllocateContiguousMemory(0, physical(0))); });
+            },
+            "IrqlTooHigh"},
+    Mistake{"MmAllocateContiguousMemorySpecifyCache", "above DISPATCH_LEVEL",
+            [] {
+                at_high_level([] {
+                    static_cast<void>(MmAllocateContiguousMemorySpecifyCache(
+                        0, physical(0), physical(0), physical(0), MmCached));
+                });
+            },
+            "IrqlTooHigh"},
+    Mistake{"MmAllocateContiguousNodeMemory", "a protection that it does not have",
+            [] {
+                static_cast<void>(MmAllocateContiguousNodeMemory(
+                    PAGE_SIZE, physical(0), physical(~0ULL), physical(0), PAGE_READONLY, 0));
+            },
+            "BadPageProtection"},
+    Mistake{"MmFreeContiguousMemory", "above DISPATCH_LEVEL",
+            [] {
+                void* const block = MmAllocateContiguousMemory(PAGE_SIZE, physical(~0ULL));
+                at_high_level([=] { MmFreeContiguousMemory(block); });
+            },
+            "IrqlTooHigh"},
+    Mistake{"MmFreeContiguousMemorySpecifyCache", "another size",
+            [] {
+                void* const block = MmAllocateContiguousMemory(PAGE_SIZE, physical(~0ULL));
+                MmFreeContiguousMemorySpecifyCache(block, 2 * PAGE_SIZE, MmCached);
+            },
+            "FreedDifferently"},
+    Mistake{
+        "MmAllocateNonCachedMemory", "at DISPATCH_LEVEL",
+        [] { at_irql(DISPATCH_LEVEL, [] { static_cast<void>(MmAllocateNonCachedMemory(0)); }); },
+        "IrqlTooHigh"},
+    Mistake{"MmFreeNonCachedMemory", "another size",
+            [] { MmFreeNonCachedMemory(MmAllocateNonCachedMemory(PAGE_SIZE), 16); },
+            "FreedDifferently"},
+    Mistake{"MmMapIoSpace", "memory that nobody has allocated",
+            [] {
+                // The neighbour of a page of pool is free: the lab gives out every other one.
+                volatile char* const block = pool(PAGE_SIZE);
+                const std::uint64_t next = physical_of(block) + PAGE_SIZE;
+                free(block);
+                MmUnmapIoSpace(MmMapIoSpace(physical(next), PAGE_SIZE, MmCached), PAGE_SIZE);
+            },
+            "FreeMemoryMapped"},
+    Mistake{"MmMapIoSpace", "above DISPATCH_LEVEL",
+            [] {
+                at_high_level(
+                    [] { static_cast<void>(MmMapIoSpace(physical(apic), 0, MmNonCached)); });
+            },
+            "IrqlTooHigh"},
+    Mistake{"MmUnmapIoSpace", "another size",
+            [] {
+                void* const registers = MmMapIoSpace(physical(apic), PAGE_SIZE, MmNonCached);
+                MmUnmapIoSpace(registers, 16);
+                MmUnmapIoSpace(registers, PAGE_SIZE);
+            },
+            "UnmappedDifferently"},
+    Mistake{"MmGetPhysicalMemoryRanges", "at DISPATCH_LEVEL",
+            [] { at_irql(DISPATCH_LEVEL, [] { ExFreePool(MmGetPhysicalMemoryRanges()); }); },
+            "IrqlTooHigh"},
+    Mistake{"IoAllocateMdl", "above DISPATCH_LEVEL",
+            [] {
+                PMDL mdl{};
+                at_high_level([&] { mdl = mdl_of(nullptr, 1); });
+                IoFreeMdl(mdl);
+            },
+            "IrqlTooHigh"},
+    Mistake{"IoFreeMdl", "what is no MDL",
+            [] {
+                volatile char* const block = pool(PAGE_SIZE);
+                IoFreeMdl(std::bit_cast<PMDL>(block));
+                free(block);
+            },
+            "NotAnMdl"},
+    Mistake{"IoFreeMdl", "while its pages are mapped",
+            [] {
+                volatile char* const block = pool(PAGE_SIZE);
+                const PMDL mdl = mdl_of(block, PAGE_SIZE);
+                MmBuildMdlForNonPagedPool(mdl);
+                void* const other = map(mdl);
+                MDL copy = *mdl;
+                IoFreeMdl(mdl);
+                MmUnmapLockedPages(other, &copy);
+                free(block);
+            },
+            "MdlFreedInUse"},
+    Mistake{"MmBuildMdlForNonPagedPool", "a buffer that is not there",
+            [] {
+                const PMDL mdl = mdl_of(nullptr, PAGE_SIZE);
+                MmBuildMdlForNonPagedPool(mdl);
+                IoFreeMdl(mdl);
+            },
+            "MdlOfUnmappedMemory"},
+    Mistake{"MmMapLockedPagesSpecifyCache", "pages that are not locked",
+            [] {
+                volatile char buffer[8]{};
+                const PMDL mdl = mdl_of(buffer, sizeof(buffer));
+                static_cast<void>(map(mdl));
+                IoFreeMdl(mdl);
+            },
+            "MapOfUnlockedPages"},
+    Mistake{"MmMapLockedPagesSpecifyCache", "twice",
+            [] {
+                static_cast<void>(with_pool_mdl([](volatile char*, PMDL mdl) {
+                    void* const other = map(mdl);
+                    static_cast<void>(map(mdl));
+                    MmUnmapLockedPages(other, mdl);
+                    return true;
+                }));
+            },
+            "MdlMappedTwice"},
+    Mistake{"MmUnmapLockedPages", "where it is not mapped",
+            [] {
+                static_cast<void>(with_pool_mdl([](volatile char* block, PMDL mdl) {
+                    MmUnmapLockedPages(const_cast<char*>(block), mdl);
+                    return true;
+                }));
+            },
+            "UnmappedDifferently"},
+    Mistake{"MmProbeAndLockPages", "above DISPATCH_LEVEL",
+            [] {
+                volatile char* const block = pool(16);
+                const PMDL mdl = mdl_of(block, 16);
+                at_high_level([=] { static_cast<void>(locks(mdl, IoReadAccess)); });
+                MmUnlockPages(mdl);
+                IoFreeMdl(mdl);
+                free(block);
+            },
+            "IrqlTooHigh"},
+    Mistake{"MmUnlockPages", "pages that are not locked",
+            [] {
+                volatile char buffer[8]{};
+                const PMDL mdl = mdl_of(buffer, sizeof(buffer));
+                MmUnlockPages(mdl);
+                IoFreeMdl(mdl);
+            },
+            "UnlockOfUnlockedPages"},
+    Mistake{"MmProbeAndLockPages", "pages stay locked until the end",
+            [] {
+                static volatile char buffer[8]{};
+                static MDL storage[2]{};
+                const PMDL mdl = storage;
+                MmInitializeMdl(mdl, const_cast<char*>(buffer), sizeof(buffer));
+                static_cast<void>(locks(mdl, IoReadAccess));
+            },
+            "PagesLeftLocked"},
+    Mistake{"MmMapIoSpace", "a mapping stays until the end",
+            [] { static_cast<void>(MmMapIoSpace(physical(apic), PAGE_SIZE, MmNonCached)); },
+            "Leak"},
+    Mistake{"IoAllocateMdl", "an MDL stays until the end",
+            [] { static_cast<void>(mdl_of(nullptr, PAGE_SIZE)); }, "Leak"},
+    Mistake{"MmAllocateNonCachedMemory", "a block stays until the end",
+            [] { static_cast<void>(MmAllocateNonCachedMemory(PAGE_SIZE)); }, "Leak"},
+};
+
+constexpr std::array crashes{
+    Crash{"MmProbeAndLockPages", "outside of __try", "-probe",
+          [] { MmProbeAndLockPages(mdl_of(nullptr, 16), KernelMode, IoReadAccess); }, 0x7E},
+    Crash{"MmFreeNonCachedMemory", "an address of pool", "-free-noncached",
+          [] { MmFreeNonCachedMemory(const_cast<char*>(pool(PAGE_SIZE)), PAGE_SIZE); }, 0xC2},
+    Crash{"MmFreeContiguousMemory", "twice", "-free-contiguous",
+          [] {
+              void* const block = MmAllocateContiguousMemory(PAGE_SIZE, physical(~0ULL));
+              MmFreeContiguousMemory(block);
+              MmFreeContiguousMemory(opaque(block));
+          },
+          0xC2},
+};
+
+constexpr std::array harmless{
+    Harmless{"MmHighestUserAddress", "data"},
+    Harmless{"MmSystemRangeStart", "data"},
+    Harmless{"MmGetPhysicalAddress", "any IRQL, and 0 for an address that is not valid"},
+    Harmless{"MmGetVirtualForPhysical", "undocumented: any IRQL, and null for what is not mapped"},
+};
+
+constexpr Contract contract{"contract_mm", promises, mistakes, crashes, harmless};
+
+}  // namespace
+
+extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
+    return examine(contract, driver, path);
+}
