@@ -32,14 +32,24 @@ function(hvp_hosted_executable name)
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
 endfunction()
 
-# hvp_test(NAME source... [LIBS library...]): a GoogleTest program under ASan and UBSan.
-# The pure sources under test are listed again, so that they are built with the sanitizers too.
+# hvp_checked(TARGET): builds it under ASan and UBSan, and with counters of what was executed
+# (tests/coverage reads them). The counters go nowhere unless LLVM_PROFILE_FILE says where.
+function(hvp_checked target)
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_compile_options(${target} PRIVATE ${hvp_hosted_options}
+        -O0 -fsanitize=address,undefined -fno-sanitize-recover=all
+        -fprofile-instr-generate=/dev/null -fcoverage-mapping
+        -fcoverage-prefix-map=${PROJECT_SOURCE_DIR}/=)
+    target_link_options(${target} PRIVATE
+        -fsanitize=address,undefined -fprofile-instr-generate)
+endfunction()
+
+# hvp_test(NAME source... [LIBS library...]): a GoogleTest program, checked as above.
+# The pure sources under test are listed again, or are a checked library.
 function(hvp_test name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LIBS")
-    hvp_hosted_executable(${name} ${arg_UNPARSED_ARGUMENTS})
-    target_compile_options(${name} PRIVATE
-        -O0 -fsanitize=address,undefined -fno-sanitize-recover=all)
-    target_link_options(${name} PRIVATE -fsanitize=address,undefined)
+    add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+    hvp_checked(${name})
     target_link_libraries(${name} PRIVATE ${arg_LIBS} gmock gtest gtest_main)
     include(GoogleTest)
     # A fixed seed: RapidCheck's tests are the same ones each time.

@@ -26,14 +26,29 @@ std::string quoted(std::string_view word) {
     return result;
 }
 
+// What tests/coverage has found, if it was among the tests: a line for each part of the sources.
+void show_coverage(const fs::path& summary) {
+    std::ifstream file{summary};
+    for (std::string line; std::getline(file, line);) {
+        if (line.contains(" lines  in ")) {
+            fmt::print("coverage: {}\n", line);
+        }
+    }
+}
+
 TestCounts run_tests(const TestOptions& options, const Repository& repository) {
     const fs::path report = repository.build / "tests.xml";
+    const fs::path coverage = repository.build / "coverage" / "summary.txt";
     std::error_code ignored;
     fs::remove(report, ignored);
+    fs::remove(coverage, ignored);
     Command ctest{.arguments = {"ctest", "--test-dir", repository.build.string(), "-j2",
                                 "--output-on-failure", "--progress", "--no-tests=error",
                                 "--output-junit", report.string()},
                   .folder = {}};
+    if (options.quick) {
+        ctest.environment.emplace_back("HVP_FUZZ_SECONDS", "5");
+    }
     if (!options.filters.empty()) {
         std::vector<std::string> words;
         std::ranges::transform(options.filters, std::back_inserter(words), quoted);
@@ -41,6 +56,7 @@ TestCounts run_tests(const TestOptions& options, const Repository& repository) {
                                {"-R", fmt::format("{}", fmt::join(words, "|"))});
     }
     const auto status = show(ctest);
+    show_coverage(coverage);
     std::ifstream file{report};
     const std::string text{std::istreambuf_iterator<char>{file}, {}};
     TestCounts counts = read_test_report(text);

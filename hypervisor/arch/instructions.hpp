@@ -8,19 +8,12 @@
 
 #include "hypervisor/arch/address.hpp"
 #include "hypervisor/arch/control_registers.hpp"
+#include "hypervisor/arch/instruction_types.hpp"
 #include "hypervisor/arch/msr.hpp"
 
 namespace hvp::arch {
 
 // ---- CPUID, MSRs, time ----------------------------------------------------------------------
-
-/// What CPUID answers.
-struct CpuidResult {
-    std::uint32_t eax;
-    std::uint32_t ebx;
-    std::uint32_t ecx;
-    std::uint32_t edx;
-};
 
 /// CPUID: asks the processor what it is and can do. Allowed at every privilege level.
 [[nodiscard, gnu::always_inline]] inline CpuidResult cpuid(std::uint32_t leaf,
@@ -190,14 +183,6 @@ template <int number>
 }
 
 // ---- Descriptor tables and segment registers ------------------------------------------------
-
-/// What SGDT and SIDT store and LGDT and LIDT load: ten bytes.
-/// [SDM 3A 3.5.1 "Segment Descriptor Tables"]
-struct [[gnu::packed]] TableRegister {
-    std::uint16_t limit_bytes;
-    std::uint64_t base;
-};
-static_assert(sizeof(TableRegister) == 10);
 
 [[nodiscard, gnu::always_inline]] inline TableRegister sgdt() {
     TableRegister table{};
@@ -387,21 +372,6 @@ static_assert(sizeof(TableRegister) == 10);
 }
 
 // ---- VMX ------------------------------------------------------------------------------------
-
-/// How a VMX instruction went.  [SDM 3C 30.2 "Conventions"]
-enum class VmxResult : std::uint8_t {
-    succeed,       ///< VMsucceed
-    fail_invalid,  ///< VMfailInvalid, CF = 1: there is no current VMCS to put an error number into
-    fail_valid,    ///< VMfailValid, ZF = 1: the current VMCS's VM-instruction error field tells why
-};
-
-/// VMfailInvalid sets CF, VMfailValid sets ZF, VMsucceed clears both.
-[[nodiscard]] constexpr VmxResult vmx_result(bool carry, bool zero) {
-    if (carry) {
-        return VmxResult::fail_invalid;
-    }
-    return zero ? VmxResult::fail_valid : VmxResult::succeed;
-}
 
 /// VMXON: enters VMX operation; this processor is in VMX root operation afterwards.
 ///

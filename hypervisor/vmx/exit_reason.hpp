@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdint>
 
+#include "hypervisor/vmx/names.hpp"
+
 namespace hvp::vmx {
 
 /// The exit-reason field.  [SDM 3C 24.9.1 "Basic VM-Exit Information", Table 24-14]
@@ -94,9 +96,7 @@ inline constexpr auto exit_reason_names = [] {
 
 /// The SDM's name for a basic exit reason; "unknown" for a number that it does not define.
 [[nodiscard]] constexpr const char* exit_reason_name(std::uint32_t number) {
-    const char* const name =
-        number < exit_reason_names.size() ? exit_reason_names[number] : nullptr;
-    return name != nullptr ? name : "unknown";
+    return name_of(exit_reason_names, number);
 }
 
 }  // namespace hvp::vmx

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdint>
 
+#include "hypervisor/vmx/names.hpp"
+
 namespace hvp::vmx {
 
 /// [SDM 3C 30.4 "VM Instruction Error Numbers", Table 30-1]
@@ -40,9 +42,7 @@ inline constexpr auto instruction_error_names = [] {
 
 /// The SDM's name for a VM-instruction error; "unknown" for a number that it does not define.
 [[nodiscard]] constexpr const char* instruction_error_name(std::uint32_t number) {
-    const char* const name =
-        number < instruction_error_names.size() ? instruction_error_names[number] : nullptr;
-    return name != nullptr ? name : "unknown";
+    return name_of(instruction_error_names, number);
 }
 
 }  // namespace hvp::vmx

@@ -27,6 +27,12 @@ namespace fs = std::filesystem;
 constexpr auto longest_run = std::chrono::seconds{240};
 constexpr auto short_pause = std::chrono::milliseconds{20};
 
+// tests/coverage has the same tests run another build of the tool.
+std::string tested_program() {
+    const char* other = std::getenv("HVP_TESTED_PROGRAM");
+    return other != nullptr ? other : HVP_PROGRAM;
+}
+
 bool is_number(const std::string& name) {
     return std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
 }
@@ -81,7 +87,7 @@ std::size_t Answer::error_lines() const {
     return static_cast<std::size_t>(std::ranges::count(errors, '\n'));
 }
 
-Playground::Playground() {
+Playground::Playground() : program_{tested_program()} {
     std::string name = (fs::temp_directory_path() / "hvp-test-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) {
         ADD_FAILURE() << "no temporary folder";
@@ -104,6 +110,13 @@ void Playground::set(std::string name, std::string value) {
     environment_.emplace_back(std::move(name), std::move(value));
 }
 
+void Playground::use_copy_of_program() {
+    const fs::path copy = folder_ / "build/bin/hvp";
+    fs::create_directories(copy.parent_path());
+    fs::copy_file(program_, copy);
+    program_ = copy;
+}
+
 Answer Playground::operator()(const std::vector<std::string>& arguments) {
     start(arguments);
     return wait();
@@ -118,13 +131,13 @@ void Playground::become(const std::vector<std::string>& arguments) const {
     for (const auto& [name, value] : environment_) {
         setenv(name.c_str(), value.c_str(), 1);
     }
-    std::vector<char*> pointers{const_cast<char*>(HVP_PROGRAM)};
+    std::vector<char*> pointers{const_cast<char*>(program_.c_str())};
     for (const std::string& argument : arguments) {
         pointers.push_back(const_cast<char*>(argument.c_str()));
     }
     pointers.push_back(nullptr);
     if (chdir(folder_.c_str()) == 0) {
-        execv(HVP_PROGRAM, pointers.data());
+        execv(program_.c_str(), pointers.data());
     }
     _exit(127);
 }

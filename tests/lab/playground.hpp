@@ -40,6 +40,9 @@ public:
     /// Gives the tool a terminal of this width instead of pipes.
     void use_terminal(unsigned short width) { terminal_width_ = width; }
 
+    /// Runs a copy of the tool, for which the playground's folder is the repository.
+    void use_copy_of_program();
+
     /// Runs the tool to its end.
     [[nodiscard]] Answer operator()(const std::vector<std::string>& arguments);
 
@@ -72,6 +75,7 @@ private:
     [[noreturn]] void become(const std::vector<std::string>& arguments) const;
 
     std::filesystem::path folder_;
+    std::string program_;
     std::vector<std::pair<std::string, std::string>> environment_;
     unsigned file_limit_ = 0;
     unsigned short terminal_width_ = 0;

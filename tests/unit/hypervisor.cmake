@@ -1,4 +1,15 @@
-# The VMM's pure parts.
+# The VMM's library. What executes privileged instructions is compiled against a scripted processor:
+# fake_arch has another hypervisor/arch/instructions.hpp.
+set(hypervisor ${PROJECT_SOURCE_DIR}/hypervisor)
+set(fake_arch ${CMAKE_CURRENT_LIST_DIR}/fake_arch)
 hvp_test(hypervisor_tests
-    unit/segments_test.cpp unit/vmx_tables_test.cpp unit/launch_test.cpp
-    ${PROJECT_SOURCE_DIR}/hypervisor/arch/segments.cpp)
+    unit/arch_types_test.cpp unit/current_vmcs_test.cpp unit/launch_test.cpp unit/memory_functions_test.cpp
+    unit/processor_state_test.cpp unit/segments_test.cpp unit/support_test.cpp
+    unit/vmx_tables_test.cpp
+    ${hypervisor}/arch/memory_functions.cpp ${hypervisor}/arch/processor_state.cpp
+    ${hypervisor}/arch/segments.cpp ${hypervisor}/vmx/support.cpp)
+target_include_directories(hypervisor_tests BEFORE PRIVATE ${fake_arch})
+# The process needs the C library's own.
+set_source_files_properties(${hypervisor}/arch/memory_functions.cpp PROPERTIES
+    COMPILE_DEFINITIONS "memcpy=hvp_memcpy;memset=hvp_memset;memmove=hvp_memmove;memcmp=hvp_memcmp"
+    COMPILE_OPTIONS -fno-builtin)

@@ -1,5 +1,9 @@
 # The pure parts of the lab's kernel, on the host.
 set(lab_nt ${PROJECT_SOURCE_DIR}/lab/nt)
+# The tool uses these, too.
+add_library(pe_checked OBJECT
+    ${lab_nt}/ldr/pe.cpp ${lab_nt}/ldr/pe_tables.cpp ${lab_nt}/hosted/mapped_image.cpp)
+hvp_checked(pe_checked)
 hvp_test(lab_nt_tests
     unit/lab_nt/pe_image.cpp
     unit/lab_nt/pe_test.cpp
@@ -9,13 +13,11 @@ hvp_test(lab_nt_tests
     unit/lab_nt/json_line_test.cpp
     unit/lab_nt/unwind_test.cpp
     unit/lab_nt/frame_map_test.cpp
-    ${lab_nt}/ldr/pe.cpp
-    ${lab_nt}/ldr/pe_tables.cpp
-    ${lab_nt}/hosted/mapped_image.cpp
     ${lab_nt}/rtl/format.cpp
     ${lab_nt}/rtl/unwind.cpp
     ${lab_nt}/dbg/json_line.cpp
-    ${lab_nt}/mm/frame_map.cpp)
+    ${lab_nt}/mm/frame_map.cpp
+    LIBS pe_checked)
 target_compile_definitions(lab_nt_tests PRIVATE
     HVP_KERNEL="${CMAKE_BINARY_DIR}/bin/ntoskrnl.exe"
     HVP_DRIVER="${CMAKE_BINARY_DIR}/bin/drivers/misbehave.sys")

@@ -6,6 +6,9 @@ target_compile_definitions(repository_tests PRIVATE HVP_SOURCE_DIR="${PROJECT_SO
 
 add_test(NAME sources.are_formatted
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/repository/check-format ${PROJECT_SOURCE_DIR})
+add_test(NAME layers.compile_alone
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/repository/check-layers
+            ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 # tests/repository/check-tidy SOURCE BUILD takes as long as all tests together: it is run by hand.
 add_test(NAME launch.is_built_the_same_elsewhere
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/repository/check-reproducible

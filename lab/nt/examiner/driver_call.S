@@ -1,28 +1,15 @@
 // Calls the driver with known values in all registers that it has to preserve, and writes down what
 // is in them when it returns. RCX points to a DriverCall; the offsets are driver_call.hpp's.
 
+#include "lab/nt/rtl/preserved.inc"
+
     .text
 // void call_driver(DriverCall*)
     .globl call_driver
     .def call_driver; .scl 2; .type 32; .endef
     .seh_proc call_driver
 call_driver:
-    pushq   %rbx
-    .seh_pushreg %rbx
-    pushq   %rbp
-    .seh_pushreg %rbp
-    pushq   %rsi
-    .seh_pushreg %rsi
-    pushq   %rdi
-    .seh_pushreg %rdi
-    pushq   %r12
-    .seh_pushreg %r12
-    pushq   %r13
-    .seh_pushreg %r13
-    pushq   %r14
-    .seh_pushreg %r14
-    pushq   %r15
-    .seh_pushreg %r15
+    push_preserved
     subq    $40, %rsp                   // home space, and a place for RCX: RSP is a multiple of 16
     .seh_stackalloc 40
     .seh_endprologue
@@ -79,13 +66,6 @@ call_driver:
     movaps  %xmm14, 480(%rcx)
     movaps  %xmm15, 496(%rcx)
     addq    $40, %rsp
-    popq    %r15
-    popq    %r14
-    popq    %r13
-    popq    %r12
-    popq    %rdi
-    popq    %rsi
-    popq    %rbp
-    popq    %rbx
+    pop_preserved
     ret
     .seh_endproc

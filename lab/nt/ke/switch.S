@@ -2,39 +2,19 @@
 // compiler has taken care of the rest, and XMM registers are part of ExtendedState.
 // [Windows: x64 calling convention]
 
+#include "lab/nt/rtl/preserved.inc"
+
     .text
 // void switch_stacks(uint64_t* save_rsp, uint64_t load_rsp)
     .globl switch_stacks
     .def switch_stacks; .scl 2; .type 32; .endef
     .seh_proc switch_stacks
 switch_stacks:
-    pushq   %rbx
-    .seh_pushreg %rbx
-    pushq   %rbp
-    .seh_pushreg %rbp
-    pushq   %rsi
-    .seh_pushreg %rsi
-    pushq   %rdi
-    .seh_pushreg %rdi
-    pushq   %r12
-    .seh_pushreg %r12
-    pushq   %r13
-    .seh_pushreg %r13
-    pushq   %r14
-    .seh_pushreg %r14
-    pushq   %r15
-    .seh_pushreg %r15
+    push_preserved
     .seh_endprologue
     movq    %rsp, (%rcx)
     movq    %rdx, %rsp
-    popq    %r15
-    popq    %r14
-    popq    %r13
-    popq    %r12
-    popq    %rdi
-    popq    %rsi
-    popq    %rbp
-    popq    %rbx
+    pop_preserved
     ret
     .seh_endproc
 

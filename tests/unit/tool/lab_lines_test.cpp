@@ -29,6 +29,17 @@ TEST(LabLines, ThatAreCutOrForeignAreNone) {
     EXPECT_FALSE(read_lab_line("[1,2]"));
 }
 
+// A driver can write to the lab's port itself. What is nested a million times would overflow the
+// stack of whoever walks over it.
+TEST(LabLines, ThatAreNestedWithoutEndAreNone) {
+    const std::string start = R"({"t":1,"cpu":0,"from":"lab","event":"X","a":)";
+    const auto nested = [&](std::size_t depth) {
+        return read_lab_line(start + std::string(depth, '[') + std::string(depth, ']') + "}");
+    };
+    EXPECT_TRUE(nested(3));
+    EXPECT_FALSE(nested(500'000));
+}
+
 TEST(DriverText, BecomesAnEvent) {
     const auto event = read_driver_text(
         "VmExit reason=\"EPT violation\" reason_number=48 qualification=0x181 at=0x1f4", 600);

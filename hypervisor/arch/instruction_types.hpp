@@ -1,0 +1,39 @@
+// What instructions take and answer, where one number is not enough.
+#pragma once
+
+#include <cstdint>
+
+namespace hvp::arch {
+
+/// What CPUID answers.
+struct CpuidResult {
+    std::uint32_t eax;
+    std::uint32_t ebx;
+    std::uint32_t ecx;
+    std::uint32_t edx;
+};
+
+/// What SGDT and SIDT store and LGDT and LIDT load: ten bytes.
+/// [SDM 3A 3.5.1 "Segment Descriptor Tables"]
+struct [[gnu::packed]] TableRegister {
+    std::uint16_t limit_bytes;
+    std::uint64_t base;
+};
+static_assert(sizeof(TableRegister) == 10);
+
+/// How a VMX instruction went.  [SDM 3C 30.2 "Conventions"]
+enum class VmxResult : std::uint8_t {
+    succeed,       ///< VMsucceed
+    fail_invalid,  ///< VMfailInvalid, CF = 1: there is no current VMCS to put an error number into
+    fail_valid,    ///< VMfailValid, ZF = 1: the current VMCS's VM-instruction error field tells why
+};
+
+/// VMfailInvalid sets CF, VMfailValid sets ZF, VMsucceed clears both.
+[[nodiscard]] constexpr VmxResult vmx_result(bool carry, bool zero) {
+    if (carry) {
+        return VmxResult::fail_invalid;
+    }
+    return zero ? VmxResult::fail_valid : VmxResult::succeed;
+}
+
+}  // namespace hvp::arch

@@ -1,0 +1,190 @@
+// Stands in for the header of the same name on the host: a processor that a test scripts.
+//
+// Unit tests put this folder first on their include path, so that code which executes privileged
+// instructions is compiled as it is and runs in an ordinary process. Only what host-compiled code
+// executes is here. Each register is a number in a table; each write is noted in order, because the
+// order is often what matters.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "hypervisor/arch/address.hpp"
+#include "hypervisor/arch/control_registers.hpp"
+#include "hypervisor/arch/instruction_types.hpp"
+#include "hypervisor/arch/msr.hpp"
+
+namespace hvp::arch {
+
+/// What the instruction does instead of answering.
+struct GeneralProtection : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+struct FakeProcessor {
+    std::map<std::uint32_t, CpuidResult> cpuid{};  ///< by leaf; all zero where there is none
+    std::map<Msr, std::uint64_t> msrs{};           ///< any other MSR raises #GP
+    std::map<std::string, std::uint64_t> registers{};
+    TableRegister gdtr{};
+    TableRegister idtr{};
+    bool in_vmx_operation{};
+    std::map<std::uint64_t, std::uint64_t> vmcs{};  ///< the fields that this processor has
+    VmxResult without_field = VmxResult::fail_valid;
+    std::vector<std::string> written{};  ///< names, in order
+
+    std::uint64_t read(const std::string& name) { return registers[name]; }
+    void write(const std::string& name, std::uint64_t value) {
+        registers[name] = value;
+        written.push_back(name);
+    }
+};
+
+/// The processor that executes the instructions below; a test begins with a new one.
+inline FakeProcessor processor;
+
+inline CpuidResult cpuid(std::uint32_t leaf, std::uint32_t = 0) {
+    return processor.cpuid[leaf];
+}
+
+inline std::uint64_t rdmsr(Msr msr) {
+    const auto found = processor.msrs.find(msr);
+    if (found == processor.msrs.end()) {
+        throw GeneralProtection{"RDMSR of an MSR that this processor does not have"};
+    }
+    return found->second;
+}
+inline void wrmsr(Msr msr, std::uint64_t value) {
+    static_cast<void>(rdmsr(msr));
+    if (msr == Msr::feature_control && (processor.msrs[msr] & 1) != 0) {
+        throw GeneralProtection{"WRMSR of IA32_FEATURE_CONTROL, which is locked"};
+    }
+    processor.msrs[msr] = value;
+    processor.written.push_back("MSR " + std::to_string(static_cast<std::uint32_t>(msr)));
+}
+
+inline Flags<Cr0> read_cr0() {
+    return Flags<Cr0>{processor.read("CR0")};
+}
+inline void write_cr0(Flags<Cr0> value) {
+    processor.write("CR0", value.raw());
+}
+inline std::uint64_t read_cr3() {
+    return processor.read("CR3");
+}
+inline Flags<Cr4> read_cr4() {
+    return Flags<Cr4>{processor.read("CR4")};
+}
+inline void write_cr4(Flags<Cr4> value) {
+    // [SDM 3C 23.8 "Restrictions on VMX Operation"]
+    if (processor.in_vmx_operation && !value.has(Cr4::vmx_enable)) {
+        throw GeneralProtection{"CR4.VMXE cleared in VMX operation"};
+    }
+    processor.write("CR4", value.raw());
+}
+inline std::uint64_t read_dr7() {
+    return processor.read("DR7");
+}
+inline void write_dr7(std::uint64_t value) {
+    processor.write("DR7", value);
+}
+
+inline Flags<Rflags> read_rflags() {
+    return Flags<Rflags>{processor.read("RFLAGS")};
+}
+inline void write_rflags(Flags<Rflags> value) {
+    processor.write("RFLAGS", value.raw());
+}
+inline void cli() {
+    write_rflags(read_rflags().without(Rflags::interrupt_enable));
+}
+inline void pause() {}
+
+inline TableRegister sgdt() {
+    return processor.gdtr;
+}
+inline void lgdt(const TableRegister& table) {
+    processor.gdtr = table;
+    processor.written.emplace_back("GDTR");
+}
+inline TableRegister sidt() {
+    return processor.idtr;
+}
+inline void lidt(const TableRegister& table) {
+    processor.idtr = table;
+    processor.written.emplace_back("IDTR");
+}
+
+inline std::uint16_t selector_in(const char* name) {
+    return static_cast<std::uint16_t>(processor.read(name));
+}
+inline std::uint16_t sldt() {
+    return selector_in("LDTR");
+}
+inline void lldt(std::uint16_t selector) {
+    processor.write("LDTR", selector);
+}
+inline std::uint16_t str() {
+    return selector_in("TR");
+}
+inline std::uint16_t read_cs() {
+    return selector_in("CS");
+}
+inline void reload_cs(std::uint16_t selector) {
+    processor.write("CS", selector);
+}
+inline std::uint16_t read_ss() {
+    return selector_in("SS");
+}
+inline void write_ss(std::uint16_t selector) {
+    processor.write("SS", selector);
+}
+inline std::uint16_t read_ds() {
+    return selector_in("DS");
+}
+inline void write_ds(std::uint16_t selector) {
+    processor.write("DS", selector);
+}
+inline std::uint16_t read_es() {
+    return selector_in("ES");
+}
+inline void write_es(std::uint16_t selector) {
+    processor.write("ES", selector);
+}
+// MOV to FS or GS loads the base from the descriptor: the one in the MSR is lost.
+// [SDM 3A 3.4.4 "Segment Loading Instructions in IA-32e Mode"]
+inline std::uint16_t read_fs() {
+    return selector_in("FS");
+}
+inline void write_fs(std::uint16_t selector) {
+    processor.write("FS", selector);
+    processor.msrs[Msr::fs_base] = 0;
+}
+inline std::uint16_t read_gs() {
+    return selector_in("GS");
+}
+inline void write_gs(std::uint16_t selector) {
+    processor.write("GS", selector);
+    processor.msrs[Msr::gs_base] = 0;
+}
+
+inline VmxResult vmwrite(std::uint64_t encoding, std::uint64_t value) {
+    const auto field = processor.vmcs.find(encoding);
+    if (field == processor.vmcs.end()) {
+        return processor.without_field;
+    }
+    field->second = value;
+    return VmxResult::succeed;
+}
+inline VmxResult vmread(std::uint64_t encoding, std::uint64_t& value) {
+    const auto field = processor.vmcs.find(encoding);
+    if (field == processor.vmcs.end()) {
+        return processor.without_field;
+    }
+    value = field->second;
+    return VmxResult::succeed;
+}
+
+}  // namespace hvp::arch
