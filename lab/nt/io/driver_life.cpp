@@ -8,6 +8,7 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/cm/registry.hpp"
 #include "lab/nt/dbg/event.hpp"
+#include "lab/nt/etw/registrations.hpp"
 #include "lab/nt/ex/callback.hpp"
 #include "lab/nt/examiner/driver_call.hpp"
 #include "lab/nt/examiner/leaks.hpp"
@@ -82,6 +83,7 @@ public:
             call_unload(*objects.driver_object());
         }
         ex::report_left_callbacks();
+        etw::report_left_registrations();
         ob::report_left_references();
         examiner::report_leaks();
         ldr::unload_driver();

@@ -45,8 +45,8 @@ TEST(TraceLogging, AnEventsMetadataIsItsNameAndItsFields) {
 
 TEST(TraceLogging, TheDataIsTheValuesOneAfterTheOther) {
     const std::array<std::uint64_t, 2> two{1, 2};
-    const auto slots = Exit::slots(10, 0xFFFF'F800'1234'5678, "ok", two,
-                                   static_cast<std::int32_t>(0xC000'0001));
+    const auto slots =
+        Exit::slots(10, 0xFFFF'F800'1234'5678, "ok", two, static_cast<std::int32_t>(0xC000'0001));
     EXPECT_EQ(bytes_of(written(Exit::layout, slots).data),
               hexadecimal("0A 00 00 00 78 56 34 12 00 F8 FF FF 6F 6B 00 01 00 00 00 00 00 00 00 "
                           "02 00 00 00 00 00 00 00 01 00 00 C0"));
@@ -106,8 +106,9 @@ TEST(TraceLogging, OnlyAFieldsOwnTypeFits) {
 
 // Both vectors are published by Microsoft.
 TEST(ProviderGuid, FollowsFromTheName) {
-    static_assert(provider_guid("MyProvider") ==
-                  Guid{0xb3864c38, 0x4273, 0x58c5, {0x54, 0x5b, 0x8b, 0x36, 0x08, 0x34, 0x34, 0x71}});
+    static_assert(
+        provider_guid("MyProvider") ==
+        Guid{0xb3864c38, 0x4273, 0x58c5, {0x54, 0x5b, 0x8b, 0x36, 0x08, 0x34, 0x34, 0x71}});
     static_assert(
         provider_guid("MyCompany.MyComponent.MyProvider") ==
         Guid{0xd5b90669, 0x1aad, 0x5db8, {0x16, 0xc9, 0x62, 0x86, 0xa7, 0xfc, 0xfe, 0x33}});
