@@ -29,7 +29,8 @@ using Sha1 = std::array<std::uint8_t, 20>;
 [[nodiscard]] constexpr Sha1 sha1(std::string_view message);
 
 /// Returns  the GUID that TraceLogging gives to a provider of this name.
-/// Source   [Windows: TRACELOGGING_DEFINE_PROVIDER] says that it is a hash of the name; EventSource,
+/// Source   [Windows: TRACELOGGING_DEFINE_PROVIDER] says that it is a hash of the name;
+/// EventSource,
 ///          whose sources are public, has the same rule.
 [[nodiscard]] constexpr Guid provider_guid(std::string_view name) {
     // The name space of the rule, then the name in capitals, two bytes a character, high one first.

@@ -236,8 +236,7 @@ struct Event {
 ///
 /// Where    anywhere, also in VMX root operation: it only writes to `descriptors`
 inline void describe(std::span<const std::uint8_t> provider, const EventLayout& event,
-                     std::span<const std::uint64_t> slots,
-                     std::span<DataDescriptor> descriptors) {
+                     std::span<const std::uint64_t> slots, std::span<DataDescriptor> descriptors) {
     const auto metadata = [](std::span<const std::uint8_t> bytes, PieceType type) {
         return DataDescriptor{.address = slot_of(bytes.data()),
                               .bytes = static_cast<std::uint32_t>(bytes.size()),

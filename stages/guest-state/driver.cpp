@@ -21,13 +21,13 @@
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
 #include "hypervisor/vmx/virtual_processor.hpp"
-#include "platform/windows/events.hpp"
 #include "platform/windows/image.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/memory.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
+#include "platform/windows/trace.hpp"
 #include "stages/guest-state/guest.hpp"
 #include "stages/guest-state/journal.hpp"
 
@@ -60,8 +60,8 @@ Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx:
 Expected<arch::AddressSpace> build_own_page_tables(const Regions& regions,
                                                    const vmx::ProcessorRegion& processor,
                                                    const DRIVER_OBJECT& driver);
-Expected<void> run_guest(const vmx::Support& support, const Regions& regions,
-                         const DRIVER_OBJECT& driver);
+Expected<void> run_guest(const windows::TraceProvider& provider, const vmx::Support& support,
+                         const Regions& regions, const DRIVER_OBJECT& driver);
 Expected<void> judge(const vmx::Ending& ending, const guest_state::Proof& proof);
 void on_unload(PDRIVER_OBJECT) {}
 
@@ -72,10 +72,11 @@ void on_unload(PDRIVER_OBJECT) {}
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
+    const windows::TraceProvider provider{passive};
     const windows::PinnedToProcessor pinned;
 
-    const auto fail = [](const Failure& failure) {
-        windows::print_failure(failure);
+    const auto fail = [&](const Failure& failure) {
+        windows::trace_failure(provider, failure);
         return windows::status_of(failure.kind);
     };
     const Expected<vmx::Support> support = vmx::check_support();
@@ -86,7 +87,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     if (!regions) {
         return fail(regions.error());
     }
-    const Expected<void> outcome = run_guest(*support, *regions, *driver);
+    const Expected<void> outcome = run_guest(provider, *support, *regions, *driver);
     if (!outcome) {
         return fail(outcome.error());
     }
@@ -95,8 +96,8 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
 
 namespace {
 
-Expected<void> run_guest(const vmx::Support& support, const Regions& regions,
-                         const DRIVER_OBJECT& driver) {
+Expected<void> run_guest(const windows::TraceProvider& provider, const vmx::Support& support,
+                         const Regions& regions, const DRIVER_OBJECT& driver) {
     auto* const memory = new (regions.processor.start()) vmx::ProcessorMemory{};
     const vmx::ProcessorRegion processor{.memory = memory,
                                          .physical = regions.processor.physical()};
@@ -149,7 +150,7 @@ Expected<void> run_guest(const vmx::Support& support, const Regions& regions,
     if (!outcome) {
         return outcome;
     }
-    const guest_state::Proof proof = guest_state::tell(*journal, memory->processor);
+    const guest_state::Proof proof = guest_state::tell(provider, *journal, memory->processor);
     return judge(memory->processor.ending, proof);
 }
 
