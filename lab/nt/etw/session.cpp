@@ -59,7 +59,11 @@ void report_broken(const Reading& reading, std::uint64_t caller) {
     if (reading.field) {
         detail.put("the field \"").put(reading.field->substr(0, longest_name)).put("\" of ");
     }
-    detail.put("the event \"").put(reading.event.substr(0, longest_name)).put("\" ");
+    if (reading.event.empty()) {
+        detail.put("an event ");
+    } else {
+        detail.put("the event \"").put(reading.event.substr(0, longest_name)).put("\" ");
+    }
     examiner::report_finding("TraceEventBroken", detail.put(reading.problem),
                              examiner::no_verifier_code, caller);
 }
