@@ -36,4 +36,10 @@ enum class VmxResult : std::uint8_t {
     return zero ? VmxResult::fail_valid : VmxResult::succeed;
 }
 
+/// What VMCALL brings back, by the convention of our VMM.
+struct VmcallResult {
+    std::uint64_t rax;
+    std::uint64_t rdx;
+};
+
 }  // namespace hvp::arch

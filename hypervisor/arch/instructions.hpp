@@ -492,12 +492,6 @@ template <int number>
                  : "memory", "cc");
 }
 
-/// What VMCALL brings back, by the convention of our VMM.
-struct VmcallResult {
-    std::uint64_t rax;
-    std::uint64_t rdx;
-};
-
 /// VMCALL: a guest's call to its VMM.
 ///
 /// Where    VMX non-root operation; raises #UD outside VMX operation

@@ -241,6 +241,16 @@ void run(const ProcessorRegion& region) {
     processor.running = true;
     hvp_run_guest(processor.frame);
     processor.running = false;
+    // Only where the very first entry was refused, there was no exit.
+    processor.own_tables =
+        arch::sgdt().base == reinterpret_cast<std::uint64_t>(&region.memory->tables.gdt);
+}
+
+OwnTablesLeft::~OwnTablesLeft() {
+    if (memory_.processor.own_tables) {
+        restore_after_own_tables(memory_.tables, windows_);
+    }
+    windows_.restore_cr0_cr4();
 }
 
 }  // namespace hvp::vmx

@@ -75,7 +75,8 @@ struct VirtualProcessor {
     VmmFrame* frame{};
     trace::Ring* ring{};
     bool tracing{};
-    bool running{};  ///< between the first VM entry and the way out
+    bool running{};     ///< between the first VM entry and the way out
+    bool own_tables{};  ///< GDTR, IDTR and TR are the VMM's: there was a VM exit
 
     arch::Flags<arch::Cr0> cr0_ones{};  ///< what VMX operation fixes
     arch::Flags<arch::Cr4> cr4_ones{};
@@ -140,6 +141,22 @@ struct GuestStart {
                                                       const arch::ProcessorState& windows,
                                                       const GuestStart& guest,
                                                       std::uint64_t host_cr3);
+
+/// What is owed to Windows when a guest has run: its tables, and what a VM exit has changed; CR0
+/// and CR4. Lives around VMX operation, and pays at the end. A VM exit switches to the VMM's
+/// tables, so where none has happened only CR0 and CR4 are put back.
+class OwnTablesLeft {
+public:
+    OwnTablesLeft(const ProcessorMemory& memory, const arch::ProcessorState& windows)
+        : memory_{memory}, windows_{windows} {}
+    OwnTablesLeft(const OwnTablesLeft&) = delete;
+    OwnTablesLeft& operator=(const OwnTablesLeft&) = delete;
+    ~OwnTablesLeft();
+
+private:
+    const ProcessorMemory& memory_;
+    const arch::ProcessorState& windows_;
+};
 
 /// Runs the guest until the VMM leaves it; then on the caller's stack and page tables again, but
 /// still with the VMM's GDT, IDT and TR: see `restore_after_own_tables`.

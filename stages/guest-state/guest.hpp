@@ -26,8 +26,8 @@ struct Step {
 inline constexpr std::size_t step_count = 10;
 using Steps = std::array<Step, step_count>;
 
-/// What the guest is told and what it answers. It lies in the driver's memory, which the guest sees
-/// at the same addresses.
+/// What the guest is told and what it answers. It lies on the stack of DriverEntry; without EPT the
+/// guest uses the same page tables and finds it at the same address.
 struct Conversation {
     std::uint64_t seed{};  ///< for the values of the registers
     Steps steps{};

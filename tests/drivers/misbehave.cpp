@@ -154,6 +154,11 @@ NTSTATUS hang_executing() {
     }
 }
 
+NTSTATUS hang_with_interrupts_off() {
+    arch::cli();
+    return hang_executing();
+}
+
 NTSTATUS hang_halted() {
     for (;;) {
         arch::cli();
@@ -227,6 +232,26 @@ NTSTATUS stay_bound_to_processor() {
     return STATUS_SUCCESS;
 }
 
+alignas(4096) constinit std::array<std::uint32_t, 1024> vmxon_region{};
+
+/// VMX operation is entered on one processor, and left on whichever one the thread is on by then:
+/// where it is another, VMXOFF raises #UD.
+NTSTATUS forget_to_pin() {
+    constexpr int turns = 300'000;
+    vmxon_region[0] = static_cast<std::uint32_t>(arch::rdmsr(arch::Msr::vmx_basic));
+    const auto region = static_cast<std::uint64_t>(MmGetPhysicalAddress(&vmxon_region).QuadPart);
+    const auto cr4 = arch::read_cr4();
+    const ULONG here = KeGetCurrentProcessorNumberEx(nullptr);
+    arch::write_cr4(cr4 | arch::Cr4::vmx_enable);
+    static_cast<void>(arch::vmxon(arch::HostPhysicalAddress{region}));
+    for (int i = 0; i < turns && KeGetCurrentProcessorNumberEx(nullptr) == here; ++i) {
+        arch::pause();
+    }
+    static_cast<void>(arch::vmxoff());
+    arch::write_cr4(cr4);
+    return STATUS_SUCCESS;
+}
+
 alignas(16) constinit std::array<std::byte, 0x2000> other_stack{};
 
 /// As a VM-exit handler would that calls Windows from VMX root operation.
@@ -297,6 +322,7 @@ constexpr std::array deeds{
     Deed{"invalid-opcode"sv, execute_nothing},
     Deed{"stack-overflow"sv, overflow_stack},
     Deed{"hang-executing"sv, hang_executing},
+    Deed{"hang-interrupts-off"sv, hang_with_interrupts_off},
     Deed{"hang-halted"sv, hang_halted},
     Deed{"triple-fault"sv, triple_fault},
     Deed{"irql-too-high"sv, allocate_above_dispatch_level},
@@ -310,6 +336,7 @@ constexpr std::array deeds{
     Deed{"machine-check"sv, interrupt<18>},
     Deed{"stray-interrupt"sv, interrupt<0x77>},
     Deed{"affinity"sv, stay_bound_to_processor},
+    Deed{"unpinned"sv, forget_to_pin},
     Deed{"other-stack"sv, call_on_another_stack},
     Deed{"no-unload"sv, [] -> NTSTATUS { return STATUS_SUCCESS; }},
     Deed{"refuse"sv, refuse},

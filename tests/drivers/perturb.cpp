@@ -43,6 +43,12 @@ void change_cr4(PDRIVER_OBJECT) {
     arch::write_cr4(arch::read_cr4().without(arch::Cr4::debugging_extensions));
 }
 
+// VMX operation is left, and the bit that allows it is forgotten: the next hypervisor finds VT-x
+// taken.
+void change_vmxe(PDRIVER_OBJECT) {
+    arch::write_cr4(arch::read_cr4() | arch::Cr4::vmx_enable);
+}
+
 void change_cr8(PDRIVER_OBJECT) {
     arch::write_cr8(APC_LEVEL);
 }
@@ -232,6 +238,7 @@ constexpr std::array changes{
     Change{"cr0"sv, change_cr0},
     Change{"cr3"sv, change_cr3},
     Change{"cr4"sv, change_cr4},
+    Change{"cr4-vmxe"sv, change_vmxe},
     Change{"cr8"sv, change_cr8},
     Change{"dr0"sv, change_breakpoint<0>},
     Change{"dr1"sv, change_breakpoint<1>},

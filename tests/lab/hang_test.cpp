@@ -37,6 +37,18 @@ TEST(Hang, WhileExecutingIsToldWithItsPlace) {
     EXPECT_THAT(playground.file("console.log"), HasSubstr("rip: "));
 }
 
+TEST(Hang, WithInterruptsOffIsToldWithItsPlace) {
+    Playground playground;
+    const auto driver = playground.driver("misbehave", "misbehave-hang-interrupts-off");
+    for (const char* processors : {"1", "4"}) {
+        const Answer answer = playground(
+            {"run", "--driver", driver, "--timeout-ticks", "20000000", "--cpus", processors});
+        EXPECT_EQ(answer.status, 1);
+        EXPECT_THAT(answer.errors, HasSubstr("misbehave-hang-interrupts-off.sys+0x"));
+        expect_evidence(playground, answer, "hung");
+    }
+}
+
 TEST(Hang, LongSilenceWhileExecutingIsNoHalt) {
     // About ten seconds without a word: longer than the watchdog listens to silence.
     Playground playground;

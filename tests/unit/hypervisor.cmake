@@ -3,10 +3,12 @@
 set(hypervisor ${PROJECT_SOURCE_DIR}/hypervisor)
 set(fake_arch ${CMAKE_CURRENT_LIST_DIR}/fake_arch)
 hvp_test(hypervisor_tests
-    unit/arch_types_test.cpp unit/current_vmcs_test.cpp unit/launch_test.cpp unit/memory_functions_test.cpp
-    unit/processor_state_test.cpp unit/segments_test.cpp unit/support_test.cpp
+    unit/address_space_test.cpp unit/arch_types_test.cpp unit/current_vmcs_test.cpp
+    unit/exit_dispatch_test.cpp unit/launch_test.cpp unit/memory_functions_test.cpp
+    unit/processor_state_test.cpp unit/ring_test.cpp unit/segments_test.cpp unit/support_test.cpp
     unit/vmx_tables_test.cpp
-    ${hypervisor}/arch/memory_functions.cpp ${hypervisor}/arch/processor_state.cpp
+    ${hypervisor}/arch/address_space.cpp ${hypervisor}/arch/memory_functions.cpp
+    ${hypervisor}/arch/processor_state.cpp
     ${hypervisor}/arch/segments.cpp ${hypervisor}/vmx/support.cpp)
 target_include_directories(hypervisor_tests BEFORE PRIVATE ${fake_arch})
 # The process needs the C library's own.

@@ -31,6 +31,7 @@ struct FakeProcessor {
     TableRegister gdtr{};
     TableRegister idtr{};
     bool in_vmx_operation{};
+    std::uint64_t time{};
     std::map<std::uint64_t, std::uint64_t> vmcs{};  ///< the fields that this processor has
     VmxResult without_field = VmxResult::fail_valid;
     std::vector<std::string> written{};  ///< names, in order
@@ -185,6 +186,18 @@ inline VmxResult vmread(std::uint64_t encoding, std::uint64_t& value) {
     }
     value = field->second;
     return VmxResult::succeed;
+}
+inline std::uint64_t vmread_unchecked(std::uint64_t encoding) {
+    return processor.vmcs.at(encoding);
+}
+inline void vmwrite_unchecked(std::uint64_t encoding, std::uint64_t value) {
+    processor.vmcs.at(encoding) = value;
+}
+inline VmcallResult vmcall(std::uint64_t, std::uint64_t) {
+    throw std::runtime_error{"VMCALL: this processor is no guest"};
+}
+inline std::uint64_t rdtsc() {
+    return ++processor.time;
 }
 
 }  // namespace hvp::arch

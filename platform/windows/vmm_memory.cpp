@@ -1,0 +1,65 @@
+#include "platform/windows/vmm_memory.hpp"
+
+#include <cstddef>
+#include <new>
+#include <span>
+#include <utility>
+
+#include "platform/windows/image.hpp"
+
+namespace hvp::windows {
+namespace {
+
+/// Room for the tables of four levels: the image and the processor's memory lie far apart.
+constexpr std::size_t table_pages = 16;
+constexpr std::size_t guest_stack_pages = KERNEL_STACK_SIZE / arch::page_bytes;
+
+}  // namespace
+
+VmmMemory::VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack)
+    : processor_{std::move(processor)},
+      page_tables_{std::move(page_tables)},
+      guest_stack_{std::move(guest_stack)},
+      region_{.memory = new(processor_.start()) vmx::ProcessorMemory{},
+              .physical = processor_.physical()} {}
+
+std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& passive,
+                                                       const vmx::Support& support,
+                                                       const DRIVER_OBJECT& driver) {
+    // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only.
+    const arch::HostPhysicalAddress highest{
+        support.basic.addresses_are_32_bits != 0 ? 0xFFFF'FFFF : 0x7FFF'FFFF'FFFF'FFFF};
+    auto processor = PageRun::allocate(passive, vmx::processor_memory_pages, highest);
+    auto page_tables = PageRun::allocate(passive, table_pages, highest);
+    auto guest_stack = PageRun::allocate(passive, guest_stack_pages, highest);
+    if (!processor || !page_tables || !guest_stack) {
+        static constexpr vmx::Explanation why{
+            .step = "memory",
+            .rule = {"3C", "24.11.5", "VMXON Region"},
+            .remedy = "Windows has no contiguous pages left: start the driver soon after boot",
+        };
+        return std::unexpected{vmx::Failure{.kind = vmx::FailureKind::out_of_memory, .why = &why}};
+    }
+    VmmMemory memory{std::move(*processor), std::move(*page_tables), std::move(*guest_stack)};
+    vmx::prepare(memory.region_, support);
+
+    arch::AddressSpace own{
+        std::span{reinterpret_cast<arch::PageTable*>(memory.page_tables_.start()), table_pages},
+        memory.page_tables_.physical()};
+    auto mapped = map_own_image(own, driver);
+    if (mapped) {
+        mapped = vmx::map(own, memory.region_);
+    }
+    if (!mapped) {
+        static constexpr vmx::Explanation why{
+            .step = "the VMM's page tables",
+            .rule = {"3A", "4.5", "4-Level Paging and 5-Level Paging"},
+            .remedy = "the driver is larger than its reserve of table pages: raise table_pages",
+        };
+        return std::unexpected{vmx::Failure{.kind = vmx::FailureKind::unexpected, .why = &why}};
+    }
+    memory.cr3_ = own.cr3();
+    return memory;
+}
+
+}  // namespace hvp::windows

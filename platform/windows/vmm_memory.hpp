@@ -1,0 +1,43 @@
+// All memory of a VMM for one processor, and the page tables on which it will run.
+#pragma once
+
+#include <expected>
+
+#include "hypervisor/arch/address_space.hpp"
+#include "hypervisor/vmx/failure.hpp"
+#include "hypervisor/vmx/support.hpp"
+#include "hypervisor/vmx/virtual_processor.hpp"
+#include "platform/windows/irql.hpp"
+#include "platform/windows/memory.hpp"
+#include "platform/windows/nt.hpp"
+
+namespace hvp::windows {
+
+/// Taken before VMX operation begins: while the VMM runs, nothing can be taken. Given back by the
+/// destructor, which must not run before VMXOFF.
+class VmmMemory {
+public:
+    /// Takes the memory, prepares the virtual processor and builds the VMM's page tables: the
+    /// driver's image, the VMM's stacks and tables, and nothing else. A wrong pointer in the VMM is
+    /// then a page fault, and not a silent change somewhere in Windows.
+    [[nodiscard]] static std::expected<VmmMemory, vmx::Failure> take(const AtPassiveLevel& passive,
+                                                                     const vmx::Support& support,
+                                                                     const DRIVER_OBJECT& driver);
+
+    [[nodiscard]] vmx::ProcessorMemory& processor() const { return *region_.memory; }
+    [[nodiscard]] const vmx::ProcessorRegion& region() const { return region_; }
+    /// For the host-state area.
+    [[nodiscard]] std::uint64_t cr3() const { return cr3_; }
+    [[nodiscard]] std::byte* guest_stack_end() const { return guest_stack_.end(); }
+
+private:
+    VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack);
+
+    PageRun processor_;
+    PageRun page_tables_;
+    PageRun guest_stack_;
+    vmx::ProcessorRegion region_;
+    std::uint64_t cr3_{};
+};
+
+}  // namespace hvp::windows
