@@ -41,9 +41,14 @@ function(hvp_windows_archive name)
     add_custom_target(${name}_archive DEPENDS ${output})
 endfunction()
 
-# Links object libraries to an image; of LIBRARIES only the files that are needed. /Brepro: the time stamp is a hash of the content.
+# Links object libraries to an image; of LIBRARIES only the files that are needed. /Brepro: the time
+# stamp is a hash of the content. MSVC: the objects are such as Microsoft's compiler makes.
 function(hvp_link_windows_image output options)
-    cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "OBJECTS;LIBRARIES;DEPENDS")
+    cmake_parse_arguments(PARSE_ARGV 2 arg "MSVC" "" "OBJECTS;LIBRARIES;DEPENDS")
+    set(flavour /lldmingw)
+    if(arg_MSVC)
+        set(flavour)
+    endif()
     cmake_path(GET output STEM LAST_ONLY stem)
     cmake_path(GET output PARENT_PATH folder)
     list(TRANSFORM arg_OBJECTS REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE files)
@@ -51,7 +56,7 @@ function(hvp_link_windows_image output options)
     add_custom_command(
         OUTPUT ${output} ${folder}/${stem}.pdb
         COMMAND ${PROJECT_SOURCE_DIR}/cmake/link-windows-image ${PROJECT_BINARY_DIR}
-                ${HVP_LLD_LINK} /nologo /subsystem:native /machine:x64 /nodefaultlib /lldmingw /Brepro /release
+                ${HVP_LLD_LINK} /nologo /subsystem:native /machine:x64 /nodefaultlib ${flavour} /Brepro /release
                 /debug /pdbaltpath:${stem}.pdb /pdbsourcepath:. /merge:.buildid=.rdata /merge:.pdata=.rdata /opt:ref /opt:icf /dynamicbase
                 /nxcompat /highentropyva ${options}
                 /out:${output} /pdb:${folder}/${stem}.pdb ${files}

@@ -43,10 +43,10 @@ bool is_address(std::string_view word) {
 
 }  // namespace
 
-std::vector<std::string> read_symbols(std::string_view answer) {
-    std::vector<std::string> symbols;
+std::vector<Symbol> read_symbols(std::string_view answer) {
+    std::vector<Symbol> symbols;
     while (!answer.empty()) {
-        std::string symbol;
+        Symbol symbol;
         bool found = false;
         while (!answer.empty()) {
             const std::string_view function = take_line(answer);
@@ -54,8 +54,13 @@ std::vector<std::string> read_symbols(std::string_view answer) {
                 break;  // the block is over
             }
             const std::string where = place(take_line(answer));
-            if (!found && !function.starts_with("??")) {
-                symbol = plain(function) + (where.empty() ? "" : ", " + where);
+            if (function.starts_with("??")) {
+                continue;
+            }
+            symbol.around = plain(function);
+            if (!found) {
+                symbol.function = symbol.around;
+                symbol.place = where;
                 found = !where.starts_with("/usr/");
             }
         }
@@ -121,18 +126,29 @@ void AddressNames::find_symbols(std::span<const std::uint64_t> wanted) {
     }
 }
 
-std::string AddressNames::in_full(std::uint64_t address) const {
-    return with_symbol_of(address, address);
+std::string AddressNames::in_full(std::uint64_t address, std::uint64_t start) const {
+    return with_symbol_of(address, address, start);
 }
 
-std::string AddressNames::caller_in_full(std::uint64_t address) const {
-    return with_symbol_of(address, address - 1);
+std::string AddressNames::caller_in_full(std::uint64_t address, std::uint64_t start) const {
+    return with_symbol_of(address, address - 1, start);
 }
 
-std::string AddressNames::with_symbol_of(std::uint64_t shown, std::uint64_t found) const {
-    const auto symbol = symbols_.find(found);
-    const bool known = symbol != symbols_.end() && !symbol->second.empty();
-    return module_and_offset(shown) + (known ? "  " + symbol->second : "");
+std::string AddressNames::with_symbol_of(std::uint64_t shown, std::uint64_t found,
+                                         std::uint64_t start) const {
+    std::string text = module_and_offset(shown);
+    const auto entry = symbols_.find(found);
+    if (entry == symbols_.end() || entry->second.function.empty()) {
+        return text;
+    }
+    const Symbol& symbol = entry->second;
+    if (start == 0) {
+        text += "  " + symbol.function;
+    } else {
+        text += fmt::format("  {}+{:#x}", symbol.around, shown - start);
+        text += symbol.function == symbol.around ? "" : fmt::format(" ({})", symbol.function);
+    }
+    return text + (symbol.place.empty() ? "" : ", " + symbol.place);
 }
 
 const AddressNames::Image* AddressNames::image_of(std::uint64_t address) const {

@@ -11,12 +11,18 @@
 
 namespace hvp::tool {
 
+/// What the symbolizer knows about an address; empty where it knew nothing.
+struct Symbol {
+    std::string function;  ///< the innermost one that is not the standard library's
+    std::string around;    ///< the one whose code holds the address: `function` is inlined there
+    std::string place;     ///< `file:line` in `function`
+
+    bool operator==(const Symbol&) const = default;
+};
+
 /// Reads the symbolizer's answer: a block of lines for each address, function and place in turn,
 /// the innermost of inlined functions first.
-///
-/// Returns  for each block `function, file:line` of the innermost function that is not the standard
-///          library's; an empty string where it knew nothing.
-[[nodiscard]] std::vector<std::string> read_symbols(std::string_view answer);
+[[nodiscard]] std::vector<Symbol> read_symbols(std::string_view answer);
 
 class AddressNames {
 public:
@@ -42,17 +48,19 @@ public:
     /// for each image, so ask for all at once.
     void find_symbols(std::span<const std::uint64_t> addresses);
 
-    /// Returns  module and offset and, when they were looked up and found, function and line.
-    [[nodiscard]] std::string in_full(std::uint64_t address) const;
+    /// Returns  module and offset and, when they were looked up and found, function and line; with
+    ///          the offset in the function when somebody knows where that begins.
+    [[nodiscard]] std::string in_full(std::uint64_t address, std::uint64_t start = 0) const;
     /// Returns  the same for a return address: the line of the call, which lies just before it.
-    [[nodiscard]] std::string caller_in_full(std::uint64_t address) const;
+    [[nodiscard]] std::string caller_in_full(std::uint64_t address, std::uint64_t start = 0) const;
 
 private:
     [[nodiscard]] const Image* image_of(std::uint64_t address) const;
-    [[nodiscard]] std::string with_symbol_of(std::uint64_t shown, std::uint64_t found) const;
+    [[nodiscard]] std::string with_symbol_of(std::uint64_t shown, std::uint64_t found,
+                                             std::uint64_t start) const;
 
     std::vector<Image> images_;
-    std::map<std::uint64_t, std::string> symbols_;
+    std::map<std::uint64_t, Symbol> symbols_;
 };
 
 }  // namespace hvp::tool

@@ -58,16 +58,23 @@ std::string where(const Sentences& sentences, const Event& event, std::string_vi
     return symbol.empty() ? place : symbol + " (" + place + ")";
 }
 
-// The stack, innermost first. Its first address may be the instruction itself, and a function that
-// calls itself without end would fill the screen.
-void add_callers(const Sentences& sentences, const Event& event, Steps& steps) {
+// The stack, innermost first: the instruction itself after a trap, the call that ended in the bug
+// check otherwise. A function that calls itself without end would fill the screen.
+void add_stack(const Sentences& sentences, const Event& event, Steps& steps) {
+    const AddressNames& names = sentences.names();
+    const auto stack = event.fields.value("stack", Json::array());
+    const auto functions = event.fields.value("functions", Json::array());
     std::vector<std::string> callers;
-    for (const Json& entry : event.fields.value("stack", Json::array())) {
-        const std::uint64_t address = number_of(entry);
-        if (callers.empty() && address == event.number("rip")) {
+    for (std::size_t i = 0; i < stack.size(); ++i) {
+        const std::uint64_t address = number_of(stack[i]);
+        const std::uint64_t start = i < functions.size() ? number_of(functions[i]) : 0;
+        if (i == 0) {
+            const bool trapped = address == event.number("rip");
+            steps.push_back({"", "at " + (trapped ? names.in_full(address, start)
+                                                  : names.caller_in_full(address, start))});
             continue;
         }
-        callers.push_back(sentences.names().caller_in_full(address));
+        callers.push_back(names.caller_in_full(address, start));
     }
     for (std::size_t i = 0; i < callers.size();) {
         std::size_t same = i;
@@ -91,10 +98,7 @@ Steps bug_check(const Sentences& sentences, const Event& event) {
             add(fmt::format("parameter {} = {:#x}: {}", i + 1, number_of(parameters[i]), meaning));
         }
     }
-    if (event.fields.contains("rip")) {
-        add("at " + sentences.names().in_full(event.number("rip")));
-    }
-    add_callers(sentences, event, steps);
+    add_stack(sentences, event, steps);
     return steps;
 }
 

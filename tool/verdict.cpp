@@ -87,8 +87,10 @@ Verdict failed(const RunFacts& facts) {
 // Where the driver went wrong: the instruction, or the call into the kernel that ended there.
 std::string place_of_bug_check(const RunFacts& facts, const Event& event) {
     const std::uint64_t rip = event.number("rip");
-    if (!facts.names.is_in_driver(rip)) {
-        for (const Json& entry : event.fields.value("stack", Json::array())) {
+    const Json stack = event.fields.value("stack", Json::array());
+    const bool trapped = !stack.empty() && number_of(stack.front()) == rip;
+    if (!trapped || !facts.names.is_in_driver(rip)) {
+        for (const Json& entry : stack) {
             if (facts.names.is_in_driver(number_of(entry))) {
                 return "; called from " + facts.names.caller_in_full(number_of(entry));
             }

@@ -5,6 +5,8 @@
 #include "tests/drivers/contract.hpp"
 
 extern "C" {
+NTKERNELAPI VOID NTAPI KeStackAttachProcess(PVOID Process, PVOID ApcState);
+NTKERNELAPI VOID NTAPI KeUnstackDetachProcess(PVOID ApcState);
 NTKERNELAPI PEPROCESS NTAPI PsGetCurrentThreadProcess();
 NTKERNELAPI PSTR NTAPI PsGetProcessImageFileName(PEPROCESS Process);
 NTKERNELAPI NTSTATUS NTAPI PsLookupProcessByProcessId(HANDLE ProcessId, PEPROCESS* Process);
@@ -17,8 +19,7 @@ extern POBJECT_TYPE* const process_type_slot __asm__("__imp_PsProcessType");
 
 namespace {
 
-using hvp::tests::at_irql;
-using hvp::tests::opaque;
+using namespace hvp::tests;
 
 HANDLE handle(std::uint64_t value) {
     return std::bit_cast<HANDLE>(value);
@@ -44,145 +45,178 @@ bool same_text(const char* left, const char* right) {
     return false;
 }
 
+bool attaching_changes_nothing() {
+    std::array<std::uint64_t, 6> state{};
+    std::uint64_t before{};
+    std::uint64_t inside{};
+    asm volatile("movq %%cr3, %0" : "=r"(before));
+    KeStackAttachProcess(PsGetCurrentProcess(), state.data());
+    asm volatile("movq %%cr3, %0" : "=r"(inside));
+    KeUnstackDetachProcess(state.data());
+    return before == inside;
+}
+
 constexpr std::array promises{
-    hvp::tests::Promise{"ObReferenceObjectByHandle", "NtCurrentProcess gives the System process",
-                        [] {
-                            PVOID object{};
-                            const NTSTATUS result =
-                                reference(NtCurrentProcess(), *process_type_slot, &object);
-                            ObDereferenceObject(object);
-                            return NT_SUCCESS(result) && object == PsInitialSystemProcess;
-                        }},
-    hvp::tests::Promise{"ObReferenceObjectByHandle", "another type is a mismatch",
-                        [] {
-                            PVOID object = &object;
-                            const auto other = std::bit_cast<POBJECT_TYPE>(&object);
-                            return reference(NtCurrentProcess(), other, &object) ==
-                                       status(0xC0000024) &&
-                                   object == nullptr;
-                        }},
-    hvp::tests::Promise{"ObfReferenceObject", "counts up, and ObfDereferenceObject down",
-                        [] {
-                            const auto more = ObfReferenceObject(PsInitialSystemProcess);
-                            const auto less = ObfDereferenceObject(PsInitialSystemProcess);
-                            return more == less + 1;
-                        }},
-    hvp::tests::Promise{"ObfDereferenceObject", "works at DISPATCH_LEVEL",
-                        [] {
-                            at_irql(DISPATCH_LEVEL, [] {
-                                ObfReferenceObject(PsInitialSystemProcess);
-                                ObfDereferenceObject(PsInitialSystemProcess);
-                            });
-                            return true;
-                        }},
-    hvp::tests::Promise{"ZwClose", "the current process needs no closing",
-                        [] { return ZwClose(NtCurrentProcess()) == STATUS_SUCCESS; }},
-    hvp::tests::Promise{"PsInitialSystemProcess", "is a variable that holds the current process",
-                        [] { return PsInitialSystemProcess == PsGetCurrentProcess(); }},
-    hvp::tests::Promise{"PsProcessType", "is a variable that holds an address",
-                        [] { return *process_type_slot != nullptr; }},
-    hvp::tests::Promise{"IoGetCurrentProcess", "the driver's thread runs in the System process",
-                        [] { return IoGetCurrentProcess() == PsInitialSystemProcess; }},
-    hvp::tests::Promise{"PsGetCurrentThreadProcess", "is the System process",
-                        [] { return PsGetCurrentThreadProcess() == PsInitialSystemProcess; }},
-    hvp::tests::Promise{"PsGetCurrentProcessId", "is 4, at any IRQL",
-                        [] {
-                            HANDLE id{};
-                            at_irql(HIGH_LEVEL, [&] { id = PsGetCurrentProcessId(); });
-                            return id == system_id;
-                        }},
-    hvp::tests::Promise{"PsGetProcessId", "is 4 for the System process",
-                        [] { return PsGetProcessId(PsInitialSystemProcess) == system_id; }},
-    hvp::tests::Promise{
-        "PsGetProcessImageFileName", "is System",
-        [] { return same_text(PsGetProcessImageFileName(PsInitialSystemProcess), "System"); }},
-    hvp::tests::Promise{"PsLookupProcessByProcessId", "finds process 4 with a reference",
-                        [] {
-                            PEPROCESS process{};
-                            const NTSTATUS result = PsLookupProcessByProcessId(system_id, &process);
-                            ObDereferenceObject(process);
-                            return NT_SUCCESS(result) && process == PsInitialSystemProcess;
-                        }},
-    hvp::tests::Promise{"PsLookupProcessByProcessId", "no other process is there",
-                        [] {
-                            PEPROCESS process{};
-                            return PsLookupProcessByProcessId(handle(8), &process) ==
-                                   status(0xC000000B);
-                        }},
+    Promise{"ObReferenceObjectByHandle", "NtCurrentProcess gives the System process",
+            [] {
+                PVOID object{};
+                const NTSTATUS result = reference(NtCurrentProcess(), *process_type_slot, &object);
+                ObDereferenceObject(object);
+                return NT_SUCCESS(result) && object == PsInitialSystemProcess;
+            }},
+    Promise{"ObReferenceObjectByHandle", "another type is a mismatch",
+            [] {
+                PVOID object = &object;
+                const auto other = std::bit_cast<POBJECT_TYPE>(&object);
+                return reference(NtCurrentProcess(), other, &object) == status(0xC0000024) &&
+                       object == nullptr;
+            }},
+    Promise{"ObfReferenceObject", "counts up, and ObfDereferenceObject down",
+            [] {
+                const auto more = ObfReferenceObject(PsInitialSystemProcess);
+                const auto less = ObfDereferenceObject(PsInitialSystemProcess);
+                return more == less + 1;
+            }},
+    Promise{"ObfDereferenceObject", "works at DISPATCH_LEVEL",
+            [] {
+                at_irql(DISPATCH_LEVEL, [] {
+                    ObfReferenceObject(PsInitialSystemProcess);
+                    ObfDereferenceObject(PsInitialSystemProcess);
+                });
+                return true;
+            }},
+    Promise{"ZwClose", "the current process needs no closing",
+            [] { return ZwClose(NtCurrentProcess()) == STATUS_SUCCESS; }},
+    Promise{"PsInitialSystemProcess", "is a variable that holds the current process",
+            [] { return PsInitialSystemProcess == PsGetCurrentProcess(); }},
+    Promise{"PsProcessType", "is a variable that holds an address",
+            [] { return *process_type_slot != nullptr; }},
+    Promise{"IoGetCurrentProcess", "the driver's thread runs in the System process",
+            [] { return IoGetCurrentProcess() == PsInitialSystemProcess; }},
+    Promise{"PsGetCurrentThreadProcess", "is the System process",
+            [] { return PsGetCurrentThreadProcess() == PsInitialSystemProcess; }},
+    Promise{"PsGetCurrentProcessId", "is 4, at any IRQL",
+            [] {
+                HANDLE id{};
+                at_irql(HIGH_LEVEL, [&] { id = PsGetCurrentProcessId(); });
+                return id == system_id;
+            }},
+    Promise{"PsGetProcessId", "is 4 for the System process",
+            [] { return PsGetProcessId(PsInitialSystemProcess) == system_id; }},
+    Promise{"PsGetProcessImageFileName", "is System",
+            [] { return same_text(PsGetProcessImageFileName(PsInitialSystemProcess), "System"); }},
+    Promise{"PsLookupProcessByProcessId", "finds process 4 with a reference",
+            [] {
+                PEPROCESS process{};
+                const NTSTATUS result = PsLookupProcessByProcessId(system_id, &process);
+                ObDereferenceObject(process);
+                return NT_SUCCESS(result) && process == PsInitialSystemProcess;
+            }},
+    Promise{"PsLookupProcessByProcessId", "no other process is there",
+            [] {
+                PEPROCESS process{};
+                return PsLookupProcessByProcessId(handle(8), &process) == status(0xC000000B);
+            }},
+    Promise{"KeStackAttachProcess", "to the own process changes nothing",
+            attaching_changes_nothing},
+    Promise{"KeUnstackDetachProcess", "undoes it", attaching_changes_nothing},
 };
 
 constexpr std::array mistakes{
-    hvp::tests::Mistake{"ZwClose", "at DISPATCH_LEVEL",
-                        [] { at_irql(DISPATCH_LEVEL, [] { ZwClose(NtCurrentProcess()); }); },
-                        "IrqlTooHigh"},
-    hvp::tests::Mistake{"ZwClose", "a handle that is not open", [] { ZwClose(no_handle); },
-                        "InvalidHandle"},
-    hvp::tests::Mistake{"ObReferenceObjectByHandle", "the null handle",
-                        [] {
-                            PVOID object{};
-                            static_cast<void>(reference(nullptr, nullptr, &object));
-                        },
-                        "InvalidHandle"},
-    hvp::tests::Mistake{"ObReferenceObjectByHandle", "at DISPATCH_LEVEL",
-                        [] {
-                            at_irql(DISPATCH_LEVEL, [] {
-                                PVOID object{};
-                                static_cast<void>(reference(NtCurrentProcess(), nullptr, &object));
-                                ObDereferenceObject(object);
-                            });
-                        },
-                        "IrqlTooHigh"},
-    hvp::tests::Mistake{"ObfReferenceObject", "above DISPATCH_LEVEL",
-                        [] {
-                            at_irql(HIGH_LEVEL, [] { ObfReferenceObject(PsInitialSystemProcess); });
-                            ObfDereferenceObject(PsInitialSystemProcess);
-                        },
-                        "IrqlTooHigh"},
-    hvp::tests::Mistake{"ObfDereferenceObject", "above DISPATCH_LEVEL",
-                        [] {
-                            ObfReferenceObject(PsInitialSystemProcess);
-                            at_irql(HIGH_LEVEL,
-                                    [] { ObfDereferenceObject(PsInitialSystemProcess); });
-                        },
-                        "IrqlTooHigh"},
-    hvp::tests::Mistake{"PsLookupProcessByProcessId", "at DISPATCH_LEVEL",
-                        [] {
-                            at_irql(DISPATCH_LEVEL, [] {
-                                PEPROCESS process{};
-                                PsLookupProcessByProcessId(handle(8), &process);
-                            });
-                        },
-                        "IrqlTooHigh"},
-    hvp::tests::Mistake{"PsLookupProcessByProcessId", "the reference is kept until the end",
-                        [] {
-                            PEPROCESS process{};
-                            PsLookupProcessByProcessId(system_id, &process);
-                        },
-                        "ReferenceLeft"},
+    Mistake{"ZwClose", "at DISPATCH_LEVEL",
+            [] { at_irql(DISPATCH_LEVEL, [] { ZwClose(NtCurrentProcess()); }); }, "IrqlTooHigh"},
+    Mistake{"ZwClose", "a handle that is not open", [] { ZwClose(no_handle); }, "InvalidHandle"},
+    Mistake{"ObReferenceObjectByHandle", "the null handle",
+            [] {
+                PVOID object{};
+                static_cast<void>(reference(nullptr, nullptr, &object));
+            },
+            "InvalidHandle"},
+    Mistake{"ObReferenceObjectByHandle", "at DISPATCH_LEVEL",
+            [] {
+                at_irql(DISPATCH_LEVEL, [] {
+                    PVOID object{};
+                    static_cast<void>(reference(NtCurrentProcess(), nullptr, &object));
+                    ObDereferenceObject(object);
+                });
+            },
+            "IrqlTooHigh"},
+    Mistake{"ObfReferenceObject", "above DISPATCH_LEVEL",
+            [] {
+                at_irql(HIGH_LEVEL, [] { ObfReferenceObject(PsInitialSystemProcess); });
+                ObfDereferenceObject(PsInitialSystemProcess);
+            },
+            "IrqlTooHigh"},
+    Mistake{"ObfDereferenceObject", "above DISPATCH_LEVEL",
+            [] {
+                ObfReferenceObject(PsInitialSystemProcess);
+                at_irql(HIGH_LEVEL, [] { ObfDereferenceObject(PsInitialSystemProcess); });
+            },
+            "IrqlTooHigh"},
+    Mistake{"PsLookupProcessByProcessId", "at DISPATCH_LEVEL",
+            [] {
+                at_irql(DISPATCH_LEVEL, [] {
+                    PEPROCESS process{};
+                    PsLookupProcessByProcessId(handle(8), &process);
+                });
+            },
+            "IrqlTooHigh"},
+    Mistake{"PsLookupProcessByProcessId", "the reference is kept until the end",
+            [] {
+                PEPROCESS process{};
+                PsLookupProcessByProcessId(system_id, &process);
+            },
+            "ReferenceLeft"},
+    Mistake{"KeStackAttachProcess", "at DISPATCH_LEVEL",
+            [] {
+                std::array<std::uint64_t, 6> state{};
+                at_irql(DISPATCH_LEVEL,
+                        [&] { KeStackAttachProcess(PsGetCurrentProcess(), state.data()); });
+                KeUnstackDetachProcess(state.data());
+            },
+            "IrqlTooHigh"},
+    Mistake{"KeUnstackDetachProcess", "at DISPATCH_LEVEL",
+            [] {
+                std::array<std::uint64_t, 6> state{};
+                KeStackAttachProcess(PsGetCurrentProcess(), state.data());
+                at_irql(DISPATCH_LEVEL, [&] { KeUnstackDetachProcess(state.data()); });
+            },
+            "IrqlTooHigh"},
 };
 
 constexpr std::array crashes{
-    hvp::tests::Crash{"ObfDereferenceObject", "an object that the driver has no reference to",
-                      "-dereference", [] { ObfDereferenceObject(PsInitialSystemProcess); }, 0x18},
-    hvp::tests::Crash{"ObfReferenceObject", "an address that is no object", "-reference",
-                      [] { ObfReferenceObject(opaque<PVOID>(&PsInitialSystemProcess)); }, 0x18},
-    hvp::tests::Crash{"PsGetProcessId", "an address that is no process", "-process-id",
-                      [] { PsGetProcessId(std::bit_cast<PEPROCESS>(&PsInitialSystemProcess)); },
-                      0x18},
-    hvp::tests::Crash{
-        "PsGetProcessImageFileName", "an address that is no process", "-process-name",
-        [] { PsGetProcessImageFileName(std::bit_cast<PEPROCESS>(&PsInitialSystemProcess)); }, 0x18},
+    Crash{"ObfDereferenceObject", "an object that the driver has no reference to", "-dereference",
+          [] { ObfDereferenceObject(PsInitialSystemProcess); }, 0x18},
+    Crash{"ObfReferenceObject", "an address that is no object", "-reference",
+          [] { ObfReferenceObject(opaque<PVOID>(&PsInitialSystemProcess)); }, 0x18},
+    Crash{"PsGetProcessId", "an address that is no process", "-process-id",
+          [] { PsGetProcessId(std::bit_cast<PEPROCESS>(&PsInitialSystemProcess)); }, 0x18},
+    Crash{"PsGetProcessImageFileName", "an address that is no process", "-process-name",
+          [] { PsGetProcessImageFileName(std::bit_cast<PEPROCESS>(&PsInitialSystemProcess)); },
+          0x18},
+    Crash{"KeStackAttachProcess", "what is no process", "-attach",
+          [] {
+              std::array<std::uint64_t, 6> state{};
+              KeStackAttachProcess(state.data(), state.data());
+          },
+          0x05},
+    Crash{"KeUnstackDetachProcess", "a state that was never filled", "-detach",
+          [] {
+              std::array<std::uint64_t, 6> state{};
+              KeUnstackDetachProcess(state.data());
+          },
+          0x06},
 };
 
 constexpr std::array harmless{
-    hvp::tests::Harmless{"PsInitialSystemProcess", "data"},
-    hvp::tests::Harmless{"PsProcessType", "data"},
-    hvp::tests::Harmless{"IoGetCurrentProcess", "any IRQL, no argument"},
-    hvp::tests::Harmless{"PsGetCurrentThreadProcess", "any IRQL, no argument"},
-    hvp::tests::Harmless{"PsGetCurrentProcessId", "any IRQL, no argument"},
+    Harmless{"PsInitialSystemProcess", "data"},
+    Harmless{"PsProcessType", "data"},
+    Harmless{"IoGetCurrentProcess", "any IRQL, no argument"},
+    Harmless{"PsGetCurrentThreadProcess", "any IRQL, no argument"},
+    Harmless{"PsGetCurrentProcessId", "any IRQL, no argument"},
 };
 
-constexpr hvp::tests::Contract contract{"contract_ob", promises, mistakes, crashes, harmless};
+constexpr Contract contract{"contract_ob", promises, mistakes, crashes, harmless};
 
 }  // namespace
 

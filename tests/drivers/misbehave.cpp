@@ -268,6 +268,20 @@ NTSTATUS call_on_another_stack() {
     return STATUS_SUCCESS;
 }
 
+/// As a VM-exit handler would whose code faults.
+NTSTATUS fault_on_another_stack() {
+    auto* const top = other_stack.data() + other_stack.size() - 32;
+    asm volatile(
+        "movq %%rsp, %%rbx\n\t"
+        "movq %[top], %%rsp\n\t"
+        "ud2\n\t"
+        "movq %%rbx, %%rsp"
+        :
+        : [top] "r"(top)
+        : "rbx", "memory");
+    return STATUS_SUCCESS;
+}
+
 NTSTATUS refuse() {
     return STATUS_NOT_SUPPORTED;
 }
@@ -338,6 +352,7 @@ constexpr std::array deeds{
     Deed{"affinity"sv, stay_bound_to_processor},
     Deed{"unpinned"sv, forget_to_pin},
     Deed{"other-stack"sv, call_on_another_stack},
+    Deed{"fault-on-other-stack"sv, fault_on_another_stack},
     Deed{"no-unload"sv, [] -> NTSTATUS { return STATUS_SUCCESS; }},
     Deed{"refuse"sv, refuse},
     Deed{"refuse-and-leak"sv, refuse_and_leak},

@@ -131,6 +131,7 @@ const auto deeds = testing::Values(
     Deed{"fastfail", 1, "bugcheck", {"KERNEL_SECURITY_CHECK_FAILURE", "fail_fast"}},
     Deed{"bugcheck", 1, "bugcheck", {"0xdeadbeef", "crash"}},
     Deed{"other-stack", 1, "failed", {"KeQueryActiveProcessors", "on no stack of the kernel's"}},
+    Deed{"fault-on-other-stack", 1, "bugcheck", {"EXCEPTION_ON_INVALID_STACK"}},
     Deed{"affinity", 1, "failed", {"bound to processors"}},
     Deed{"refuse", 4, "refused", {"refused to start with STATUS_NOT_SUPPORTED"}},
     Deed{"refuse-and-leak", 1, "failed", {"leaked 100 bytes"}});

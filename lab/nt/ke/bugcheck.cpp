@@ -60,6 +60,12 @@ rtl::Registers culprit(const rtl::Registers& here) {
     return ldr::module_at(registers.rip) != nullptr ? registers : here;
 }
 
+/// Who called bug_check: its own frame tells nothing.
+rtl::Registers caller_of(const rtl::Registers& here) {
+    rtl::Registers registers = here;
+    return unwind_frame(registers) ? registers : here;
+}
+
 void tell_registers(dbg::JsonLine& line, const Snapshot& snapshot) {
     line.begin_object("registers");
     for (std::size_t i = 0; i < register_names.size(); ++i) {
@@ -86,7 +92,8 @@ void tell_parameters(dbg::JsonLine& line, const BugCheck& what) {
 
 void tell(const BugCheck& what, Snapshot snapshot, Irql irql) {
     const BugCheckFacts facts = facts_about(what.code);
-    const StackTrace trace = walk_stack(snapshot.registers);
+    const StackTrace trace =
+        walk_stack(what.frame != nullptr ? snapshot.registers : caller_of(snapshot.registers));
     if (what.frame == nullptr) {
         snapshot.registers = culprit(snapshot.registers);
     }
@@ -108,6 +115,11 @@ void tell(const BugCheck& what, Snapshot snapshot, Irql irql) {
         line.hex_element(trace.addresses[i]);
     }
     line.end_array();
+    line.begin_array("functions");
+    for (std::size_t i = 0; i < trace.count; ++i) {
+        line.hex_element(trace.functions[i]);
+    }
+    line.end_array();
     line.text("stack_found_by", trace.by_scan ? "scan" : "unwind data");
     line.text("detail", what.detail);
 }
@@ -126,6 +138,8 @@ void tell_in_short(const BugCheck& what, const Snapshot& snapshot, Irql irql) {
     tell_registers(line, snapshot);
     line.begin_array("stack");
     line.hex_element(snapshot.registers.rip);
+    line.end_array();
+    line.begin_array("functions");
     line.end_array();
     line.text("stack_found_by", "nothing");
     line.text("detail", "this happened while another trap or bug check was being dealt with");

@@ -35,6 +35,7 @@ enum class BugCheckCode : std::uint32_t {
     manually_initiated_crash = 0xE2,
     attempted_execute_of_noexecute_memory = 0xFC,
     kernel_security_check_failure = 0x139,
+    exception_on_invalid_stack = 0x1AA,
 };
 
 /// A code and what its parameters mean; empty: nothing.
@@ -124,6 +125,10 @@ inline constexpr auto bug_check_facts = std::to_array<BugCheckFacts>({
      {"fast-fail code, ECX of int 29h: 2 stack cookie, 3 list entry, 5 invalid argument, "
       "6 cookie not initialised"sv,
       ""sv, ""sv, ""sv}},
+    {BugCheckCode::exception_on_invalid_stack,
+     "EXCEPTION_ON_INVALID_STACK"sv,
+     {"stack pointer"sv, ""sv, "address of the context record"sv,
+      "address of the exception record"sv}},
 });
 
 /// Facts about a code; a driver's own code has none.

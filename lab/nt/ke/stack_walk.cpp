@@ -16,8 +16,22 @@ bool is_code(std::uint64_t address) {
            !entry->writable;
 }
 
+/// Leaf functions have no unwind data, so nobody knows where they begin.
+std::uint64_t start_of_function(std::uint64_t address) {
+    const auto* module = ldr::module_at(address);
+    if (module == nullptr) {
+        return 0;
+    }
+    const auto function = pe::find_function(module->headers, module->memory(),
+                                            static_cast<std::uint32_t>(address - module->base));
+    return function ? module->base + function->begin : 0;
+}
+
 void add(StackTrace& trace, std::uint64_t address) {
     if (trace.count < trace.addresses.size()) {
+        // A return address may lie behind the last instruction of the function: the call counts.
+        const std::uint64_t inside = trace.count == 0 ? address : address - 1;
+        trace.functions[trace.count] = start_of_function(inside);
         trace.addresses[trace.count++] = address;
     }
 }

@@ -13,6 +13,7 @@ namespace hvp::lab::ke {
 /// At most so many frames are told; deeper ones are recursion or rubbish.
 struct StackTrace {
     std::array<std::uint64_t, 32> addresses{};
+    std::array<std::uint64_t, 32> functions{};  ///< where each one's function begins; 0: a leaf
     std::size_t count{};
     bool by_scan{};  ///< unwind data led nowhere: these are words that look like return addresses
 };

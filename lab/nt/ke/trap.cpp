@@ -77,6 +77,19 @@ std::optional<std::uint32_t> exception_code(Vector vector) {
     }
 }
 
+/// Windows tells an INT instruction itself, where the processor tells the one behind it.
+std::uint64_t instruction_bytes(Vector vector) {
+    switch (vector) {
+        case Vector::breakpoint:
+            return 1;
+        case Vector::fast_fail:
+        case Vector::assertion:
+            return 2;
+        default:
+            return 0;
+    }
+}
+
 bool recover_probe(TrapFrame& frame) {
     if (!hal::is_probe(frame.rip)) {
         return false;
@@ -121,6 +134,13 @@ void begin_judgement(const TrapFrame& frame) {
 }
 
 [[noreturn]] void stop_for(const rtl::ExceptionRecord& record, const TrapFrame& frame) {
+    if (!is_known_stack(mm::LinearAddress{frame.rsp})) {
+        const auto [record_address, context_address] = keep(record, frame);
+        bug_check({.code = BugCheckCode::exception_on_invalid_stack,
+                   .parameters = {frame.rsp, 0, context_address, record_address},
+                   .detail = "an exception came while RSP lay on no stack of the kernel's",
+                   .frame = &frame});
+    }
     const std::uint64_t code = record.code | 0xFFFF'FFFF'0000'0000;
     // A system thread has a last filter around it, which makes 0x7E of what nobody handled.
     if (&current_thread() != current_processor().kpcr.prcb.idle_thread) {
@@ -198,9 +218,7 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
     if (vector == Vector::nmi && is_frozen()) {
         stand_still();
     }
-    if (vector == Vector::breakpoint) {
-        --frame->rip;  // Windows tells the instruction itself, not the one behind it
-    }
+    frame->rip -= instruction_bytes(vector);
     const auto exception = exception_of(*frame);
     if (exception) {
         offer_to_handlers(*frame, *exception);

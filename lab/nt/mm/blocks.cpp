@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "lab/nt/mm/frames.hpp"
 #include "lab/nt/mm/memory_lock.hpp"
 #include "lab/nt/mm/page_tables.hpp"
 
@@ -26,6 +27,9 @@ bool is_memory_of_driver(const Block& block) {
 
 Block* BlockRegion::reserve(std::uint64_t pages) {
     const ke::Locked locked{memory_lock};
+    if (pages > end_of_memory().raw() / page_bytes) {
+        return nullptr;  // the records alone would eat up all memory
+    }
     const std::uint64_t first = next_page_;
     const std::uint64_t end = first + pages + 1;
     while (recorded_pages_ < end) {

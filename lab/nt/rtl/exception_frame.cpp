@@ -19,6 +19,15 @@ bool ExceptionFrame::look() {
     return module_ != nullptr && unwind(module_->view(), caller_, ke::read_stack, &facts_);
 }
 
+void ExceptionFrame::leave() {
+    // traps.S leaves the vector right below what the processor saved.
+    constexpr std::uint64_t exceptions = 32;
+    const bool interrupt =
+        facts_.machine_frame != 0 &&
+        ke::read_stack(facts_.machine_frame - sizeof(std::uint64_t)).value_or(0) >= exceptions;
+    registers_ = interrupt ? Registers{} : caller_;
+}
+
 Disposition ExceptionFrame::ask(HandlerKind kind, ExceptionRecord& record, Context& context,
                                 Context& scratch, std::uint64_t target_ip) const {
     if (!facts_.has(kind)) {

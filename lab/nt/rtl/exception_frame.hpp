@@ -17,8 +17,9 @@ public:
     /// Finds out about the function that holds RIP. False: there is none, the stack ends here.
     [[nodiscard]] bool look();
 
-    /// Goes on to the function that called this one.
-    void leave() { registers_ = caller_; }
+    /// Goes on to the function that called this one. Below an interrupt there is none: what it has
+    /// interrupted knows nothing of its exceptions.
+    void leave();
 
     /// Calls the function's handler, if it has one of that kind; else it is as if that one had
     /// answered `continue_search`.

@@ -71,7 +71,6 @@ public:
         return parent && ++chain_ < deepest_chain && undo(parent->unwind_data, whole_prologue);
     }
 
-    [[nodiscard]] bool found_machine_frame() const { return machine_frame_; }
     [[nodiscard]] const FrameFacts& facts() const { return facts_; }
 
 private:
@@ -149,7 +148,7 @@ private:
             case Operation::save_xmm_far:
                 return load(registers_.vectors[code.information], rsp + large);
             case Operation::push_machine_frame:
-                machine_frame_ = true;
+                facts_.machine_frame = rsp;
                 rsp += code.information * 8U;  // 1: an error code lies below the frame
                 return load(registers_.rip, rsp) && load(rsp, rsp + 24);
         }
@@ -176,7 +175,6 @@ private:
     Registers& registers_;
     ReadStack read_stack_;
     int chain_{};
-    bool machine_frame_{};
     FrameFacts facts_{};
 };
 
@@ -196,7 +194,7 @@ bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack, 
             *facts = unwinder.facts();
             facts->function = *function;
         }
-        if (unwinder.found_machine_frame()) {
+        if (unwinder.facts().machine_frame != 0) {
             return true;
         }
     }

@@ -43,6 +43,7 @@ struct FrameFacts {
     std::uint32_t handler{};  ///< 0: none, or RIP is in the prologue, where it does not count
     std::uint32_t handler_data{};
     std::uint8_t handler_kinds{};
+    std::uint64_t machine_frame{};  ///< where the processor saved what it interrupted; 0: nowhere
 
     [[nodiscard]] bool has(HandlerKind kind) const {
         return (handler_kinds & static_cast<std::uint8_t>(kind)) != 0;

@@ -43,12 +43,13 @@ protected:
     bool run(std::uint64_t offset) {
         registers.rip = base + offset;
         registers.rsp() = stack;
-        return unwind({&headers, memory, base}, registers, read_stack);
+        return unwind({&headers, memory, base}, registers, read_stack, &facts);
     }
 
     pe::Headers headers;
     std::vector<std::byte> memory;
     Registers registers{};
+    FrameFacts facts{};
 };
 
 TEST_F(Unwinding, ALeafFunctionHasOnlyItsReturnAddress) {
@@ -120,6 +121,7 @@ TEST_F(Unwinding, AMachineFrameGivesTheInterruptedRegisters) {
     EXPECT_TRUE(run(0x180));
     EXPECT_EQ(registers.rip, 0x1234U);
     EXPECT_EQ(registers.rsp(), 0x9000U);
+    EXPECT_EQ(facts.machine_frame, stack);
 }
 
 TEST_F(Unwinding, ChainedDataGoesOnWithTheParent) {
@@ -133,6 +135,48 @@ TEST_F(Unwinding, ChainedDataGoesOnWithTheParent) {
     stack_content[stack + 16] = 0x1234;
     EXPECT_TRUE(run(0x180));
     EXPECT_EQ(registers.general[rbx], 0xBBU);
+    EXPECT_EQ(registers.rip, 0x1234U);
+}
+
+// sub rsp, 0x38 (4 bytes); movaps [rsp+0x20], xmm6 (5 bytes).
+TEST_F(Unwinding, SavedVectorsComeBack) {
+    unwind_data({1, 9, 3, 0, 9, 0x68, 2, 0, 4, 0x62});
+    stack_content[stack + 0x20] = 0x66;
+    stack_content[stack + 0x28] = 0x77;
+    stack_content[stack + 0x38] = 0x1234;
+    EXPECT_TRUE(run(0x180));
+    EXPECT_EQ(registers.vectors[6][0], 0x66U);
+    EXPECT_EQ(registers.vectors[6][1], 0x77U);
+    EXPECT_EQ(registers.rip, 0x1234U);
+}
+
+// UNW_FLAG_EHANDLER | UNW_FLAG_UHANDLER; behind the codes, padded to four bytes, the handler's
+// address and its data.
+TEST_F(Unwinding, AHandlerIsToldOutsideOfThePrologue) {
+    unwind_data({1 | 3 << 3, 4, 1, 0, 4, 0x32, 0, 0, 0x78, 0x56, 0, 0});
+    stack_content[stack] = 0x1234;
+    stack_content[stack + 0x20] = 0x1234;
+    EXPECT_TRUE(run(0x180));
+    EXPECT_EQ(facts.handler, 0x5678U);
+    EXPECT_EQ(facts.handler_data, 0x40CU);
+    EXPECT_TRUE(facts.has(HandlerKind::exception));
+    EXPECT_TRUE(facts.has(HandlerKind::unwind));
+    EXPECT_EQ(facts.establisher, stack);
+    EXPECT_EQ(facts.function.begin, 0x100U);
+    static_cast<void>(run(0x102));
+    EXPECT_FALSE(facts.has(HandlerKind::exception));
+}
+
+// push rbp (1 byte); sub rsp, 0x20 (4); lea rbp, [rsp+0x20] (5): rbp - 0x20 names the frame, even
+// if RSP has moved since.
+TEST_F(Unwinding, AFrameRegisterNamesTheFrame) {
+    unwind_data({1, 10, 3, 0x25, 10, 0x03, 5, 0x32, 1, 0x50});
+    registers.general[rbp] = stack + 0x120;
+    stack_content[stack + 0x120] = 0xBB;
+    stack_content[stack + 0x128] = 0x1234;
+    EXPECT_TRUE(run(0x180));
+    EXPECT_EQ(facts.establisher, stack + 0x100);
+    EXPECT_EQ(registers.general[rbp], 0xBBU);
     EXPECT_EQ(registers.rip, 0x1234U);
 }
 

@@ -14,7 +14,8 @@ TEST(Symbols, AreReadBlockByBlock) {
                              "view\n/usr/include/string_view:9:0\n`anonymous namespace'::launch\n"
                              "a.cpp:3:0\nmain\nb.cpp:4:0\n\n"
                              "??\n??:0:0\n\n"),
-                ElementsAre("DriverEntry, stages/launch/driver.cpp:72", "launch, a.cpp:3", ""));
+                ElementsAre(Symbol{"DriverEntry", "DriverEntry", "stages/launch/driver.cpp:72"},
+                            Symbol{"launch", "main", "a.cpp:3"}, Symbol{}));
     EXPECT_THAT(read_symbols(""), ElementsAre());
 }
 
