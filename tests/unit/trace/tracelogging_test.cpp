@@ -112,6 +112,10 @@ TEST(ProviderGuid, FollowsFromTheName) {
     static_assert(
         provider_guid("MyCompany.MyComponent.MyProvider") ==
         Guid{0xd5b90669, 0x1aad, 0x5db8, {0x16, 0xc9, 0x62, 0x86, 0xa7, 0xfc, 0xfe, 0x33}});
+    // Ours; docs/tracing.md and hv-playground.wprp have it too.
+    static_assert(
+        provider_guid("HVPlayground") ==
+        Guid{0xf18b05d4, 0x159f, 0x5b35, {0xc1, 0xfa, 0x61, 0x00, 0x5b, 0x8e, 0xc7, 0xb6}});
     EXPECT_EQ(provider_guid("myprovider"), provider_guid("MYPROVIDER"));
 }
 
