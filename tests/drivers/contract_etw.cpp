@@ -3,6 +3,7 @@
 #include <bit>
 #include <span>
 
+#include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/trace/provider_guid.hpp"
 #include "hypervisor/trace/tracelogging.hpp"
 #include "tests/drivers/contract.hpp"
@@ -25,6 +26,7 @@ NTSTATUS status(std::uint32_t value) {
     return static_cast<NTSTATUS>(value);
 }
 
+constexpr std::uint32_t access_violation = 0xC0000005;
 constexpr std::uint32_t invalid_handle = 0xC0000008;
 constexpr std::uint32_t invalid_device_request = 0xC0000010;
 
@@ -100,6 +102,20 @@ void write_changed(Change change) {
         change(pieces);
         return write(handle, pieces);
     });
+}
+
+bool interrupts_are_on() {
+    return hvp::arch::read_rflags().has(hvp::arch::Rflags::interrupt_enable);
+}
+
+/// Whether writing an event with a piece at a bad address raises an exception.
+bool raises(REGHANDLE handle, std::span<trace::DataDescriptor> pieces) {
+    __try {
+        static_cast<void>(write(handle, pieces));
+    } __except (_exception_code() == access_violation) {
+        return true;
+    }
+    return false;
 }
 
 constexpr std::array promises{
@@ -179,6 +195,16 @@ constexpr std::array promises{
                     split[3].address += 4;
                     split[3].bytes -= 4;
                     return write(handle, split) == STATUS_SUCCESS;
+                });
+            }},
+    Promise{"EtwWriteTransfer", "raises an exception for a bad address, and goes on to work",
+            [] {
+                return with_provider([](REGHANDLE handle) {
+                    const auto slots = Hello::slots("x", std::uint32_t{1});
+                    auto pieces = pieces_of(slots);
+                    pieces[3].address = opaque(std::uint64_t{16});
+                    return raises(handle, pieces) && interrupts_are_on() &&
+                           write_hello(handle, "after an exception", 6) == STATUS_SUCCESS;
                 });
             }},
     Promise{"EtwWriteTransfer", "with the handle 0 nothing is written",

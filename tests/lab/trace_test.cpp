@@ -75,7 +75,7 @@ TEST(TraceEvents, OfAForeignDriverAreReadByWhatTheySayOfThemselves) {
     }
     texts.resize(texts.size() / 2);  // DriverUnload tries it all again
     EXPECT_THAT(texts, ElementsAre("from PASSIVE_LEVEL", "from HIGH_LEVEL", "in three",
-                                   "with typed pieces"));
+                                   "after an exception", "with typed pieces"));
     // Without types of pieces nothing describes it: it looks like an event with a manifest.
     const auto plain = playground.events("EtwEvent");
     ASSERT_EQ(plain.size(), 4U);

@@ -29,6 +29,21 @@ struct Pieces {
     Bytes data{};
 };
 
+/// Touches every page of the pieces. A bad address raises an exception, which a driver's handler
+/// may take: it must come before the lock is held.
+void probe(std::span<const DataDescriptor> pieces) {
+    constexpr std::size_t page_bytes = 4096;
+    for (const DataDescriptor& piece : pieces) {
+        const volatile std::byte* const start = piece.address;
+        for (std::size_t at = 0; at < piece.bytes; at += page_bytes) {
+            static_cast<void>(start[at]);
+        }
+        if (piece.bytes != 0) {
+            static_cast<void>(start[piece.bytes - 1]);
+        }
+    }
+}
+
 Pieces put_together(const Registration& registration, std::span<const DataDescriptor> pieces) {
     Pieces all;
     std::size_t used = 0;
@@ -118,6 +133,7 @@ void record(const Registration& registration, const EventDescriptor& event,
         return examiner::report_finding("TraceEventLost", detail, examiner::no_verifier_code,
                                         caller);
     }
+    probe(pieces);
     const ke::Locked locked{session};
     const Pieces all = put_together(registration, pieces);
     if (!all.traits.empty()) {
