@@ -89,6 +89,15 @@ Json parse_flat(std::string_view line) {
     return too_deep ? Json{} : json;
 }
 
+// A driver's event is told later than it happened; `at` says when that was.
+void put_where_it_happened(Event& event) {
+    if (event.fields.contains("at")) {
+        // Nothing happens after it was told.
+        event.t = std::min(event.t, event.number("at", event.t));
+        event.fields.erase("at");
+    }
+}
+
 std::vector<Event> read_debug_print(const Event& print) {
     std::vector<Event> events;
     const std::string all = print.text("text");
@@ -134,6 +143,9 @@ std::optional<std::vector<Event>> read_lab_line(std::string_view line) {
     if (event.is("driver", "DebugPrint")) {
         return read_debug_print(event);
     }
+    if (event.from == "driver") {
+        put_where_it_happened(event);
+    }
     return std::vector{std::move(event)};
 }
 
@@ -152,11 +164,7 @@ std::optional<Event> read_driver_text(std::string_view text, std::uint64_t print
         event.fields[std::string{field->first}] = std::move(field->second);
         skip_spaces(text);
     }
-    if (event.fields.contains("at")) {
-        // Nothing happens after it was told.
-        event.t = std::min(printed_at, event.number("at", printed_at));
-        event.fields.erase("at");
-    }
+    put_where_it_happened(event);
     return event;
 }
 

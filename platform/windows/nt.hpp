@@ -19,4 +19,9 @@ NTKERNELAPI PVOID NTAPI MmAllocateContiguousNodeMemory(SIZE_T NumberOfBytes,
                                                        ULONG Protect,
                                                        NODE_REQUIREMENT PreferredNode);
 
+/// [Windows: EtwSetInformation]
+enum EVENT_INFO_CLASS : int { EventProviderSetTraits = 2, EventProviderUseDescriptorType = 3 };
+NTKERNELAPI NTSTATUS NTAPI EtwSetInformation(REGHANDLE RegHandle, EVENT_INFO_CLASS InformationClass,
+                                             PVOID EventInformation, ULONG InformationLength);
+
 }  // extern "C"

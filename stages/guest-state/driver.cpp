@@ -14,11 +14,11 @@
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
 #include "hypervisor/vmx/virtual_processor.hpp"
-#include "platform/windows/events.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
+#include "platform/windows/trace.hpp"
 #include "platform/windows/vmm_memory.hpp"
 #include "stages/guest-state/guest.hpp"
 #include "stages/guest-state/journal.hpp"
@@ -33,8 +33,8 @@ using vmx::FailureKind;
 template <typename T>
 using Expected = std::expected<T, Failure>;
 
-Expected<void> run_guest(const vmx::Support& support, const windows::VmmMemory& memory,
-                         Journal& journal);
+Expected<void> run_guest(const windows::TraceProvider& provider, const vmx::Support& support,
+                         const windows::VmmMemory& memory, Journal& journal);
 Expected<void> judge(const vmx::Ending& ending, const guest_state::Proof& proof);
 void on_unload(PDRIVER_OBJECT) {}
 
@@ -45,6 +45,7 @@ void on_unload(PDRIVER_OBJECT) {}
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
+    const windows::TraceProvider provider{passive};
     const windows::PinnedToProcessor pinned;
 
     const Expected<void> outcome = [&] -> Expected<void> {
@@ -58,10 +59,10 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
             return std::unexpected{memory.error()};
         }
         Journal journal{.supported_at = arch::rdtsc(), .basic = support->basic};
-        return run_guest(*support, *memory, journal);
+        return run_guest(provider, *support, *memory, journal);
     }();  // the memory is given back
     if (!outcome) {
-        windows::print_failure(outcome.error());
+        windows::trace_failure(provider, outcome.error());
         return windows::status_of(outcome.error().kind);
     }
     return STATUS_SUCCESS;
@@ -69,8 +70,8 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
 
 namespace {
 
-Expected<void> run_guest(const vmx::Support& support, const windows::VmmMemory& memory,
-                         Journal& journal) {
+Expected<void> run_guest(const windows::TraceProvider& provider, const vmx::Support& support,
+                         const windows::VmmMemory& memory, Journal& journal) {
     vmx::ProcessorMemory& vmm = memory.processor();
     vmm.processor.tracing = true;
     journal.conversation.seed = journal.supported_at;
@@ -105,7 +106,7 @@ Expected<void> run_guest(const vmx::Support& support, const windows::VmmMemory& 
         journal.left_at = arch::rdtsc();
     }  // VMCLEAR, VMXOFF, Windows' tables, CR0 and CR4 as they were, interrupts on
 
-    const guest_state::Proof proof = guest_state::tell(journal, vmm.processor);
+    const guest_state::Proof proof = guest_state::tell(provider, journal, vmm.processor);
     return judge(vmm.processor.ending, proof);
 }
 

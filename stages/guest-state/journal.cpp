@@ -5,28 +5,54 @@
 #include <cstddef>
 
 #include "hypervisor/vmx/exit_reason.hpp"
-#include "platform/windows/events.hpp"
 
 namespace hvp::guest_state {
 namespace {
 
-using windows::print_event;
+using trace::HexInt64;
+using trace::Level;
+using trace::Text;
+using trace::UInt32;
+using trace::UInt64;
+using windows::TraceProvider;
+namespace keyword = windows::keyword;
 
-void tell_exit(const trace::ExitEvent& event) {
+constexpr trace::Traits life{.keyword = keyword::life};
+constexpr trace::Traits each_exit{.level = Level::verbose, .keyword = keyword::exits};
+constexpr trace::Traits failure{.level = Level::error, .keyword = keyword::failures};
+
+// `at` is the time-stamp counter when it happened: the events are written later.
+using VmxOn = trace::Event<"VmxOn", life, HexInt64<"at">>;
+using VmxOff = trace::Event<"VmxOff", life, HexInt64<"at">>;
+using VmEntry = trace::Event<"VmEntry", each_exit, HexInt64<"at">>;
+using VmExit =
+    trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_number">,
+                 HexInt64<"qualification">, HexInt64<"guest_rip">, UInt32<"instruction_length">,
+                 HexInt64<"detail">, UInt32<"sequence">, HexInt64<"at">>;
+using EntryFailure = trace::Event<"EntryFailure", failure, Text<"reason">, UInt32<"reason_number">,
+                                  HexInt64<"qualification">, HexInt64<"at">>;
+using EventsDropped = trace::Event<"EventsDropped", failure, UInt64<"count">>;
+using HostException =
+    trace::Event<"HostException", failure, UInt64<"vector">, HexInt64<"error_code">,
+                 HexInt64<"rip">, HexInt64<"rsp">, HexInt64<"cr2">, Text<"during">>;
+using GuestEnded =
+    trace::Event<"GuestEnded", life, Text<"why">, Text<"reason">, HexInt64<"guest_rip">>;
+using RegistersProof =
+    trace::Event<"RegistersProof", life, UInt64<"steps">, UInt64<"kept_by_guest">,
+                 UInt64<"same_for_vmm">, UInt64<"answers_right">>;
+
+void tell_exit(const TraceProvider& provider, const trace::ExitEvent& event) {
     const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
     const char* const name = vmx::exit_reason_name(reason.basic_reason);
+    const std::uint32_t number = reason.basic_reason;
     if (reason.entry_failure != 0) {
-        print_event("EntryFailure reason=\"%s\" reason_number=%u qualification=0x%llx at=0x%llx\n",
-                    name, reason.basic_reason, event.qualification, event.exit_at);
+        provider.write<EntryFailure>(name, number, event.qualification, event.exit_at);
         return;
     }
-    print_event(
-        "VmExit reason=\"%s\" reason_number=%u qualification=0x%llx guest_rip=0x%llx "
-        "instruction_length=%u detail=0x%llx sequence=%u at=0x%llx\n",
-        name, reason.basic_reason, event.qualification, event.guest_rip, event.instruction_length,
-        event.detail, event.sequence, event.exit_at);
+    provider.write<VmExit>(name, number, event.qualification, event.guest_rip,
+                           event.instruction_length, event.detail, event.sequence, event.exit_at);
     if (event.entry_at != 0) {
-        print_event("VmEntry at=0x%llx\n", event.entry_at);
+        provider.write<VmEntry>(event.entry_at);
     }
 }
 
@@ -52,17 +78,14 @@ const char* name_of(vmx::End end) {
     return "unknown";
 }
 
-void tell_ending(const vmx::Ending& ending) {
+void tell_ending(const TraceProvider& provider, const vmx::Ending& ending) {
+    const char* const reason = vmx::exit_reason_name(ending.reason.basic_reason);
     if (ending.end == vmx::End::exception_in_vmm) {
         const vmx::HostTrapReport& trap = ending.trap;
-        print_event(
-            "HostException vector=%llu error_code=0x%llx rip=0x%llx rsp=0x%llx cr2=0x%llx "
-            "during=\"%s\"\n",
-            trap.vector, trap.error_code, trap.rip, trap.rsp, trap.cr2,
-            vmx::exit_reason_name(ending.reason.basic_reason));
+        provider.write<HostException>(trap.vector, trap.error_code, trap.rip, trap.rsp, trap.cr2,
+                                      reason);
     }
-    print_event("GuestEnded why=\"%s\" reason=\"%s\" guest_rip=0x%llx\n", name_of(ending.end),
-                vmx::exit_reason_name(ending.reason.basic_reason), ending.guest_rip);
+    provider.write<GuestEnded>(name_of(ending.end), reason, ending.guest_rip);
 }
 
 /// Guest and VMM each have summed up the registers at every exit: do they speak of the same values?
@@ -84,27 +107,26 @@ Proof look_at(const Conversation& conversation, std::uint64_t same_sums) {
 
 }  // namespace
 
-Proof tell(const Journal& journal, vmx::VirtualProcessor& processor) {
-    windows::print_supported(journal.basic, journal.supported_at);
-    print_event("VmxOn at=0x%llx\n", journal.vmxon_at);
-    print_event("VmEntry at=0x%llx\n", journal.vm_entry_at);
+Proof tell(const TraceProvider& provider, const Journal& journal,
+           vmx::VirtualProcessor& processor) {
+    windows::trace_supported(provider, journal.basic, journal.supported_at);
+    provider.write<VmxOn>(journal.vmxon_at);
+    provider.write<VmEntry>(journal.vm_entry_at);
     std::uint64_t same_sums = 0;
     std::uint64_t exits = 0;
     trace::ExitEvent event{};
     while (processor.ring->read(event)) {
-        tell_exit(event);
+        tell_exit(provider, event);
         same_sums += count_same_sums(journal.conversation, event.registers, exits++);
     }
     if (processor.ring->dropped() != 0) {
-        print_event("EventsDropped count=%llu\n", processor.ring->dropped());
+        provider.write<EventsDropped>(processor.ring->dropped());
     }
-    tell_ending(processor.ending);
-    print_event("VmxOff at=0x%llx\n", journal.left_at);
+    tell_ending(provider, processor.ending);
+    provider.write<VmxOff>(journal.left_at);
     const Proof proof = look_at(journal.conversation, same_sums);
-    print_event(
-        "RegistersProof steps=%llu kept_by_guest=%llu same_for_vmm=%llu answers_right=%llu\n",
-        static_cast<std::uint64_t>(step_count), proof.kept_by_guest, proof.same_for_vmm,
-        proof.answers_right);
+    provider.write<RegistersProof>(std::uint64_t{step_count}, proof.kept_by_guest,
+                                   proof.same_for_vmm, proof.answers_right);
     return proof;
 }
 

@@ -5,6 +5,7 @@
 
 #include "hypervisor/vmx/basic.hpp"
 #include "hypervisor/vmx/virtual_processor.hpp"
+#include "platform/windows/trace.hpp"
 #include "stages/guest-state/guest.hpp"
 
 namespace hvp::guest_state {
@@ -30,9 +31,10 @@ struct Proof {
 };
 inline constexpr Proof perfect{step_count, step_count, step_count};
 
-/// Prints it as events, in the order in which the things happened, and empties the ring.
+/// Writes it as events, in the order in which the things happened, and empties the ring.
 ///
 /// Where    PASSIVE_LEVEL, outside VMX operation.
-[[nodiscard]] Proof tell(const Journal& journal, vmx::VirtualProcessor& processor);
+[[nodiscard]] Proof tell(const windows::TraceProvider& provider, const Journal& journal,
+                         vmx::VirtualProcessor& processor);
 
 }  // namespace hvp::guest_state

@@ -1,15 +1,17 @@
 // One JSON object on one line, written member by member into a text buffer.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "lab/nt/rtl/text.hpp"
 
 namespace hvp::lab::dbg {
 
-/// Builds the line. Every name and text is escaped; bytes above 7Fh count as Latin-1, so that
-/// whatever a driver prints, the line stays valid JSON.
+/// Builds the line. Every name and text is escaped; bytes above 7Fh that are not UTF-8 count as
+/// Latin-1, so that whatever a driver prints, the line stays valid JSON.
 class JsonLine {
 public:
     explicit JsonLine(rtl::TextWriter& out) : out_{out} {}
@@ -31,10 +33,28 @@ public:
     void begin_object(std::string_view name);
     void end_object();
 
+    /// What was written by another JsonLine, member after member.
+    void members(std::string_view written);
+
+    /// For who learns the type of a value only as he reads it: first where it belongs, then one of
+    /// the values. An array or object closes as above.
+    void member(std::string_view name);
+    void element();
+    void value(std::uint64_t value) { out_.decimal(value); }
+    void signed_value(std::int64_t value);
+    void hex_value(std::uint64_t value, unsigned digits = 1);
+    void boolean_value(bool value) { out_.put(value ? "true" : "false"); }
+    void text_value(std::string_view value);
+    /// UTF-16, low byte first.
+    void wide_text_value(std::span<const std::byte> value);
+    void hex_bytes_value(std::span<const std::byte> value);
+    void open_array();
+    void open_object();
+
 private:
     void separate();
-    void name(std::string_view name);
-    void quoted(std::string_view value);
+    void character(std::uint32_t code);
+    void code_unit(std::uint32_t code);
 
     rtl::TextWriter& out_;
     bool first_{true};

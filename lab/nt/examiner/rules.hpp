@@ -39,6 +39,7 @@ inline constexpr VerifierCode map_of_unlocked = 0x82;
 inline constexpr VerifierCode map_of_free_memory = 0x83;
 inline constexpr VerifierCode switched_stack = 0x90;
 inline constexpr VerifierCode mdl_freed_in_use = 0xB8;
+inline constexpr VerifierCode etw_registration_left = 0xDD;
 inline constexpr VerifierCode api_irql = 0xE5;
 inline constexpr VerifierCode zw_irql = 0xE6;
 inline constexpr VerifierCode null_handle = 0xF5;

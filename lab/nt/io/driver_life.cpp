@@ -8,6 +8,7 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/cm/registry.hpp"
 #include "lab/nt/dbg/event.hpp"
+#include "lab/nt/etw/registrations.hpp"
 #include "lab/nt/ex/callback.hpp"
 #include "lab/nt/examiner/driver_call.hpp"
 #include "lab/nt/examiner/leaks.hpp"
@@ -86,6 +87,7 @@ public:
         }
         examiner::report_pending();
         ex::report_left_callbacks();
+        etw::report_left_registrations();
         ob::report_left_references();
         ps::free_ended_threads();
         examiner::report_leaks();
