@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 
+#include "tool/exit_details.hpp"
+
 namespace hvp::tool {
 namespace {
 
@@ -201,6 +203,27 @@ Steps driver_failure(const Event& event) {
             {"", event.text("remedy")}};
 }
 
+/// Events of a VMM that handles exits.
+Steps vmm_event(const Sentences& sentences, const Event& event) {
+    if (event.name == "HostException") {
+        return {{"driver", fmt::format("exception {} in the VMM while it handled {}, at {}",
+                                       event.text("vector"), event.text("during"),
+                                       sentences.names().in_full(event.number("rip")))},
+                {"", fmt::format("error code {}, CR2 {}", event.text("error_code"),
+                                 event.text("cr2"))}};
+    }
+    if (event.name == "GuestEnded" && event.fields.contains("why")) {
+        return {{"driver", "leaves the guest: " + event.text("why")}};
+    }
+    if (event.name == "RegistersProof") {
+        return {{"guest", fmt::format("kept its registers in {} of {} exits; the VMM saw the same "
+                                      "values in {}; {} answers are right",
+                                      event.text("kept_by_guest"), event.text("steps"),
+                                      event.text("same_for_vmm"), event.text("answers_right"))}};
+    }
+    return {};
+}
+
 Steps driver_event(const Sentences& sentences, const Event& event) {
     const std::string& name = event.name;
     if (name == "Supported") {
@@ -219,9 +242,11 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
         return {{"guest", "running, on its own stack at " + event.text("rsp")}};
     }
     if (name == "VmExit") {
-        return {
-            {"driver", fmt::format("saw exit {} {} at {}", event.text("reason_number"),
-                                   event.text("reason"), where(sentences, event, "guest_rip"))}};
+        const std::string details = exit_details(event);
+        return {{"driver",
+                 fmt::format("saw exit {} {}{} at {}", event.text("reason_number"),
+                             event.text("reason"), details.empty() ? "" : " (" + details + ")",
+                             where(sentences, event, "guest_rip"))}};
     }
     if (name == "GuestProof") {
         const bool right = event.text("answered") == event.text("expected");
@@ -252,7 +277,8 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
     if (name == "DebugPrint") {
         return {{.who = "driver", .text = "prints: " + event.text("text"), .optional = true}};
     }
-    return {{"driver", name + all_fields(event)}};
+    Steps steps = vmm_event(sentences, event);
+    return steps.empty() ? Steps{{"driver", name + all_fields(event)}} : steps;
 }
 
 }  // namespace

@@ -13,6 +13,14 @@ struct CpuidResult {
     std::uint32_t edx;
 };
 
+/// The same as whole registers, whose upper halves CPUID clears.
+struct CpuidRegisters {
+    std::uint64_t rax;
+    std::uint64_t rbx;
+    std::uint64_t rcx;
+    std::uint64_t rdx;
+};
+
 /// What SGDT and SIDT store and LGDT and LIDT load: ten bytes.
 /// [SDM 3A 3.5.1 "Segment Descriptor Tables"]
 struct [[gnu::packed]] TableRegister {

@@ -25,6 +25,16 @@ namespace hvp::arch {
     return result;
 }
 
+/// CPUID for a guest, whose registers are 64 bits wide.
+[[nodiscard, gnu::always_inline]] inline CpuidRegisters cpuid_registers(std::uint32_t leaf,
+                                                                        std::uint32_t subleaf) {
+    CpuidRegisters result{};
+    asm volatile("cpuid"
+                 : "=a"(result.rax), "=b"(result.rbx), "=c"(result.rcx), "=d"(result.rdx)
+                 : "a"(leaf), "c"(subleaf));
+    return result;
+}
+
 /// RDMSR: reads a model-specific register.
 ///
 /// Where    CPL 0; an MSR that the processor does not have raises #GP.
@@ -89,6 +99,10 @@ namespace hvp::arch {
     std::uint64_t value{};
     asm volatile("mov %%cr2, %[value]" : [value] "=r"(value) : : "memory");
     return value;
+}
+
+[[gnu::always_inline]] inline void write_cr2(std::uint64_t value) {
+    asm volatile("mov %[value], %%cr2" : : [value] "r"(value) : "memory");
 }
 
 /// MOV to CR3: other paging structures from the next access on; all but global translations go.
@@ -506,39 +520,40 @@ template <int number>
     return result;
 }
 
-// ---- One instruction with all general registers chosen ------------------------------------------
+// ---- One instruction with all registers chosen ------------------------------------------------
 
 /// What `execute_with` can execute.
 enum class Probe : std::uint8_t { hlt, cpuid, rdmsr, wrmsr, vmcall, read_cr3, write_cr3 };
 
-/// The values of the general registers in the order of their numbers; RSP's place is not used.
+/// The values of the general registers in the order of their numbers; RSP's place holds RFLAGS.
 using RegisterValues = std::uint64_t[16];
 
-// Loads all general registers, executes `instruction`, stores them all. The pointer waits on the
-// stack meanwhile. RBX and RBP cannot be declared as changed, so they are saved by hand.
+// Loads RFLAGS and all general registers, executes `instruction`, stores them all. The pointer
+// waits on the stack meanwhile. RBX and RBP cannot be declared as changed, so they are saved by
+// hand.
 #define HVP_EXECUTE_WITH(instruction)                                                             \
     asm volatile(                                                                                 \
-        "push %%rbp\n push %%rbx\n push %%rax\n"                                                  \
+        "pushfq\n push %%rbp\n push %%rbx\n push %%rax\n push 32(%%rax)\n popfq\n"                \
         "mov 8(%%rax), %%rcx\n mov 16(%%rax), %%rdx\n mov 24(%%rax), %%rbx\n"                     \
         "mov 40(%%rax), %%rbp\n mov 48(%%rax), %%rsi\n mov 56(%%rax), %%rdi\n"                    \
         "mov 64(%%rax), %%r8\n mov 72(%%rax), %%r9\n mov 80(%%rax), %%r10\n"                      \
         "mov 88(%%rax), %%r11\n mov 96(%%rax), %%r12\n mov 104(%%rax), %%r13\n"                   \
         "mov 112(%%rax), %%r14\n mov 120(%%rax), %%r15\n mov (%%rax), %%rax\n" instruction        \
         "\n"                                                                                      \
-        "xchg %%rax, (%%rsp)\n"                                                                   \
+        "pushfq\n xchg %%rax, 8(%%rsp)\n pop 32(%%rax)\n"                                         \
         "mov %%rcx, 8(%%rax)\n mov %%rdx, 16(%%rax)\n mov %%rbx, 24(%%rax)\n"                     \
         "mov %%rbp, 40(%%rax)\n mov %%rsi, 48(%%rax)\n mov %%rdi, 56(%%rax)\n"                    \
         "mov %%r8, 64(%%rax)\n mov %%r9, 72(%%rax)\n mov %%r10, 80(%%rax)\n"                      \
         "mov %%r11, 88(%%rax)\n mov %%r12, 96(%%rax)\n mov %%r13, 104(%%rax)\n"                   \
         "mov %%r14, 112(%%rax)\n mov %%r15, 120(%%rax)\n"                                         \
-        "pop %%rcx\n mov %%rcx, (%%rax)\n pop %%rbx\n pop %%rbp\n"                                \
+        "pop %%rcx\n mov %%rcx, (%%rax)\n pop %%rbx\n pop %%rbp\n popfq\n"                        \
         : "+a"(values)                                                                            \
         :                                                                                         \
         : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc", \
           "memory")
 
-/// Executes one instruction with `values` in the general registers, and stores in it what they hold
-/// afterwards: so a guest sees whether an exit keeps its registers.
+/// Executes one instruction with `registers` in RFLAGS and the general registers, and stores in it
+/// what they hold afterwards: so a guest sees whether an exit keeps its registers.
 inline void execute_with(Probe probe, RegisterValues& registers) {
     std::uint64_t* values = registers;
     switch (probe) {

@@ -179,7 +179,7 @@ FUNCTION hvp_exit_to_vmm
     FOR_EACH_GUEST_REGISTER SAVE
     mov rcx, rsp
     call [rsp + ON_EXIT]            # frame->on_exit(frame)
-    test eax, eax
+    test al, al
     jz hvp_leave_vmm
     FOR_EACH_GUEST_REGISTER LOAD
     vmresume

@@ -37,25 +37,29 @@ public:
 };
 static_assert(VmcsAccess<ExitVmcs>);
 
-/// What the dispatcher does after a handler.
+/// What the dispatcher does after the handler of an instruction.
 enum class Next : std::uint8_t {
-    stop,       ///< leave this guest for good; `ending` says why
-    resume,     ///< go on where the guest was: the instruction is executed again, or an event comes
     step_over,  ///< go on behind the instruction that caused the exit
+    resume,     ///< go on where the guest was: the instruction is executed again, or an event comes
+    stop,       ///< leave this guest for good; `ending` says why
 };
 
-/// One exit.
+/// What it does after the handler of an event: there is no instruction to step over.
+enum class AfterEvent : std::uint8_t { resume, stop };
+
+/// One exit: the VMCS, and the frame with the guest's registers. Small enough to be passed in a
+/// register.
 template <VmcsAccess V>
 struct Exit {
-    V& vmcs;
-    GuestRegisters& registers;
-    VirtualProcessor& processor;
-    std::uint64_t detail{};  ///< what the trace shows of it: the leaf, the MSR, the value
-    InterruptionInformation injected{};
+    [[no_unique_address]] V vmcs;
+    VmmFrame& frame;
+
+    [[nodiscard]] GuestRegisters& registers() const { return frame.registers; }
+    [[nodiscard]] VirtualProcessor& processor() const { return *frame.owner; }
 
     /// Leaves the guest.
     [[nodiscard]] Next stop(End why) {
-        processor.ending.end = why;
+        processor().ending.end = why;
         return Next::stop;
     }
 
@@ -67,16 +71,11 @@ struct Exit {
     [[nodiscard]] Next fault(Vector vector) {
         const bool has_error_code = vector == Vector::general_protection;
         vmcs.write(guest_rflags, vmcs.read(guest_rflags) | arch::Rflags::resume);
-        inject(exception(vector, has_error_code));
+        vmcs.write(entry_interruption_information, exception(vector, has_error_code));
         if (has_error_code) {
             vmcs.write(entry_exception_error_code, 0);
         }
         return Next::resume;
-    }
-
-    void inject(InterruptionInformation event) {
-        injected = event;
-        vmcs.write(entry_interruption_information, event);
     }
 };
 

@@ -3,9 +3,8 @@
 
 namespace hvp::vmx {
 
-std::uint64_t handle_vm_exit(VmmFrame* frame) {
-    ExitVmcs vmcs;
-    return dispatch_exit(vmcs, frame->registers, *frame->owner) ? 1U : 0U;
+bool handle_vm_exit(VmmFrame* frame) {
+    return dispatch_exit(ExitVmcs{}, *frame);
 }
 
 void handle_failed_entry(VmmFrame* frame) {

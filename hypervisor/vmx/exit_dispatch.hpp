@@ -16,13 +16,14 @@ namespace hvp::vmx {
 /// else is pending, and delivers all in the right order.
 /// [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]
 template <VmcsAccess V>
-void step_over_instruction(V& vmcs) {
+[[gnu::always_inline]] inline void step_over_instruction(V vmcs) {
     const arch::GuestLinearAddress before = vmcs.read(guest_rip);
     arch::GuestLinearAddress after = before + vmcs.read(exit_instruction_length);
+    // Only 32-bit code can come across a multiple of 4 GiB here, and goes on at 0.
     constexpr std::uint64_t four_gib = 1ULL << 32;
-    if (before.raw() < four_gib && after.raw() >= four_gib &&
-        vmcs.read(guest_cs_rights).long_mode == 0) {
-        after = after - four_gib;  // 32-bit code goes on at 0
+    if ((before.raw() ^ after.raw()) >= four_gib && vmcs.read(guest_cs_rights).long_mode == 0)
+        [[unlikely]] {
+        after = after - four_gib;
     }
     vmcs.write(guest_rip, after);
 
@@ -43,71 +44,101 @@ void step_over_instruction(V& vmcs) {
     }
 }
 
-/// Notes for the report how it ended.
+/// Notes for the report how it ended. Returns false: the guest does not go on.
 template <VmcsAccess V>
-void note_ending(V& vmcs, VirtualProcessor& processor, ExitReasonField reason) {
-    processor.ending.reason = reason;
-    processor.ending.qualification = vmcs.read(exit_qualification);
-    processor.ending.guest_rip = vmcs.read(guest_rip).raw();
+[[nodiscard, gnu::noinline]] bool leave(Exit<V> exit) {
+    Ending& ending = exit.processor().ending;
+    ending.reason = exit.vmcs.read(exit_reason);
+    ending.qualification = exit.vmcs.read(exit_qualification);
+    ending.guest_rip = exit.vmcs.read(guest_rip).raw();
+    return false;
+}
+
+/// A reason field that is not simply the number of a reason that we know.
+template <VmcsAccess V>
+[[nodiscard, gnu::noinline]] bool leave_for_strange_reason(Exit<V> exit) {
+    const bool entry_failed = exit.vmcs.read(exit_reason).entry_failure != 0;
+    exit.processor().ending.end = entry_failed ? End::entry_failed : End::unhandled_exit;
+    return leave(exit);
 }
 
 /// Handles one exit by the table.
+///
+/// Returns  whether the guest goes on
 template <VmcsAccess V>
-[[nodiscard]] Next handle(Exit<V>& exit, ExitReasonField reason) {
-    const std::uint32_t number = reason.basic_reason;
-    if (reason.entry_failure != 0) {
-        return exit.stop(End::entry_failed);
+[[nodiscard, gnu::always_inline]] inline bool handle(Exit<V> exit, std::uint32_t reason) {
+    if (reason >= exit_handlers<V>.size()) [[unlikely]] {
+        return leave_for_strange_reason(exit);
     }
-    if (number >= exit_handlers<V>.size()) {
-        return exit.stop(End::unhandled_exit);
+    ++exit.processor().exits[reason];
+    const Next next = exit_handlers<V>[reason](exit);
+    if (next == Next::step_over) [[likely]] {
+        step_over_instruction(exit.vmcs);
+        return true;
     }
-    ++exit.processor.exits[number];
-    const Next next = exit_handlers<V>[number](exit);
-    if (next != Next::step_over) {
-        return next;
+    return next == Next::resume || leave(exit);
+}
+
+/// What the trace shows of an exit beside the VMCS: the leaf, the MSR, the value, the event.
+template <VmcsAccess V>
+[[nodiscard]] std::uint64_t detail_of(Exit<V> exit, std::uint32_t reason) {
+    const GuestRegisters& registers = exit.registers();
+    switch (reason) {
+        case 0:
+            return std::bit_cast<std::uint32_t>(exit.vmcs.read(exit_interruption_information));
+        case 10:
+            return registers.low(Register::rax);
+        case 18:
+            return registers[Register::rax];
+        case 28: {
+            const auto access =
+                std::bit_cast<ControlRegisterAccess>(exit.vmcs.read(exit_qualification));
+            const auto which = static_cast<Register>(access.general_register);
+            return which == Register::rsp ? exit.vmcs.read(guest_rsp).raw() : registers[which];
+        }
+        case 31:
+        case 32:
+            return registers.low(Register::rcx);
+        default:
+            return 0;
     }
-    if (!has_instruction_length[number]) {
-        return exit.stop(End::unhandled_detail);
-    }
-    step_over_instruction(exit.vmcs);
-    return Next::resume;
 }
 
 /// Handles one exit, with a note of it in the ring.
 template <VmcsAccess V>
-[[nodiscard, gnu::noinline]] Next handle_and_trace(Exit<V>& exit, ExitReasonField reason) {
+[[nodiscard, gnu::noinline]] bool handle_and_trace(Exit<V> exit, std::uint32_t reason) {
     trace::ExitEvent event{.exit_at = arch::rdtsc(),
                            .qualification = exit.vmcs.read(exit_qualification),
                            .guest_rip = exit.vmcs.read(guest_rip).raw(),
-                           .registers = exit.registers.sum(),
-                           .reason = std::bit_cast<std::uint32_t>(reason),
+                           .detail = detail_of(exit, reason),
+                           .registers = exit.registers().sum(),
+                           .reason = reason,
                            .instruction_length = exit.vmcs.read(exit_instruction_length)};
-    const Next next = handle(exit, reason);
-    event.detail = exit.detail;
-    event.injected = std::bit_cast<std::uint32_t>(exit.injected);
-    event.entry_at = next == Next::stop ? 0 : arch::rdtsc();
-    exit.processor.ring->write(event);
-    return next;
+    const bool goes_on = handle(exit, reason);
+    // The exit has cleared the field's valid bit, so what is valid is for the entry to come.
+    // [SDM 3C 24.8.3 "VM-Entry Controls for Event Injection"]
+    event.injected = std::bit_cast<std::uint32_t>(exit.vmcs.read(entry_interruption_information));
+    event.entry_at = goes_on ? arch::rdtsc() : 0;
+    exit.processor().ring->write(event);
+    return goes_on;
 }
 
 /// What happens at every exit.
 ///
 /// Returns  whether the guest goes on
 template <VmcsAccess V>
-[[nodiscard]] bool dispatch_exit(V& vmcs, GuestRegisters& registers, VirtualProcessor& processor) {
-    const ExitReasonField reason = vmcs.read(exit_reason);
-    Exit<V> exit{.vmcs = vmcs, .registers = registers, .processor = processor};
-    const Next next = processor.tracing ? handle_and_trace(exit, reason) : handle(exit, reason);
-    if (next == Next::stop) {
-        note_ending(vmcs, processor, reason);
-        return false;
+[[nodiscard, gnu::always_inline]] inline bool dispatch_exit(V vmcs, VmmFrame& frame) {
+    const Exit<V> exit{.vmcs = vmcs, .frame = frame};
+    const auto reason = std::bit_cast<std::uint32_t>(vmcs.read(exit_reason));
+    if (exit.processor().tracing) [[unlikely]] {
+        return handle_and_trace(exit, reason);
     }
-    return true;
+    return handle(exit, reason);
 }
 
 /// For VmmFrame: the dispatcher on the processor's current VMCS, and the note about an entry that
 /// was refused.
-[[nodiscard]] std::uint64_t handle_vm_exit(VmmFrame* frame);
+[[nodiscard]] bool handle_vm_exit(VmmFrame* frame);
 void handle_failed_entry(VmmFrame* frame);
 
 }  // namespace hvp::vmx

@@ -15,49 +15,11 @@
 namespace hvp::vmx {
 
 template <VmcsAccess V>
-using Handler = Next (*)(Exit<V>&);
-
-/// A reason that nobody has planned for ends the guest, with its name in the report.
-template <VmcsAccess V>
-Next on_unhandled(Exit<V>& exit) {
-    return exit.stop(End::unhandled_exit);
-}
-
-/// HLT waits for an interrupt. A guest whose interrupts we do not see has nothing to wait for: it
-/// goes on.  [SDM 3C 25.1.3 "Instructions That Cause VM Exits Conditionally"]
-template <VmcsAccess V>
-Next on_hlt(Exit<V>&) {
-    return Next::step_over;
-}
-
-/// The guest could not deliver an exception, nor the double fault about it. A processor without a
-/// VMM would shut down.  [SDM 3C 25.2 "Other Causes of VM Exits"]
-template <VmcsAccess V>
-Next on_triple_fault(Exit<V>& exit) {
-    return exit.stop(End::triple_fault);
-}
-
-/// Every basic exit reason with its handler. The number is the index.
-/// [SDM 3C 24.9.1 "Basic VM-Exit Information"]
-template <VmcsAccess V>
-inline constexpr auto exit_handlers = [] {
-    std::array<Handler<V>, exit_reason_names.size()> table{};
-    table.fill(on_unhandled<V>);
-    table[0] = on_exception_or_nmi<V>;
-    table[2] = on_triple_fault<V>;
-    table[8] = on_nmi_window<V>;
-    table[10] = on_cpuid<V>;
-    table[exit_reason_hlt] = on_hlt<V>;
-    table[18] = on_vmcall<V>;
-    table[28] = on_control_register<V>;
-    table[31] = on_rdmsr<V>;
-    table[32] = on_wrmsr<V>;
-    return table;
-}();
+using Handler = Next (*)(Exit<V>);
 
 /// For which basic exit reasons the instruction-length field is that of the instruction that caused
-/// the exit, whatever else happened. For all others it may hold rubbish.
-/// [SDM 3C 27.2.4 "Information for VM Exits Due to Instruction Execution"]
+/// the exit, whatever else happened. For all others it may hold rubbish, and nothing is stepped
+/// over. [SDM 3C 27.2.4 "Information for VM Exits Due to Instruction Execution"]
 inline constexpr auto has_instruction_length = [] {
     std::array<bool, exit_reason_names.size()> table{};
     constexpr auto reasons = std::to_array<std::uint8_t>(
@@ -67,6 +29,64 @@ inline constexpr auto has_instruction_length = [] {
         table[reason] = true;
     }
     return table;
+}();
+
+/// A reason that nobody has planned for ends the guest, with its name in the report.
+template <VmcsAccess V>
+Next on_unhandled(Exit<V> exit) {
+    return exit.stop(End::unhandled_exit);
+}
+
+/// HLT waits for an interrupt. A guest whose interrupts we do not see has nothing to wait for: it
+/// goes on.  [SDM 3C 25.1.3 "Instructions That Cause VM Exits Conditionally"]
+template <VmcsAccess V>
+Next on_hlt(Exit<V>) {
+    return Next::step_over;
+}
+
+/// The guest could not deliver an exception, nor the double fault about it. A processor without a
+/// VMM would shut down.  [SDM 3C 25.2 "Other Causes of VM Exits"]
+template <VmcsAccess V>
+AfterEvent on_triple_fault(Exit<V> exit) {
+    exit.processor().ending.end = End::triple_fault;
+    return AfterEvent::stop;
+}
+
+/// The table that the next lines fill: the type of a handler decides whether it may step over, and
+/// a reason without an instruction length does not compile with one that may.
+template <VmcsAccess V>
+struct HandlerTable {
+    std::array<Handler<V>, exit_reason_names.size()> handlers;
+
+    template <std::uint32_t reason, Next (*handler)(Exit<V>)>
+    constexpr void instruction() {
+        static_assert(has_instruction_length[reason]);
+        handlers[reason] = handler;
+    }
+    template <std::uint32_t reason, AfterEvent (*handler)(Exit<V>)>
+    constexpr void event() {
+        handlers[reason] = [](Exit<V> exit) {
+            return handler(exit) == AfterEvent::resume ? Next::resume : Next::stop;
+        };
+    }
+};
+
+/// Every basic exit reason with its handler. The number is the index.
+/// [SDM 3C 24.9.1 "Basic VM-Exit Information"]
+template <VmcsAccess V>
+inline constexpr auto exit_handlers = [] {
+    HandlerTable<V> table{};
+    table.handlers.fill(on_unhandled<V>);
+    table.template event<0, on_exception_or_nmi<V>>();
+    table.template event<2, on_triple_fault<V>>();
+    table.template event<8, on_nmi_window<V>>();
+    table.template instruction<10, on_cpuid<V>>();
+    table.template instruction<exit_reason_hlt, on_hlt<V>>();
+    table.template instruction<18, on_vmcall<V>>();
+    table.template instruction<28, on_control_register<V>>();
+    table.template instruction<31, on_rdmsr<V>>();
+    table.template instruction<32, on_wrmsr<V>>();
+    return table.handlers;
 }();
 
 }  // namespace hvp::vmx

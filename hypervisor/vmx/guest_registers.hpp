@@ -29,7 +29,7 @@ enum class Register : std::uint8_t {
 };
 
 /// RSP, RIP and RFLAGS are not here: the processor keeps them in the VMCS, and a value written here
-/// would have no effect. The place of RSP is empty.
+/// would have no effect. The place of RSP is empty; arch::execute_with uses it for RFLAGS.
 class GuestRegisters {
 public:
     [[nodiscard]] std::uint64_t& operator[](Register which) {

@@ -31,7 +31,7 @@ inline constexpr std::uint64_t move_from_register = 1;
 
 /// MOV to CR0 by 64-bit code.  [SDM 3A 2.5 "Control Registers"]
 template <VmcsAccess V>
-Next write_guest_cr0(Exit<V>& exit, std::uint64_t raw) {
+Next write_guest_cr0(Exit<V> exit, std::uint64_t raw) {
     using arch::Cr0;
     const arch::Flags<Cr0> value{raw};
     const bool pages =
@@ -43,7 +43,7 @@ Next write_guest_cr0(Exit<V>& exit, std::uint64_t raw) {
     // Bits that mean nothing are ignored, and ET is always 1.
     constexpr std::uint64_t defined = 0xE005'003F;
     const arch::Flags<Cr0> kept = arch::Flags<Cr0>{raw & defined} | Cr0::extension_type;
-    exit.vmcs.write(guest_cr0, kept | exit.processor.cr0_ones);
+    exit.vmcs.write(guest_cr0, kept | exit.processor().cr0_ones);
     exit.vmcs.write(cr0_read_shadow, kept);
     return Next::step_over;
 }
@@ -51,13 +51,13 @@ Next write_guest_cr0(Exit<V>& exit, std::uint64_t raw) {
 /// MOV to CR3. The entry that follows invalidates all of the guest's translations, as VPID is not
 /// used.  [SDM 3C 28.3.3.1 "Operations that Invalidate Cached Mappings"]
 template <VmcsAccess V>
-Next write_guest_cr3(Exit<V>& exit, std::uint64_t value) {
+Next write_guest_cr3(Exit<V> exit, std::uint64_t value) {
     constexpr std::uint64_t keep_translations = 1ULL << 63;
     const bool identifiers = exit.vmcs.read(guest_cr4).has(arch::Cr4::process_context_identifiers);
     // With PCIDs bit 63 is a wish, which is not stored.
     // [SDM 3A 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"]
     const std::uint64_t stored = identifiers ? value & ~keep_translations : value;
-    if (stored >> exit.processor.physical_address_bits != 0) {
+    if (stored >> exit.processor().physical_address_bits != 0) {
         return exit.fault(Vector::general_protection);
     }
     exit.vmcs.write(guest_cr3, stored);
@@ -65,16 +65,15 @@ Next write_guest_cr3(Exit<V>& exit, std::uint64_t value) {
 }
 
 template <VmcsAccess V>
-Next on_control_register(Exit<V>& exit) {
+Next on_control_register(Exit<V> exit) {
     const auto access = std::bit_cast<ControlRegisterAccess>(exit.vmcs.read(exit_qualification));
     const auto which = static_cast<Register>(access.general_register);
     if (access.type == move_from_register && access.number == 3) {
         const std::uint64_t value = exit.vmcs.read(guest_cr3);
-        exit.detail = value;
         if (which == Register::rsp) {
             exit.vmcs.write(guest_rsp, arch::GuestLinearAddress{value});
         } else {
-            exit.registers[which] = value;
+            exit.registers()[which] = value;
         }
         return Next::step_over;
     }
@@ -82,8 +81,7 @@ Next on_control_register(Exit<V>& exit) {
         return exit.stop(End::unhandled_detail);
     }
     const std::uint64_t value =
-        which == Register::rsp ? exit.vmcs.read(guest_rsp).raw() : exit.registers[which];
-    exit.detail = value;
+        which == Register::rsp ? exit.vmcs.read(guest_rsp).raw() : exit.registers()[which];
     switch (access.number) {
         case 0:
             return write_guest_cr0(exit, value);

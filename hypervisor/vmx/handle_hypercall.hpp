@@ -7,30 +7,29 @@
 namespace hvp::vmx {
 
 template <VmcsAccess V>
-Next answer(Exit<V>& exit, HypercallStatus status, std::uint64_t value = 0) {
-    exit.registers[Register::rax] = static_cast<std::uint64_t>(status);
-    exit.registers[Register::rdx] = value;
+Next answer(Exit<V> exit, HypercallStatus status, std::uint64_t value = 0) {
+    exit.registers()[Register::rax] = static_cast<std::uint64_t>(status);
+    exit.registers()[Register::rdx] = value;
     return Next::step_over;
 }
 
 /// VMCALL exits at every privilege level. Code above CPL 0 gets what it would get without us.
 /// [SDM 3C 30.3 "VMX Instructions"] VMCALL
 template <VmcsAccess V>
-Next on_vmcall(Exit<V>& exit) {
-    exit.detail = exit.registers[Register::rax];
+Next on_vmcall(Exit<V> exit) {
     // SS.DPL is the CPL.  [SDM 3C 24.4.1 "Guest Register State"]
     if (exit.vmcs.read(guest_ss_rights).privilege_level != 0) {
         return exit.fault(Vector::invalid_opcode);
     }
-    const std::uint64_t argument = exit.registers[Register::rcx];
-    switch (static_cast<Hypercall>(exit.detail)) {
+    const std::uint64_t argument = exit.registers()[Register::rcx];
+    switch (static_cast<Hypercall>(exit.registers()[Register::rax])) {
         case Hypercall::ping:
             return answer(exit, HypercallStatus::success, argument + 1);
         case Hypercall::exit_count:
-            if (argument >= exit.processor.exits.size()) {
+            if (argument >= exit.processor().exits.size()) {
                 return answer(exit, HypercallStatus::bad_argument);
             }
-            return answer(exit, HypercallStatus::success, exit.processor.exits[argument]);
+            return answer(exit, HypercallStatus::success, exit.processor().exits[argument]);
         case Hypercall::stop:
             return exit.stop(End::stopped_by_guest);
     }

@@ -60,12 +60,11 @@ constexpr void fill_msr_bitmap(std::span<std::byte> bitmap) {
 }
 
 template <VmcsAccess V>
-Next on_rdmsr(Exit<V>& exit) {
-    const std::uint32_t msr = exit.registers.low(Register::rcx);
-    exit.detail = msr;
+Next on_rdmsr(Exit<V> exit) {
+    const std::uint32_t msr = exit.registers().low(Register::rcx);
     if (msr == static_cast<std::uint32_t>(arch::Msr::feature_control)) {
         // What a processor says whose firmware has locked VT-x off.
-        exit.registers.set_edx_eax(1);
+        exit.registers().set_edx_eax(1);
         return Next::step_over;
     }
     // An MSR of VT-x, or a number outside the ranges: not there.
@@ -76,13 +75,12 @@ Next on_rdmsr(Exit<V>& exit) {
 /// loads only its bits LMA and LME. NXE must not change, as our page tables use the execute-disable
 /// bit, which is a reserved bit without NXE. SCE may.  [SDM 3C 31.10.4.1 "Handling IA32_EFER MSR"]
 template <VmcsAccess V>
-Next on_wrmsr(Exit<V>& exit) {
-    const std::uint32_t msr = exit.registers.low(Register::rcx);
-    exit.detail = msr;
+Next on_wrmsr(Exit<V> exit) {
+    const std::uint32_t msr = exit.registers().low(Register::rcx);
     if (msr == static_cast<std::uint32_t>(arch::Msr::efer)) {
         constexpr std::uint64_t system_call_extensions = 1;
         const std::uint64_t now = arch::rdmsr(arch::Msr::efer);
-        const std::uint64_t wanted = exit.registers.edx_eax();
+        const std::uint64_t wanted = exit.registers().edx_eax();
         if (((now ^ wanted) & ~system_call_extensions) == 0) {
             arch::wrmsr(arch::Msr::efer, wanted);
             return Next::step_over;

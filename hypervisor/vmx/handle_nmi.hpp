@@ -22,32 +22,32 @@ void open_nmi_window(V& vmcs) {
 /// The exception bitmap is 0, so it is an NMI. NMIs are blocked in the VMM now, until the next VM
 /// entry.  [SDM 3C 27.5.5 "Updating Non-Register State"]
 template <VmcsAccess V>
-Next on_exception_or_nmi(Exit<V>& exit) {
+AfterEvent on_exception_or_nmi(Exit<V> exit) {
     const InterruptionInformation event = exit.vmcs.read(exit_interruption_information);
-    exit.detail = std::bit_cast<std::uint32_t>(event);
     if (!event.is(EventType::nmi)) {
-        return exit.stop(End::unhandled_detail);
+        exit.processor().ending.end = End::unhandled_detail;
+        return AfterEvent::stop;
     }
-    __atomic_add_fetch(&exit.processor.nmis_waiting, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&exit.processor().nmis_waiting, 1, __ATOMIC_RELAXED);
     open_nmi_window(exit.vmcs);
-    return Next::resume;
+    return AfterEvent::resume;
 }
 
 /// The guest can take an NMI now. The window is closed before one is taken, and opened again if
 /// there are more: an NMI that comes in between, to the VMM, opens it by itself.
 template <VmcsAccess V>
-Next on_nmi_window(Exit<V>& exit) {
+AfterEvent on_nmi_window(Exit<V> exit) {
     exit.vmcs.write(primary_processor_based_controls,
                     exit.vmcs.read(primary_processor_based_controls)
                         .without(PrimaryControl::nmi_window_exiting));
-    if (__atomic_load_n(&exit.processor.nmis_waiting, __ATOMIC_RELAXED) == 0) {
-        return Next::resume;
+    if (__atomic_load_n(&exit.processor().nmis_waiting, __ATOMIC_RELAXED) == 0) {
+        return AfterEvent::resume;
     }
-    exit.inject(injected_nmi);
-    if (__atomic_sub_fetch(&exit.processor.nmis_waiting, 1, __ATOMIC_RELAXED) != 0) {
+    exit.vmcs.write(entry_interruption_information, injected_nmi);
+    if (__atomic_sub_fetch(&exit.processor().nmis_waiting, 1, __ATOMIC_RELAXED) != 0) {
         open_nmi_window(exit.vmcs);
     }
-    return Next::resume;
+    return AfterEvent::resume;
 }
 
 }  // namespace hvp::vmx

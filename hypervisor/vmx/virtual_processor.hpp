@@ -23,8 +23,8 @@ struct VmmFrame {
     GuestRegisters registers;
     std::uint64_t launch_rsp{};
     std::uint64_t launch_cr3{};
-    /// Handles an exit; 0: leave the guest.
-    std::uint64_t (*on_exit)(VmmFrame* frame){};
+    /// Handles an exit; false: leave the guest.
+    bool (*on_exit)(VmmFrame* frame){};
     /// VMLAUNCH or VMRESUME failed; the guest is left.
     void (*on_failed_entry)(VmmFrame* frame){};
     VirtualProcessor* owner{};

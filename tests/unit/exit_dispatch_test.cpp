@@ -24,6 +24,7 @@ protected:
     ExitTest() {
         arch::processor = {};
         arch::processor.msrs[Msr::efer] = 0xD01;
+        frame_.owner = &processor_;
         processor_.ring = &ring_;
         processor_.cr0_ones = arch::Flags<Cr0>{0x8000'0021};
         processor_.cr4_ones = Cr4::vmx_enable;
@@ -39,7 +40,7 @@ protected:
         vmcs_.write(exit_instruction_length, length);
         vmcs_.write(exit_qualification, qualification);
         vmcs_.write(entry_interruption_information, {});
-        return dispatch_exit(vmcs_, registers_, processor_);
+        return dispatch_exit(vmcs_, frame_);
     }
     [[nodiscard]] std::uint64_t moved() const { return vmcs_.read(guest_rip).raw() - rip; }
     [[nodiscard]] InterruptionInformation injected() const {
@@ -53,7 +54,8 @@ protected:
     }
 
     MemoryVmcs vmcs_{};
-    GuestRegisters registers_{};
+    VmmFrame frame_{};
+    GuestRegisters& registers_ = frame_.registers;
     VirtualProcessor processor_{};
     trace::Ring ring_{};
 };
@@ -128,7 +130,7 @@ TEST_F(ExitTest, ATripleFaultEndsTheGuest) {
 
 TEST_F(ExitTest, AFailedEntryIsNoExit) {
     vmcs_.write(exit_reason, {.basic_reason = 33, .entry_failure = 1});
-    EXPECT_FALSE(dispatch_exit(vmcs_, registers_, processor_));
+    EXPECT_FALSE(dispatch_exit(vmcs_, frame_));
     EXPECT_EQ(processor_.ending.end, End::entry_failed);
     EXPECT_EQ(processor_.exits[33], 0U);
 }

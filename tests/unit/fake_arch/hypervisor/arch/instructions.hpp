@@ -50,6 +50,11 @@ inline CpuidResult cpuid(std::uint32_t leaf, std::uint32_t = 0) {
     return processor.cpuid[leaf];
 }
 
+inline CpuidRegisters cpuid_registers(std::uint32_t leaf, std::uint32_t subleaf) {
+    const CpuidResult answer = cpuid(leaf, subleaf);
+    return {.rax = answer.eax, .rbx = answer.ebx, .rcx = answer.ecx, .rdx = answer.edx};
+}
+
 inline std::uint64_t rdmsr(Msr msr) {
     const auto found = processor.msrs.find(msr);
     if (found == processor.msrs.end()) {

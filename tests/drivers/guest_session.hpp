@@ -1,0 +1,72 @@
+// A guest on the VMM of hypervisor/, for drivers that test it: the life that stages/guest-state
+// shows step by step, as one call.
+#pragma once
+
+#include <expected>
+
+#include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/vmx/operation.hpp"
+#include "hypervisor/vmx/support.hpp"
+#include "hypervisor/vmx/virtual_processor.hpp"
+#include "platform/windows/irql.hpp"
+#include "platform/windows/nt.hpp"
+#include "platform/windows/vmm_memory.hpp"
+
+namespace hvp::tests {
+
+/// A virtual processor that is ready, and its memory.
+class GuestSession {
+public:
+    [[nodiscard]] static std::expected<GuestSession, vmx::Failure> prepare(
+        const DRIVER_OBJECT& driver) {
+        const auto support = vmx::check_support();
+        if (!support) {
+            return std::unexpected{support.error()};
+        }
+        auto memory =
+            windows::VmmMemory::take(windows::AtPassiveLevel::in_driver_entry(), *support, driver);
+        if (!memory) {
+            return std::unexpected{memory.error()};
+        }
+        return GuestSession{*support, std::move(*memory)};
+    }
+
+    [[nodiscard]] vmx::ProcessorMemory& vmm() const { return memory_.processor(); }
+
+    /// Runs the guest on this processor until its VMM leaves it.
+    ///
+    /// Where    the thread pinned
+    [[nodiscard]] std::expected<vmx::Ending, vmx::Failure> run(void (*code)(void*),
+                                                               void* argument) {
+        const vmx::GuestStart guest{
+            .code = code, .argument = argument, .stack_end = memory_.guest_stack_end()};
+        const arch::ProcessorState windows = arch::ProcessorState::capture();
+        const arch::InterruptsOff interrupts_off;
+        const vmx::OwnTablesLeft tables_left{vmm(), windows};
+        arch::write_cr0(arch::read_cr0() | support_.cr0_ones);
+        arch::write_cr4(arch::read_cr4() | support_.cr4_ones);
+        const auto operation = vmx::Operation::enter(memory_.region().physical_of(&vmm().vmxon));
+        if (!operation) {
+            return std::unexpected{operation.error()};
+        }
+        const auto vmcs = vmx::LoadedVmcs::load(memory_.region().physical_of(&vmm().vmcs));
+        if (!vmcs) {
+            return std::unexpected{vmcs.error()};
+        }
+        if (const auto written = vmx::write_vmcs(memory_.region(), windows, guest, memory_.cr3());
+            !written) {
+            return std::unexpected{written.error()};
+        }
+        vmx::run(memory_.region());
+        return vmm().processor.ending;
+    }
+
+private:
+    GuestSession(const vmx::Support& support, windows::VmmMemory memory)
+        : support_{support}, memory_{std::move(memory)} {}
+
+    vmx::Support support_;
+    windows::VmmMemory memory_;
+};
+
+}  // namespace hvp::tests

@@ -1,0 +1,144 @@
+// What must not kill the VMM: its own mistakes, and whatever a guest does. The service name
+// chooses: vmm-page-fault makes the VMM read an address that is not mapped in its page tables.
+//
+// DriverEntry succeeds where the VMM ended as it should have, and says how in the event GuestEnded.
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/vmx/exit_dispatch.hpp"
+#include "hypervisor/vmx/hypercall.hpp"
+#include "platform/windows/events.hpp"
+#include "platform/windows/nt.hpp"
+#include "platform/windows/processors.hpp"
+#include "platform/windows/status.hpp"
+#include "tests/drivers/guest_session.hpp"
+#include "tests/drivers/service_name.hpp"
+
+namespace {
+
+using namespace hvp;
+using namespace std::string_view_literals;
+using vmx::End;
+using vmx::VmmFrame;
+
+// ---- Guests
+
+[[noreturn]] void stop() {
+    (void)vmx::hypercall(vmx::Hypercall::stop, 0);
+    for (;;) {
+        arch::hlt();
+    }
+}
+
+void one_cpuid(void*) {
+    (void)arch::cpuid(0);
+    stop();
+}
+
+void invd(void*) {
+    asm volatile("invd" : : : "memory");  // the VMM has no handler for it
+    stop();
+}
+
+void without_idt(void*) {
+    const arch::TableRegister none{.limit_bytes = 0, .base = 0};
+    arch::lidt(none);
+    __builtin_trap();
+}
+
+// ---- Mistakes of the VMM, in the handler of the guest's first exit
+
+volatile std::uint64_t* somewhere{};
+
+bool read_what_is_windows(VmmFrame*) {
+    // Windows' per-processor data: mapped for Windows, not for the VMM.
+    return *somewhere != 0;
+}
+
+bool write_own_code(VmmFrame*) {
+    *std::bit_cast<volatile std::uint8_t*>(&read_what_is_windows) = 0xCC;
+    return false;
+}
+
+bool read_non_canonical(VmmFrame*) {
+    return *std::bit_cast<volatile std::uint64_t*>(0x8000'0000'0000'0000) != 0;
+}
+
+bool execute_nothing(VmmFrame*) {
+    __builtin_trap();
+}
+
+bool divide_by_zero(VmmFrame*) {
+    volatile std::uint64_t zero = 0;
+    return 100 / zero != 0;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): that is the mistake
+[[gnu::noinline]] std::uint64_t recurse(std::uint64_t depth) {
+    volatile std::uint64_t here = depth;  // so that every call needs stack
+    return here == 0 ? 0 : recurse(here - 1) + here;
+}
+bool overflow_the_stack(VmmFrame*) {
+    return recurse(1'000'000) != 0;
+}
+
+struct Case {
+    std::string_view name;
+    void (*guest)(void*);
+    bool (*handler)(VmmFrame*);  ///< instead of the dispatcher; none: the dispatcher
+    End expected;
+};
+
+constexpr std::array cases{
+    Case{"stop"sv, one_cpuid, nullptr, End::stopped_by_guest},
+    Case{"invd"sv, invd, nullptr, End::unhandled_exit},
+    Case{"triple-fault"sv, without_idt, nullptr, End::triple_fault},
+    Case{"page-fault"sv, one_cpuid, read_what_is_windows, End::exception_in_vmm},
+    Case{"write-code"sv, one_cpuid, write_own_code, End::exception_in_vmm},
+    Case{"non-canonical"sv, one_cpuid, read_non_canonical, End::exception_in_vmm},
+    Case{"invalid-opcode"sv, one_cpuid, execute_nothing, End::exception_in_vmm},
+    Case{"divide-error"sv, one_cpuid, divide_by_zero, End::exception_in_vmm},
+    Case{"stack-overflow"sv, one_cpuid, overflow_the_stack, End::exception_in_vmm},
+};
+
+void tell(const vmx::Ending& ending) {
+    windows::print_event(
+        "GuestEnded end=%u reason=\"%s\" reason_number=%u vector=%llu error_code=0x%llx rip=0x%llx "
+        "cr2=0x%llx\n",
+        static_cast<unsigned>(ending.end), vmx::exit_reason_name(ending.reason.basic_reason),
+        static_cast<unsigned>(ending.reason.basic_reason), ending.trap.vector,
+        ending.trap.error_code, ending.trap.rip, ending.trap.cr2);
+}
+
+void on_unload(PDRIVER_OBJECT) {}
+
+}  // namespace
+
+extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
+    driver->DriverUnload = on_unload;
+    const auto* chosen = std::ranges::find_if(
+        cases, [&](const Case& one) { return tests::is_service(*path, "vmm-"sv, one.name); });
+    if (chosen == cases.end()) {
+        return STATUS_NOT_SUPPORTED;
+    }
+    somewhere = std::bit_cast<volatile std::uint64_t*>(arch::rdmsr(arch::Msr::gs_base));
+    const windows::PinnedToProcessor pinned;
+    auto session = tests::GuestSession::prepare(*driver);
+    if (!session) {
+        return windows::status_of(session.error().kind);
+    }
+    if (chosen->handler != nullptr) {
+        session->vmm().frame()->on_exit = chosen->handler;
+    }
+    const auto ending = session->run(chosen->guest, nullptr);
+    if (!ending) {
+        windows::print_failure(ending.error());
+        return windows::status_of(ending.error().kind);
+    }
+    tell(*ending);
+    return ending->end == chosen->expected ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+}

@@ -1,0 +1,42 @@
+// What an exit was about, in words.
+#include "tool/exit_details.hpp"
+
+#include <gtest/gtest.h>
+
+namespace hvp::tool {
+namespace {
+
+Event exit_event(unsigned reason, const char* qualification, const char* detail = nullptr) {
+    Event event{.t = 1,
+                .cpu = 0,
+                .from = "driver",
+                .name = "VmExit",
+                .fields = {{"reason_number", reason}, {"qualification", qualification}}};
+    if (detail != nullptr) {
+        event.fields["detail"] = detail;
+    }
+    return event;
+}
+
+TEST(ExitDetails, NameLeafMsrAndCall) {
+    EXPECT_EQ(exit_details(exit_event(10, "0x0", "0x40000000")), "leaf 0x40000000");
+    EXPECT_EQ(exit_details(exit_event(31, "0x0", "0x3a")), "MSR 0x3a");
+    EXPECT_EQ(exit_details(exit_event(32, "0x0", "0xc0000080")), "MSR 0xc0000080");
+    EXPECT_EQ(exit_details(exit_event(18, "0x0", "0x48565000")), "call 0x48565000");
+}
+
+TEST(ExitDetails, DecodeTheQualificationOfControlRegisters) {
+    EXPECT_EQ(exit_details(exit_event(28, "0x3")), "MOV from RAX to CR3");
+    EXPECT_EQ(exit_details(exit_event(28, "0xd13")), "MOV from CR3 to R13");
+    EXPECT_EQ(exit_details(exit_event(28, "0x400")), "MOV from RSP to CR0");
+    EXPECT_EQ(exit_details(exit_event(28, "0x20")), "CLTS");
+    EXPECT_EQ(exit_details(exit_event(28, "0x30")), "LMSW");
+}
+
+TEST(ExitDetails, SayNothingWhereThereIsNothing) {
+    EXPECT_EQ(exit_details(exit_event(12, "0x0", "0x0")), "");
+    EXPECT_EQ(exit_details(exit_event(10, "0x0")), "");
+}
+
+}  // namespace
+}  // namespace hvp::tool

@@ -1,0 +1,15 @@
+// What a VM exit was about, in words: the leaf of a CPUID, the MSR, the control register.
+#pragma once
+
+#include <string>
+
+#include "tool/event.hpp"
+
+namespace hvp::tool {
+
+/// Needs    a driver's event VmExit; `detail` and `injected` are optional in it.
+/// Returns  for instance "leaf 0x40000000" or "MOV from CR3"; empty where there is nothing to say
+/// Source   [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-3]
+[[nodiscard]] std::string exit_details(const Event& exit);
+
+}  // namespace hvp::tool
