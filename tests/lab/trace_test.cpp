@@ -21,8 +21,8 @@ class GuestState : public testing::TestWithParam<unsigned> {};
 
 TEST_P(GuestState, TellsEachExitWithItsFields) {
     Playground playground;
-    const Answer answer =
-        playground({"run", "guest-state", "--cpus", std::to_string(GetParam()), "--loads", "2"});
+    const Answer answer = playground({"run", "guest-state", "--processor", "0", "--cpus",
+                                      std::to_string(GetParam()), "--loads", "2"});
     EXPECT_EQ(answer.status, 0) << answer.errors;
     EXPECT_EQ(playground.summary()["witnesses"], "agree") << playground.summary();
     std::vector<Json> exits;
