@@ -1,4 +1,4 @@
-// From an exit to its handler and back into the guest. The dispatcher alone moves the guest's RIP.
+// From an exit to its handler.
 #pragma once
 
 #include <bit>
@@ -7,52 +7,6 @@
 #include "hypervisor/vmx/exit_handlers.hpp"
 
 namespace hvp::vmx {
-
-/// Does for the guest what the processor does at the end of an instruction: the next one is next,
-/// what STI or MOV SS held back is held back no longer, and with RFLAGS.TF there is a debug
-/// exception.
-///
-/// The debug exception is not injected but left pending: the processor then merges it with what
-/// else is pending, and delivers all in the right order.
-/// [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]
-template <VmcsAccess V>
-[[gnu::always_inline]] inline void step_over_instruction(V vmcs) {
-    const arch::GuestLinearAddress before = vmcs.read(guest_rip);
-    arch::GuestLinearAddress after = before + vmcs.read(exit_instruction_length);
-    // Only 32-bit code can come across a multiple of 4 GiB here, and goes on at 0.
-    constexpr std::uint64_t four_gib = 1ULL << 32;
-    if ((before.raw() ^ after.raw()) >= four_gib && vmcs.read(guest_cs_rights).long_mode == 0)
-        [[unlikely]] {
-        after = after - four_gib;
-    }
-    vmcs.write(guest_rip, after);
-
-    constexpr auto until_next_instruction =
-        Interruptibility::blocking_by_sti | Interruptibility::blocking_by_mov_ss;
-    const auto interruptibility = vmcs.read(guest_interruptibility_state);
-    if (!(interruptibility & until_next_instruction).empty()) {
-        vmcs.write(guest_interruptibility_state, interruptibility.without(until_next_instruction));
-    }
-    if (vmcs.read(guest_rflags).has(arch::Rflags::trap)) {
-        // With BTF, TF means a debug exception after branches only. None of the instructions that
-        // we step over is one.  [SDM 3A 17.4.3 "Single-Stepping on Branches"]
-        constexpr std::uint64_t branch_trap_flag = 1ULL << 1;
-        if ((vmcs.read(guest_debugctl) & branch_trap_flag) == 0) {
-            vmcs.write(guest_pending_debug_exceptions,
-                       vmcs.read(guest_pending_debug_exceptions) | PendingDebug::single_step);
-        }
-    }
-}
-
-/// Notes for the report how it ended. Returns false: the guest does not go on.
-template <VmcsAccess V>
-[[nodiscard, gnu::noinline]] bool leave(Exit<V> exit) {
-    Ending& ending = exit.processor().ending;
-    ending.reason = exit.vmcs.read(exit_reason);
-    ending.qualification = exit.vmcs.read(exit_qualification);
-    ending.guest_rip = exit.vmcs.read(guest_rip).raw();
-    return false;
-}
 
 /// A reason field that is not simply the number of a reason that we know.
 template <VmcsAccess V>
@@ -71,12 +25,7 @@ template <VmcsAccess V>
         return leave_for_strange_reason(exit);
     }
     ++exit.processor().exits[reason];
-    const Next next = exit_handlers<V>[reason](exit);
-    if (next == Next::step_over) [[likely]] {
-        step_over_instruction(exit.vmcs);
-        return true;
-    }
-    return next == Next::resume || leave(exit);
+    return exit_handlers<V>[reason](exit);
 }
 
 /// What the trace shows of an exit beside the VMCS: the leaf, the MSR, the value, the event.

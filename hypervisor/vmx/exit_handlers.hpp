@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 
+#include "hypervisor/vmx/after_exit.hpp"
 #include "hypervisor/vmx/exit.hpp"
 #include "hypervisor/vmx/handle_control_registers.hpp"
 #include "hypervisor/vmx/handle_cpuid.hpp"
@@ -14,8 +15,9 @@
 
 namespace hvp::vmx {
 
+/// An entry of the table: handles the exit, and says whether the guest goes on.
 template <VmcsAccess V>
-using Handler = Next (*)(Exit<V>);
+using Handler = bool (*)(Exit<V>);
 
 /// For which basic exit reasons the instruction-length field is that of the instruction that caused
 /// the exit, whatever else happened. For all others it may hold rubbish, and nothing is stepped
@@ -33,8 +35,9 @@ inline constexpr auto has_instruction_length = [] {
 
 /// A reason that nobody has planned for ends the guest, with its name in the report.
 template <VmcsAccess V>
-Next on_unhandled(Exit<V> exit) {
-    return exit.stop(End::unhandled_exit);
+bool on_unhandled(Exit<V> exit) {
+    exit.processor().ending.end = End::unhandled_exit;
+    return leave(exit);
 }
 
 /// HLT waits for an interrupt. A guest whose interrupts we do not see has nothing to wait for: it
@@ -53,7 +56,8 @@ AfterEvent on_triple_fault(Exit<V> exit) {
 }
 
 /// The table that the next lines fill: the type of a handler decides whether it may step over, and
-/// a reason without an instruction length does not compile with one that may.
+/// a reason without an instruction length does not compile with one that may. A handler and what
+/// comes after it are one function in the end: a call less for every exit.
 template <VmcsAccess V>
 struct HandlerTable {
     std::array<Handler<V>, exit_reason_names.size()> handlers;
@@ -61,13 +65,11 @@ struct HandlerTable {
     template <std::uint32_t reason, Next (*handler)(Exit<V>)>
     constexpr void instruction() {
         static_assert(has_instruction_length[reason]);
-        handlers[reason] = handler;
+        handlers[reason] = [](Exit<V> exit) { return after_instruction(exit, handler(exit)); };
     }
     template <std::uint32_t reason, AfterEvent (*handler)(Exit<V>)>
     constexpr void event() {
-        handlers[reason] = [](Exit<V> exit) {
-            return handler(exit) == AfterEvent::resume ? Next::resume : Next::stop;
-        };
+        handlers[reason] = [](Exit<V> exit) { return after_event(exit, handler(exit)); };
     }
 };
 
