@@ -6,7 +6,8 @@ FILENAME ~ /sources$/ { known[$1] = 1; files[$1] = 1; next }
 /^SF:/ {
     file = substr($0, 4)
     sub("^" root "/", "", file)
-    sub(/^(build\/)?(\.\.\/)+/, "", file)  # as ccache writes it
+    sub(/^build\//, "", file)      # relative to the build folder
+    sub(/^(\.\.\/)+/, "", file)  # as ccache writes it
     counts = file ~ /^(hypervisor|tool|lab\/machine|lab\/nt)\//
     if (counts) files[file] = 1
 }
