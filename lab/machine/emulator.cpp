@@ -19,12 +19,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int poll_milliseconds = 100;
-constexpr int pause_milliseconds = 2;
+constexpr int pause_milliseconds = 1;
 
 // The emulator can lock itself up when SIGINT comes while it writes its log. Whoever has executed
 // for so long since the last line is not writing one: a pause by the clock on the wall would prove
-// nothing, as the emulator may have been put aside in the middle of a line.
-constexpr std::chrono::milliseconds executing_without_a_line{5};
+// nothing, as the emulator may have been put aside in the middle of a line. Clock interrupts write
+// lines every two or three milliseconds, in bursts of less than a fifth of one.
+constexpr std::chrono::microseconds executing_without_a_line{500};
 
 // One run of the emulator: the loop's state.
 class Session {
