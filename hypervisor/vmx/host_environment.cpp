@@ -25,14 +25,26 @@ TrapStackIndex stack_of(std::size_t vector) {
     }
 }
 
+Failure strange_table(std::size_t slots) {
+    static constexpr Explanation why{
+        .step = "host GDT",
+        .rule = {"3C", "26.2.3", "Checks on Host Segment and Descriptor-Table Registers"},
+        .remedy =
+            "our TSS needs two entries behind Windows', whose GDT has this many: raise "
+            "HostTables::gdt_slots",
+    };
+    return {
+        .kind = FailureKind::unexpected, .why = &why, .number = static_cast<std::uint32_t>(slots)};
+}
+
 }  // namespace
 
-HostSelectors fill(HostTables& tables, const HostStacks& stacks,
-                   const arch::ProcessorState& windows) {
+std::expected<HostSelectors, Failure> fill(HostTables& tables, const HostStacks& stacks,
+                                           const arch::ProcessorState& windows) {
     const auto theirs = windows.gdt();
     const std::size_t slots = theirs.size();
     if (slots + 2 > HostTables::gdt_slots || windows.tr.index >= slots) {
-        return {};
+        return std::unexpected{strange_table(slots)};
     }
     std::ranges::copy(theirs, tables.gdt.begin());
     tables.gdt[windows.tr.index] &= ~arch::task_busy;
@@ -49,9 +61,9 @@ HostSelectors fill(HostTables& tables, const HostStacks& stacks,
             reinterpret_cast<std::uint64_t>(hvp_host_trap_stubs + vector * bytes_of_stub),
             arch::raw(windows.cs.for_host()), static_cast<std::uint8_t>(stack_of(vector)));
     }
-    return {.code = windows.cs.for_host(),
-            .data = windows.ss.for_host(),
-            .task = {.index = static_cast<std::uint16_t>(slots)}};
+    return HostSelectors{.code = windows.cs.for_host(),
+                         .data = windows.ss.for_host(),
+                         .task = {.index = static_cast<std::uint16_t>(slots)}};
 }
 
 void restore_after_own_tables(const HostTables& tables, const arch::ProcessorState& windows) {

@@ -8,12 +8,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <span>
 
 #include "hypervisor/arch/address.hpp"
 #include "hypervisor/arch/descriptor_tables.hpp"
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/arch/segments.hpp"
+#include "hypervisor/vmx/failure.hpp"
 
 namespace hvp::vmx {
 
@@ -87,9 +89,11 @@ struct HostSelectors {
 /// Why a copy: on the way out, selectors and TR are loaded while this GDT is in use, and LTR fails
 /// for a TSS that is busy, as Windows' own entry says it is. So Windows' GDT is never written.
 ///
-/// Returns  the selectors to use; the task's is null if Windows' GDT is larger than we expect
-[[nodiscard]] HostSelectors fill(HostTables& tables, const HostStacks& stacks,
-                                 const arch::ProcessorState& windows);
+/// Returns  the selectors to use; a Failure if Windows' GDT leaves no room for our TSS, or has no
+///          entry for its own: VM entry refuses a host whose task selector is null
+[[nodiscard]] std::expected<HostSelectors, Failure> fill(HostTables& tables,
+                                                         const HostStacks& stacks,
+                                                         const arch::ProcessorState& windows);
 
 /// Goes back to Windows' tables, selectors, bases, DR7 and IA32_DEBUGCTL. There is no moment in
 /// between in which an NMI would find tables that do not fit each other.

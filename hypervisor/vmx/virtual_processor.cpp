@@ -213,12 +213,15 @@ Expected<void> write_vmcs(const ProcessorRegion& region, const arch::ProcessorSt
         return std::unexpected{segments.error()};
     }
     ProcessorMemory& memory = *region.memory;
-    const HostSelectors selectors = fill(memory.tables, memory.stacks, windows);
+    const auto selectors = fill(memory.tables, memory.stacks, windows);
+    if (!selectors) {
+        return std::unexpected{selectors.error()};
+    }
     memory.frame()->registers[Register::rcx] = reinterpret_cast<std::uint64_t>(guest.argument);
 
     CurrentVmcs vmcs;
     write_guest_state(vmcs, windows, *segments, guest);
-    write_host_state(vmcs, windows, selectors, memory, host_cr3_value);
+    write_host_state(vmcs, windows, *selectors, memory, host_cr3_value);
     if (const auto good = write_execution_controls(vmcs, region, windows); !good) {
         return good;
     }

@@ -5,9 +5,11 @@
 FILENAME ~ /sources$/ { known[$1] = 1; files[$1] = 1; next }
 /^SF:/ {
     file = substr($0, 4)
+    # The name is below the source folder, or seen from the build folder: which, depends on how the
+    # compiler was called (ccache gives it relative names).
     sub("^" root "/", "", file)
-    sub(/^build\//, "", file)      # relative to the build folder
-    sub(/^(\.\.\/)+/, "", file)  # as ccache writes it
+    sub("^" build "/", "", file)
+    sub(/^(\.\.\/)+/, "", file)
     counts = file ~ /^(hypervisor|tool|lab\/machine|lab\/nt)\//
     if (counts) files[file] = 1
 }

@@ -370,6 +370,28 @@ TEST_F(ExitTest, EveryExitIsTraced) {
     EXPECT_FALSE(ring_.read(event));
 }
 
+// What the reason and the qualification leave open: which leaf, call, MSR, event, value. RSP is not
+// among the registers of the frame.
+TEST_F(ExitTest, TheTraceTellsWhatAnExitWasAbout) {
+    processor_.tracing = true;
+    vmcs_.write(guest_rsp, arch::GuestLinearAddress{0x5000});
+    vmcs_.write(exit_interruption_information, injected_nmi);
+    const auto detail = [this](std::uint32_t reason, std::uint64_t qualification = 0) {
+        registers_[Register::rax] = 0x1'0000'0007;
+        registers_[Register::rbx] = 0x3000;
+        static_cast<void>(exit(reason, 2, qualification));
+        trace::ExitEvent event{};
+        EXPECT_TRUE(ring_.read(event));
+        return event.detail;
+    };
+    EXPECT_EQ(detail(nmi_exit), 0x8000'0202U);
+    EXPECT_EQ(detail(cpuid), 7U) << "a leaf has 32 bits";
+    EXPECT_EQ(detail(vmcall), 0x1'0000'0007U);
+    EXPECT_EQ(detail(control_register, 0x303), 0x3000U) << "MOV CR3, RBX";
+    EXPECT_EQ(detail(control_register, 0x403), 0x5000U) << "MOV CR3, RSP";
+    EXPECT_EQ(detail(triple_fault), 0U);
+}
+
 TEST(ExitTable, KnowsForWhichReasonsTheLengthIsDefined) {
     for (const std::uint32_t reason : {0U, 1U, 2U, 7U, 8U, 9U, 33U, 37U, 41U, 43U, 48U, 49U, 52U}) {
         EXPECT_FALSE(has_instruction_length[reason]) << reason;

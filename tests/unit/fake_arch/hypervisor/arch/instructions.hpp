@@ -24,6 +24,9 @@ struct GeneralProtection : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// What VMPTRST stores where no VMCS is current.  [SDM 3C 30.3 "VMX Instructions"]
+inline constexpr std::uint64_t no_vmcs = ~0ULL;
+
 struct FakeProcessor {
     std::map<std::uint32_t, CpuidResult> cpuid{};  ///< by leaf; all zero where there is none
     std::map<Msr, std::uint64_t> msrs{};           ///< any other MSR raises #GP
@@ -32,6 +35,8 @@ struct FakeProcessor {
     TableRegister idtr{};
     bool in_vmx_operation{};
     std::uint64_t time{};
+    std::map<std::string, VmxResult> refused{};  ///< VMX instructions, by name, that say no
+    std::uint64_t current_vmcs = no_vmcs;
     std::map<std::uint64_t, std::uint64_t> vmcs{};  ///< the fields that this processor has
     VmxResult without_field = VmxResult::fail_valid;
     std::vector<std::string> written{};  ///< names, in order
@@ -90,6 +95,9 @@ inline void write_cr4(Flags<Cr4> value) {
     }
     processor.write("CR4", value.raw());
 }
+inline std::uint64_t read_cr2() {
+    return processor.read("CR2");
+}
 inline std::uint64_t read_dr7() {
     return processor.read("DR7");
 }
@@ -105,6 +113,16 @@ inline void write_rflags(Flags<Rflags> value) {
 }
 inline void cli() {
     write_rflags(read_rflags().without(Rflags::interrupt_enable));
+}
+
+/// What HLT does where no interrupt can end it.
+struct HaltedForGood : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+inline void hlt() {
+    if (!read_rflags().has(Rflags::interrupt_enable)) {
+        throw HaltedForGood{"HLT with interrupts off"};
+    }
 }
 
 inline TableRegister sgdt() {
@@ -133,6 +151,21 @@ inline void lldt(std::uint16_t selector) {
 }
 inline std::uint16_t str() {
     return selector_in("TR");
+}
+/// LTR wants an available TSS, and marks it busy in the GDT that is in use.
+/// [SDM 3A 7.2.3 "TSS Descriptor in 64-bit mode"]
+inline void ltr(std::uint16_t selector) {
+    constexpr std::uint64_t busy = 1ULL << 41;
+    const TableRegister gdt = processor.gdtr;
+    if (selector + 15U > gdt.limit_bytes) {
+        throw GeneralProtection{"LTR of a selector beyond the GDT"};
+    }
+    std::uint64_t& descriptor = reinterpret_cast<std::uint64_t*>(gdt.base)[selector / 8];
+    if ((descriptor & busy) != 0) {
+        throw GeneralProtection{"LTR of a TSS that is busy"};
+    }
+    descriptor |= busy;
+    processor.write("TR", selector);
 }
 inline std::uint16_t read_cs() {
     return selector_in("CS");
@@ -175,6 +208,34 @@ inline void write_gs(std::uint16_t selector) {
     processor.msrs[Msr::gs_base] = 0;
 }
 
+/// What the test has scripted for a VMX instruction; its effect is the caller's to note.
+inline VmxResult vmx_answer(const std::string& name) {
+    processor.written.push_back(name);
+    const auto found = processor.refused.find(name);
+    return found == processor.refused.end() ? VmxResult::succeed : found->second;
+}
+inline VmxResult vmxon(HostPhysicalAddress) {
+    const VmxResult result = vmx_answer("VMXON");
+    processor.in_vmx_operation |= result == VmxResult::succeed;
+    return result;
+}
+inline VmxResult vmxoff() {
+    processor.in_vmx_operation = false;
+    return vmx_answer("VMXOFF");
+}
+inline VmxResult vmclear(HostPhysicalAddress region) {
+    if (processor.current_vmcs == region.raw()) {
+        processor.current_vmcs = no_vmcs;
+    }
+    return vmx_answer("VMCLEAR");
+}
+inline VmxResult vmptrld(HostPhysicalAddress region) {
+    const VmxResult result = vmx_answer("VMPTRLD");
+    if (result == VmxResult::succeed) {
+        processor.current_vmcs = region.raw();
+    }
+    return result;
+}
 inline VmxResult vmwrite(std::uint64_t encoding, std::uint64_t value) {
     const auto field = processor.vmcs.find(encoding);
     if (field == processor.vmcs.end()) {
