@@ -56,7 +56,8 @@ volatile std::uint64_t* somewhere{};
 
 bool read_what_is_windows(VmmFrame*) {
     // Windows' per-processor data: mapped for Windows, not for the VMM.
-    return *somewhere != 0;
+    static_cast<void>(*somewhere);
+    return false;  // where nothing has happened the guest is left all the same
 }
 
 bool write_own_code(VmmFrame*) {
@@ -65,7 +66,8 @@ bool write_own_code(VmmFrame*) {
 }
 
 bool read_non_canonical(VmmFrame*) {
-    return *std::bit_cast<volatile std::uint64_t*>(0x8000'0000'0000'0000) != 0;
+    static_cast<void>(*std::bit_cast<volatile std::uint64_t*>(0x8000'0000'0000'0000));
+    return false;
 }
 
 bool execute_nothing(VmmFrame*) {
@@ -84,7 +86,8 @@ bool divide_by_zero(VmmFrame*) {
     return here == 0 ? 0 : recurse(here - 1) + here;
 }
 bool overflow_the_stack(VmmFrame*) {
-    return recurse(1'000'000) != 0;
+    static_cast<void>(recurse(1'000'000));
+    return false;
 }
 
 struct Case {
