@@ -47,23 +47,6 @@ enum class PrimaryControl : std::uint32_t {
     activate_secondary_controls = 1U << 31,
 };
 
-/// [SDM 3C 24.6.2 "Processor-Based VM-Execution Controls", Table 24-7]
-enum class SecondaryControl : std::uint32_t {
-    virtualize_apic_accesses = 1U << 0,
-    enable_ept = 1U << 1,
-    descriptor_table_exiting = 1U << 2,
-    enable_rdtscp = 1U << 3,
-    virtualize_x2apic = 1U << 4,
-    enable_vpid = 1U << 5,
-    wbinvd_exiting = 1U << 6,
-    unrestricted_guest = 1U << 7,
-    rdrand_exiting = 1U << 11,
-    enable_invpcid = 1U << 12,
-    enable_vm_functions = 1U << 13,
-    vmcs_shadowing = 1U << 14,
-    enable_xsaves = 1U << 20,
-};
-
 /// [SDM 3C 24.7.1 "VM-Exit Controls"]
 enum class ExitControl : std::uint32_t {
     save_debug_controls = 1U << 2,

@@ -86,7 +86,6 @@ enum class Interruptibility : std::uint32_t {
 
 /// Debug exceptions that wait.  [SDM 3C 24.4.2 "Guest Non-Register State", Table 24-4]
 enum class PendingDebug : std::uint64_t {
-    enabled_breakpoint = 1ULL << 12,
     single_step = 1ULL << 14,
 };
 
@@ -137,7 +136,6 @@ inline constexpr Control32<2> exception_bitmap;
 inline constexpr Control32<3> page_fault_error_code_mask;
 inline constexpr Control32<4> page_fault_error_code_match;
 inline constexpr Control32<5> cr3_target_count;
-inline constexpr Control32<15, arch::Flags<SecondaryControl>> secondary_processor_based_controls;
 inline constexpr Control64<2, arch::HostPhysicalAddress> msr_bitmap_address;
 inline constexpr Control64<8> tsc_offset;
 inline constexpr ControlNatural<0, arch::Flags<arch::Cr0>> cr0_guest_host_mask;
@@ -163,9 +161,6 @@ using Information32 = Field<Width::bits32, Area::exit_information, index, T>;
 inline constexpr Information32<0> vm_instruction_error;
 inline constexpr Information32<1, ExitReasonField> exit_reason;
 inline constexpr Information32<2, InterruptionInformation> exit_interruption_information;
-inline constexpr Information32<3> exit_interruption_error_code;
-inline constexpr Information32<4, InterruptionInformation> idt_vectoring_information;
-inline constexpr Information32<5> idt_vectoring_error_code;
 inline constexpr Information32<6> exit_instruction_length;
 inline constexpr Field<Width::natural, Area::exit_information, 0> exit_qualification;
 
@@ -195,13 +190,9 @@ static_assert(entry_msr_load_count.encoding == 0x4014);
 static_assert(entry_interruption_information.encoding == 0x4016);
 static_assert(entry_exception_error_code.encoding == 0x4018);
 static_assert(entry_instruction_length.encoding == 0x401A);
-static_assert(secondary_processor_based_controls.encoding == 0x401E);
 // [SDM 3D B.3.2 "32-Bit Read-Only Data Fields"]
 static_assert(vm_instruction_error.encoding == 0x4400 && exit_reason.encoding == 0x4402);
 static_assert(exit_interruption_information.encoding == 0x4404);
-static_assert(exit_interruption_error_code.encoding == 0x4406);
-static_assert(idt_vectoring_information.encoding == 0x4408);
-static_assert(idt_vectoring_error_code.encoding == 0x440A);
 static_assert(exit_instruction_length.encoding == 0x440C);
 // [SDM 3D B.3.3 "32-Bit Guest-State Fields"], [SDM 3D B.3.4 "32-Bit Host-State Field"]
 static_assert(nth(guest_es_limit, SegmentIndex::es) == 0x4800);

@@ -48,14 +48,14 @@ constexpr void fill_msr_bitmap(std::span<std::byte> bitmap) {
         const std::size_t bit = msr_bitmap_bit(msr, access).value_or(0);
         bitmap[bit / 8] |= std::byte{1} << bit % 8;
     };
-    for (std::uint32_t msr = first_vmx_msr; msr <= last_vmx_msr; ++msr) {
+    const auto intercept_all = [&](std::uint32_t msr) {
         intercept(msr, MsrAccess::read);
         intercept(msr, MsrAccess::write);
+    };
+    for (std::uint32_t msr = first_vmx_msr; msr <= last_vmx_msr; ++msr) {
+        intercept_all(msr);
     }
-    for (const arch::Msr msr : {arch::Msr::feature_control}) {
-        intercept(static_cast<std::uint32_t>(msr), MsrAccess::read);
-        intercept(static_cast<std::uint32_t>(msr), MsrAccess::write);
-    }
+    intercept_all(static_cast<std::uint32_t>(arch::Msr::feature_control));
     intercept(static_cast<std::uint32_t>(arch::Msr::efer), MsrAccess::write);
 }
 

@@ -2,6 +2,7 @@
 #include "lab/nt/ke/descriptors.hpp"
 
 #include <bit>
+#include <utility>
 
 #include "hypervisor/arch/instructions.hpp"
 
@@ -38,9 +39,8 @@ constexpr bool is_for_users(std::size_t vector) {
 
 }  // namespace
 
-void fill(Gdt& gdt, const TaskStateSegment& task) {
-    const auto base = std::bit_cast<std::uint64_t>(&task);
-    constexpr std::uint64_t available_task = 0x0000'8900'0000'0000 | (sizeof task - 1);
+void fill(Gdt& gdt, const arch::TaskStateSegment& task) {
+    const auto task_slots = arch::task_descriptor(std::bit_cast<std::uint64_t>(&task));
     gdt = {
         0,
         0,
@@ -50,24 +50,18 @@ void fill(Gdt& gdt, const TaskStateSegment& task) {
         0x00CF'F300'0000'FFFF,  // 28h user data
         0x0020'FB00'0000'0000,  // 30h 64-bit user code
         0,
-        available_task | (base & 0xFF'FFFF) << 16 | (base >> 24 & 0xFF) << 56,  // 40h, two slots
-        base >> 32,
+        task_slots[0],  // 40h, two slots
+        task_slots[1],
         0x0040'F300'0000'3C00,  // 50h: the limit holds the processor's number; this is number 0
     };
 }
 
 void fill(Idt& idt) {
-    constexpr std::uint64_t interrupt_gate = 0xE;
     for (std::size_t vector = 0; vector < idt.size(); ++vector) {
-        const auto offset = std::bit_cast<std::uint64_t>(&trap_stubs[vector * stub_bytes]);
-        idt[vector] = {.offset_15_0 = offset & 0xFFFF,
-                       .selector = selector::kernel_code,
-                       .interrupt_stack = static_cast<std::uint64_t>(stack_for(vector)),
-                       .type = interrupt_gate,
-                       .privilege_level = is_for_users(vector) ? 3U : 0U,
-                       .present = 1,
-                       .offset_31_16 = offset >> 16 & 0xFFFF,
-                       .offset_63_32 = offset >> 32};
+        idt[vector] =
+            arch::interrupt_gate(std::bit_cast<std::uint64_t>(&trap_stubs[vector * stub_bytes]),
+                                 selector::kernel_code, std::to_underlying(stack_for(vector)));
+        idt[vector].privilege_level = is_for_users(vector) ? 3U : 0U;
     }
 }
 

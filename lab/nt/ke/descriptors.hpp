@@ -1,9 +1,11 @@
-// The tables that the processor reads by itself: GDT, IDT, TSS, with Windows' content.
+// GDT and IDT with Windows' content.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+
+#include "hypervisor/arch/descriptor_tables.hpp"
 
 namespace hvp::lab::ke {
 
@@ -20,39 +22,12 @@ inline constexpr std::uint16_t user_teb = 0x53;
 /// [SDM 3A 6.14.5 "Interrupt Stack Table"]
 enum class InterruptStack : std::uint8_t { none = 0, double_fault = 1, machine_check = 2, nmi = 3 };
 
-/// One gate of the IDT.  [SDM 3A 6.14.1 "64-Bit Mode IDT"]
-struct InterruptGate {
-    std::uint64_t offset_15_0 : 16 {};
-    std::uint64_t selector : 16 {};
-    std::uint64_t interrupt_stack : 3 {};
-    std::uint64_t reserved_39_35 : 5 {};
-    std::uint64_t type : 4 {};
-    std::uint64_t reserved_44 : 1 {};
-    std::uint64_t privilege_level : 2 {};
-    std::uint64_t present : 1 {};
-    std::uint64_t offset_31_16 : 16 {};
-    std::uint64_t offset_63_32 : 32 {};
-    std::uint64_t reserved_127_96 : 32 {};
-};
-static_assert(sizeof(InterruptGate) == 16);
-
-/// The 64-bit TSS; its quadwords are not aligned.  [SDM 3A 7.7 "Task Management in 64-bit Mode"]
-struct [[gnu::packed]] TaskStateSegment {
-    std::uint32_t reserved_0{};
-    std::array<std::uint64_t, 3> rsp{};
-    std::array<std::uint64_t, 8> interrupt_stacks{};  ///< entry 0 is reserved
-    std::uint64_t reserved_5c{};
-    std::uint16_t reserved_64{};
-    std::uint16_t io_map_base{};
-};
-static_assert(sizeof(TaskStateSegment) == 0x68);
-
 inline constexpr std::size_t gdt_slots = 11;
 using Gdt = std::array<std::uint64_t, gdt_slots>;
-using Idt = std::array<InterruptGate, 256>;
+using Idt = std::array<arch::InterruptGate, 256>;
 
 /// Fills the GDT. The slot of the TSS is "available"; LTR makes it busy.
-void fill(Gdt& gdt, const TaskStateSegment& task);
+void fill(Gdt& gdt, const arch::TaskStateSegment& task);
 
 /// Fills the IDT with the kernel's 256 entry stubs.
 void fill(Idt& idt);

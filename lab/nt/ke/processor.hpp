@@ -17,7 +17,7 @@ struct Processor {
     Kpcr kpcr;
     alignas(4096) Idt idt;
     Gdt gdt;
-    alignas(16) TaskStateSegment task;
+    alignas(16) arch::TaskStateSegment task;
     std::uint32_t number;
     Request request;
     Kthread idle;

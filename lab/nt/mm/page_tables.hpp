@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "hypervisor/arch/page_table_entry.hpp"
 #include "lab/nt/mm/layout.hpp"
 
 namespace hvp::lab::mm {
@@ -23,24 +24,7 @@ inline constexpr Protection read_only{};
 inline constexpr Protection read_write{.writable = true};
 inline constexpr Protection read_write_execute{.writable = true, .executable = true};
 
-/// An entry of any level; at the last but one, `large` ends the walk.
-/// [SDM 3A 4.5 "4-Level Paging and 5-Level Paging", Table 4-19]
-struct PageTableEntry {
-    std::uint64_t present : 1 {};
-    std::uint64_t writable : 1 {};
-    std::uint64_t user : 1 {};
-    std::uint64_t write_through : 1 {};
-    std::uint64_t cache_disable : 1 {};
-    std::uint64_t accessed : 1 {};
-    std::uint64_t dirty : 1 {};
-    std::uint64_t large : 1 {};
-    std::uint64_t global : 1 {};
-    std::uint64_t ignored_11_9 : 3 {};
-    std::uint64_t frame : 40 {};
-    std::uint64_t ignored_62_52 : 11 {};
-    std::uint64_t execute_disable : 1 {};
-};
-static_assert(sizeof(PageTableEntry) == sizeof(std::uint64_t));
+using arch::PageTableEntry;
 
 /// A new PML4, empty but for itself in its self-map slot, which `map` fills from now on although
 /// the processor still uses the firmware's. Load its address into CR3 when the kernel is in it.
