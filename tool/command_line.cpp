@@ -112,6 +112,9 @@ void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std
     run.add_flag("--json", options.json, "print summary.json and nothing else");
     run.add_flag("--all-events", options.all_events,
                  "list all events of a kind, even more than 10,000");
+    run.add_flag("!--no-processor-log", options.processor_log,
+                 "several times faster where a guest exits very often, but the processor is then "
+                 "no witness; for --driver only");
 }
 
 Options finish_run(RunOptions options, const std::string& firmware, const std::string& driver,
@@ -122,6 +125,11 @@ Options finish_run(RunOptions options, const std::string& firmware, const std::s
             "--processor {}: there {} {} processor{}, numbered from 0; --cpus gives more",
             *options.processor, options.cpus == 1 ? "is" : "are", options.cpus,
             options.cpus == 1 ? "" : "s"));
+    }
+    if (driver.empty() && !options.processor_log) {
+        return bad_usage(
+            "--no-processor-log leaves a stage without its witness; it goes with "
+            "--driver");
     }
     if (!driver.empty() && stage_given) {
         return bad_usage("run takes a stage or --driver, not both");

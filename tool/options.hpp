@@ -39,6 +39,7 @@ struct RunOptions {
     bool keep = false;
     bool json = false;
     bool all_events = false;
+    bool processor_log = true;
 };
 
 struct TestOptions {
