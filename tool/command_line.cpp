@@ -152,6 +152,15 @@ Options finish_run(RunOptions options, const std::string& firmware, const std::s
     return options;
 }
 
+Options finish_diff(const DiffOptions& options, const Repository& repository) {
+    for (const std::string& stage : {options.before, options.after}) {
+        if (const std::string complaint = check_stage(stage, repository); !complaint.empty()) {
+            return bad_usage(complaint);
+        }
+    }
+    return options;
+}
+
 // CLI11 says which argument it did not expect; we add what may have been meant.
 std::string explain_extras(const CLI::App& app, const std::string& extra) {
     std::vector<std::string> known;
@@ -203,6 +212,13 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     test->add_option("filter", test_options.filters, "only tests whose name contains this")
         ->type_name("FILTER");
 
+    DiffOptions diff_options;
+    CLI::App* diff = app.add_subcommand("diff", "show what a stage adds to another");
+    diff->add_option("before", diff_options.before, "a stage")->required()->type_name("STAGE");
+    diff->add_option("after", diff_options.after, "the stage that adds to it")
+        ->required()
+        ->type_name("STAGE");
+
     CLI::App* list = app.add_subcommand("list", "show the stages");
     CLI::App* clean = app.add_subcommand("clean", "remove what was built and all runs");
 
@@ -231,6 +247,9 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     }
     if (*test) {
         return test_options;
+    }
+    if (*diff) {
+        return finish_diff(diff_options, repository);
     }
     if (*list) {
         return ListOptions{};

@@ -6,6 +6,7 @@
 
 #include "tool/bench.hpp"
 #include "tool/command_line.hpp"
+#include "tool/diff.hpp"
 #include "tool/housekeeping.hpp"
 #include "tool/run.hpp"
 #include "tool/test.hpp"
@@ -20,6 +21,7 @@ public:
     ExitStatus operator()(const RunOptions& options) const { return run(options, repository_); }
     ExitStatus operator()(const TestOptions& options) const { return test(options, repository_); }
     ExitStatus operator()(const BenchOptions& options) const { return bench(options, repository_); }
+    ExitStatus operator()(const DiffOptions& options) const { return diff(options, repository_); }
     ExitStatus operator()(const ListOptions&) const { return list(repository_); }
     ExitStatus operator()(const CleanOptions&) const { return clean(repository_); }
     ExitStatus operator()(const Done& done) const { return done.status; }

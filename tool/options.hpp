@@ -48,6 +48,11 @@ struct TestOptions {
     std::vector<std::string> filters;
 };
 
+struct DiffOptions {
+    std::string before;  ///< stages
+    std::string after;
+};
+
 struct ListOptions {};
 struct CleanOptions {};
 
@@ -62,7 +67,7 @@ struct Done {
     ExitStatus status;
 };
 
-using Options =
-    std::variant<RunOptions, TestOptions, ListOptions, CleanOptions, BenchOptions, Done>;
+using Options = std::variant<RunOptions, TestOptions, DiffOptions, ListOptions, CleanOptions,
+                             BenchOptions, Done>;
 
 }  // namespace hvp::tool

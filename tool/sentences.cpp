@@ -170,12 +170,27 @@ Steps lab_event(const Sentences& sentences, const Event& event) {
     return text.empty() ? Steps{} : Steps{{"lab", text}};
 }
 
+// One line for what both witnesses say, and what the VMM did: the exit, where the guest was, the
+// handler, and how many instructions later the guest went on.
+StoryStep exit_in_one_line(const Sentences& sentences, const ToldExit& exit) {
+    return {
+        .who = "processor",
+        .text = fmt::format("exit {} {} at {}: {}", exit.driver->text("reason_number"),
+                            exit_words(*exit.driver),
+                            sentences.names().function_and_offset(exit.driver->number("guest_rip")),
+                            exit.driver->text("handler")),
+        .aside = exit.ticks ? fmt::format("{} ticks", grouped(*exit.ticks)) : ""};
+}
+
 Steps processor_event(const Sentences& sentences, const Event& event) {
     if (event.name == "VmEntry") {
         return {{"processor", fmt::format("{}: VM entry", sentences.entry_instruction()),
                  instruction(event)}};
     }
     if (event.name == "VmExit") {
+        if (const ToldExit* told = sentences.exits().about(event)) {
+            return {exit_in_one_line(sentences, *told)};
+        }
         return {{"processor",
                  fmt::format("VM exit {} {}, qualification {}", event.number("reason_number"),
                              event.text("reason"), decimal_or_hexadecimal(event, "qualification")),
@@ -216,10 +231,11 @@ Steps vmm_event(const Sentences& sentences, const Event& event) {
         return {{"driver", "leaves the guest: " + event.text("why")}};
     }
     if (event.name == "RegistersProof") {
-        return {{"guest", fmt::format("kept its registers in {} of {} exits; the VMM saw the same "
-                                      "values in {}; {} answers are right",
-                                      event.text("kept_by_guest"), event.text("steps"),
-                                      event.text("same_for_vmm"), event.text("answers_right"))}};
+        return {
+            {"guest", fmt::format("kept its registers in {} of {} exits; the VMM saw the same in "
+                                  "{}; {} answers right",
+                                  event.text("kept_by_guest"), event.text("steps"),
+                                  event.text("same_for_vmm"), event.text("answers_right"))}};
     }
     return {};
 }
@@ -286,6 +302,9 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
 std::vector<StoryStep> Sentences::about(const Event& event) {
     if (event.name == "VmLaunch" || event.name == "VmResume") {
         entry_instruction_ = event.name == "VmLaunch" ? "VMLAUNCH" : "VMRESUME";
+    }
+    if (exits_.holds(event)) {
+        return {};
     }
     if (event.from == "processor") {
         return processor_event(*this, event);

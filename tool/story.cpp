@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "tool/sentences.hpp"
+#include "tool/told_exits.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -60,7 +61,8 @@ std::string start_of_line(const StoryStep& step, std::size_t number, bool colour
 
 std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names) {
     std::vector<StoryStep> steps;
-    Sentences sentences{names};
+    const ToldExits exits{timeline};
+    Sentences sentences{names, exits};
     for (const Event& event : timeline.events()) {
         std::ranges::move(sentences.about(event), std::back_inserter(steps));
     }
