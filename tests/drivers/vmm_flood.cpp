@@ -1,11 +1,14 @@
 // A million exits in a row with the trace on. The service name chooses who reads the ring:
-//   vmm-flood-unread  nobody, until the guest has ended: what found no place is counted, all of it
 //   vmm-flood-read    another processor meanwhile: what it reads is whole, and nothing is missing
 //                     that was not counted
+//   vmm-flood-logged  nobody, until the guest has ended: what found no place is counted, all of it.
+//                     This one is smaller, as the processor's log tells of each exit.
 //
 // Every event of this flood can be known beforehand. The guest asks for CPUID leaf 0, 1, 2, …; so
 // the detail of an event is its sequence number, and the sum of the registers follows from it.
+#include <bit>
 #include <cstdint>
+#include <expected>
 #include <string_view>
 
 #include "hypervisor/arch/instructions.hpp"
@@ -27,31 +30,33 @@ using namespace hvp;
 using namespace std::string_view_literals;
 using vmx::Register;
 
-constexpr std::uint64_t flood = 1'000'000;
+// How many exits, before the one by which the guest ends itself.
+constexpr std::uint64_t flood_with_reader = 1'000'000;
+constexpr std::uint64_t flood_with_log = 20'000;
 constexpr std::uint32_t cpuid_reason = 10;
 
-/// At each CPUID RAX, RBX, RCX, RDX and R15 hold its number, R14 holds `flood`, the others 0.
-[[noreturn]] void guest_main(void*) {
+/// At each CPUID RAX, RBX, RCX, RDX and R15 hold its number, R14 how many there are, the others 0.
+[[noreturn]] void guest_main(void* argument) {
     asm volatile(
-        "push %%rbp\n"
+        "push %%rbp\n mov %%rax, %%r14\n"
         "xor %%ebp, %%ebp\n xor %%esi, %%esi\n xor %%edi, %%edi\n xor %%r8d, %%r8d\n"
         "xor %%r9d, %%r9d\n xor %%r10d, %%r10d\n xor %%r11d, %%r11d\n xor %%r12d, %%r12d\n"
-        "xor %%r13d, %%r13d\n xor %%r15d, %%r15d\n mov %[flood], %%r14d\n"
+        "xor %%r13d, %%r13d\n xor %%r15d, %%r15d\n"
         "1: mov %%r15d, %%eax\n mov %%r15d, %%ebx\n mov %%r15d, %%ecx\n mov %%r15d, %%edx\n"
         "cpuid\n"
         "inc %%r15d\n cmp %%r14d, %%r15d\n jb 1b\n"
         "pop %%rbp"
+        : "+a"(argument)
         :
-        : [flood] "i"(flood)
-        : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-          "r15", "cc");
+        : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+          "cc");
     (void)vmx::hypercall(vmx::Hypercall::stop, 0);
     for (;;) {
         arch::hlt();
     }
 }
 
-std::uint64_t registers_of(std::uint64_t number) {
+std::uint64_t registers_of(std::uint64_t number, std::uint64_t flood) {
     vmx::GuestRegisters registers;
     for (const Register which :
          {Register::rax, Register::rbx, Register::rcx, Register::rdx, Register::r15}) {
@@ -63,6 +68,7 @@ std::uint64_t registers_of(std::uint64_t number) {
 
 /// Looks at each event that is read.
 struct Audit {
+    std::uint64_t flood{};  ///< how many CPUIDs there will be
     std::uint64_t read{};
     std::uint64_t torn{};     ///< parts that do not belong together
     std::uint64_t missing{};  ///< by the gaps between the sequence numbers
@@ -82,7 +88,7 @@ private:
             return event.reason != cpuid_reason && event.entry_at == 0;  // the call that ends it
         }
         return event.reason == cpuid_reason && event.detail == event.sequence &&
-               event.registers == registers_of(event.sequence) && event.qualification == 0 &&
+               event.registers == registers_of(event.sequence, flood) && event.qualification == 0 &&
                event.instruction_length == 2 && event.injected == 0 &&
                event.exit_at > last.entry_at && event.entry_at > event.exit_at &&
                (read == 0 || event.guest_rip == last.guest_rip);
@@ -91,8 +97,13 @@ private:
 
 struct Flood {
     tests::GuestSession& session;
-    Audit audit{};
+    Audit audit;
     bool ended{};  ///< the guest
+
+    [[nodiscard]] std::expected<vmx::Ending, vmx::Failure> run_guest() const {
+        // The argument is a number: no pointer would be of use to this guest.
+        return session.run(guest_main, std::bit_cast<void*>(audit.flood));
+    }
 
     [[nodiscard]] bool guest_has_ended() const { return __atomic_load_n(&ended, __ATOMIC_ACQUIRE); }
 };
@@ -134,13 +145,13 @@ bool judge(const Flood& run) {
     windows::print_event(
         "Flood exits=%llu read=%llu dropped=%llu missing=%llu torn=%llu last_sequence=%u\n", exits,
         audit.read, dropped, audit.missing, audit.torn, audit.last.sequence);
-    return processor.ending.end == vmx::End::stopped_by_guest && exits == flood + 1 &&
+    return processor.ending.end == vmx::End::stopped_by_guest && exits == audit.flood + 1 &&
            audit.read + dropped == exits && audit.missing <= dropped && audit.torn == 0;
 }
 
 std::expected<vmx::Ending, vmx::Failure> flood_with_a_reader(Flood& run, unsigned long here) {
     const tests::OnOtherProcessor reader{here == 0 ? 1UL : 0UL, read_meanwhile, &run};
-    const auto ending = run.session.run(guest_main, nullptr);
+    const auto ending = run.run_guest();
     __atomic_store_n(&run.ended, true, __ATOMIC_RELEASE);
     return ending;
 }
@@ -150,7 +161,7 @@ std::expected<vmx::Ending, vmx::Failure> flood_without_a_reader(Flood& run) {
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
     const windows::TraceProvider provider{passive};
     const std::uint64_t entered = arch::rdtsc();
-    const auto ending = run.session.run(guest_main, nullptr);
+    const auto ending = run.run_guest();
     windows::trace_entry(provider, entered);
     trace::ExitEvent event;
     while (run.session.vmm().ring.read(event)) {
@@ -177,7 +188,8 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
         return windows::status_of(session.error().kind);
     }
     session->vmm().processor.tracing = true;
-    Flood run{.session = *session};
+    Flood run{.session = *session,
+              .audit = {.flood = read_by_other ? flood_with_reader : flood_with_log}};
     const auto ending =
         read_by_other ? flood_with_a_reader(run, pinned.index()) : flood_without_a_reader(run);
     if (!ending) {
