@@ -17,14 +17,6 @@ Failure not_supported(const Explanation& why) {
 
 /// [SDM 3C 23.6 "Discovering Support for VMX"]
 std::expected<void, Failure> check_processor() {
-    if (arch::selector_from(arch::read_cs()).requested_privilege_level != 0) {
-        static constexpr Explanation why{
-            .step = "privilege level",
-            .rule = {"3C", "30.3", "VMX Instructions"},
-            .remedy = "VMX instructions need CPL 0: load this as a driver",
-        };
-        return std::unexpected{not_supported(why)};
-    }
     const arch::CpuidResult vendor = arch::cpuid(0);
     const bool intel = vendor.ebx == 0x756E'6547 && vendor.edx == 0x4965'6E69 &&
                        vendor.ecx == 0x6C65'746E;  // "Genu" "ineI" "ntel"
@@ -89,7 +81,23 @@ std::expected<void, Failure> check_firmware() {
 
 }  // namespace
 
+std::expected<void, Failure> check_privilege() {
+    // RPL of CS is the CPL.  [SDM 3A 5.5 "Privilege Levels"]
+    if (arch::selector_from(arch::read_cs()).requested_privilege_level != 0) {
+        static constexpr Explanation why{
+            .step = "privilege level",
+            .rule = {"3C", "30.3", "VMX Instructions"},
+            .remedy = "VMX instructions need CPL 0: load this as a driver of real Windows",
+        };
+        return std::unexpected{not_supported(why)};
+    }
+    return {};
+}
+
 std::expected<Support, Failure> check_support() {
+    if (const std::expected<void, Failure> good = check_privilege(); !good) {
+        return std::unexpected{good.error()};
+    }
     if (const std::expected<void, Failure> good = check_processor(); !good) {
         return std::unexpected{good.error()};
     }

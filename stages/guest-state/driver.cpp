@@ -14,6 +14,7 @@
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
 #include "hypervisor/vmx/virtual_processor.hpp"
+#include "platform/windows/events.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
@@ -44,6 +45,10 @@ void on_unload(PDRIVER_OBJECT) {}
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
+    if (const Expected<void> kernel = vmx::check_privilege(); !kernel) {
+        windows::print_failure(kernel.error());  // whoever imitates Windows may lack event tracing
+        return windows::status_of(kernel.error().kind);
+    }
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
     const windows::TraceProvider provider{passive};
     const windows::PinnedToProcessor pinned;
