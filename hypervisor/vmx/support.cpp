@@ -3,7 +3,6 @@
 #include <bit>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/arch/segments.hpp"
 
 namespace hvp::vmx {
 namespace {
@@ -81,23 +80,7 @@ std::expected<void, Failure> check_firmware() {
 
 }  // namespace
 
-std::expected<void, Failure> check_privilege() {
-    // RPL of CS is the CPL.  [SDM 3A 5.5 "Privilege Levels"]
-    if (arch::selector_from(arch::read_cs()).requested_privilege_level != 0) {
-        static constexpr Explanation why{
-            .step = "privilege level",
-            .rule = {"3C", "30.3", "VMX Instructions"},
-            .remedy = "VMX instructions need CPL 0: load this as a driver of real Windows",
-        };
-        return std::unexpected{not_supported(why)};
-    }
-    return {};
-}
-
 std::expected<Support, Failure> check_support() {
-    if (const std::expected<void, Failure> good = check_privilege(); !good) {
-        return std::unexpected{good.error()};
-    }
     if (const std::expected<void, Failure> good = check_processor(); !good) {
         return std::unexpected{good.error()};
     }

@@ -18,10 +18,6 @@ struct Support {
     arch::Flags<arch::Cr4> cr4_ones;  ///< the same; CR4.VMXE is one of them
 };
 
-/// Is this a kernel at all? An imitation of Windows in a process, as Wine is, lacks much of what a
-/// driver uses, so this comes before any other call. `check_support` asks it too.
-[[nodiscard]] std::expected<void, Failure> check_privilege();
-
 /// Looks at everything that VMXON depends on.
 ///
 /// VMXON with a wrong IA32_FEATURE_CONTROL, CR0 or CR4 does not fail with an answer: it raises #GP.

@@ -45,9 +45,8 @@ void on_unload(PDRIVER_OBJECT) {}
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
-    if (const Expected<void> kernel = vmx::check_privilege(); !kernel) {
-        windows::print_failure(kernel.error());  // whoever imitates Windows may lack event tracing
-        return windows::status_of(kernel.error().kind);
+    if (!windows::runs_in_a_kernel()) {
+        return STATUS_NOT_SUPPORTED;
     }
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
     const windows::TraceProvider provider{passive};

@@ -74,9 +74,8 @@ void on_unload(PDRIVER_OBJECT) {}
 /// Windows calls this once, at PASSIVE_LEVEL, in a system thread.  [Windows: DRIVER_INITIALIZE]
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
-    if (const Expected<void> kernel = vmx::check_privilege(); !kernel) {
-        windows::print_failure(kernel.error());
-        return windows::status_of(kernel.error().kind);
+    if (!windows::runs_in_a_kernel()) {
+        return STATUS_NOT_SUPPORTED;
     }
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
     // From the first look at the processor to the last repair we must stay on the same one.
