@@ -60,11 +60,11 @@ constexpr std::uint64_t start_of_time = 133'485'408'000'000'000;
 constinit std::uint64_t interrupts{};
 constinit std::uint64_t last_tick{};
 
-// The emulator's debugger takes over at `xchg bx, bx`, and the tool gathers what it says about the
-// processors. Some processor hangs; with the others there is no other way to stop them all.
+// The emulator's debugger takes over, and the tool gathers what it says about the processors: some
+// processor hangs, and with several there is no other way to stop all at a known tick.
 void stop_when_overdue() {
     if (last_tick != 0 && arch::rdtsc() > last_tick) {
-        asm volatile("xchgw %bx, %bx");
+        arch::magic_break();
     }
 }
 
