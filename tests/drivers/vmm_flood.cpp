@@ -35,14 +35,17 @@ constexpr std::uint64_t flood_with_reader = 1'000'000;
 constexpr std::uint64_t flood_with_log = 20'000;
 constexpr std::uint32_t cpuid_reason = 10;
 
-/// At each CPUID RAX, RBX, RCX, RDX and R15 hold its number, R14 how many there are, the others 0.
+/// A little work between the exits lets the reader be faster than the VMM, so that it catches up
+/// and sees events as early as they can be seen. At each CPUID RAX, RBX, RCX, RDX and R15 hold its
+/// number, R14 how many there are, the others 0.
 [[noreturn]] void guest_main(void* argument) {
     asm volatile(
         "push %%rbp\n mov %%rax, %%r14\n"
         "xor %%ebp, %%ebp\n xor %%esi, %%esi\n xor %%edi, %%edi\n xor %%r8d, %%r8d\n"
         "xor %%r9d, %%r9d\n xor %%r10d, %%r10d\n xor %%r11d, %%r11d\n xor %%r12d, %%r12d\n"
         "xor %%r13d, %%r13d\n xor %%r15d, %%r15d\n"
-        "1: mov %%r15d, %%eax\n mov %%r15d, %%ebx\n mov %%r15d, %%ecx\n mov %%r15d, %%edx\n"
+        "1: mov $40, %%ebx\n 2: dec %%ebx\n jnz 2b\n"
+        "mov %%r15d, %%eax\n mov %%r15d, %%ebx\n mov %%r15d, %%ecx\n mov %%r15d, %%edx\n"
         "cpuid\n"
         "inc %%r15d\n cmp %%r14d, %%r15d\n jb 1b\n"
         "pop %%rbp"
@@ -72,26 +75,30 @@ struct Audit {
     std::uint64_t read{};
     std::uint64_t torn{};     ///< parts that do not belong together
     std::uint64_t missing{};  ///< by the gaps between the sequence numbers
-    trace::ExitEvent last{};
+    std::uint64_t guest_rip{};
+    std::uint64_t last_entry_at{};
 
     void look_at(const trace::ExitEvent& event) {
         const std::uint64_t expected = read + missing;
         missing += event.sequence - expected;
         torn += is_whole(event) ? 0 : 1;
-        last = event;
+        guest_rip = event.guest_rip;
+        last_entry_at = event.entry_at;
         ++read;
     }
 
 private:
+    /// The sum takes longest: it is looked at for each eighth event.
     [[nodiscard]] bool is_whole(const trace::ExitEvent& event) const {
         if (event.sequence == flood) {
             return event.reason != cpuid_reason && event.entry_at == 0;  // the call that ends it
         }
         return event.reason == cpuid_reason && event.detail == event.sequence &&
-               event.registers == registers_of(event.sequence, flood) && event.qualification == 0 &&
-               event.instruction_length == 2 && event.injected == 0 &&
-               event.exit_at > last.entry_at && event.entry_at > event.exit_at &&
-               (read == 0 || event.guest_rip == last.guest_rip);
+               (event.sequence % 8 != 0 ||
+                event.registers == registers_of(event.sequence, flood)) &&
+               event.qualification == 0 && event.instruction_length == 2 && event.injected == 0 &&
+               event.exit_at > last_entry_at && event.entry_at > event.exit_at &&
+               (read == 0 || event.guest_rip == guest_rip);
     }
 };
 
@@ -117,8 +124,14 @@ void read_meanwhile(void* context) {
     trace::ExitEvent event;
     for (unsigned naps = 0;; ++naps) {
         const bool last_look = flood_run.guest_has_ended();
-        while (flood_run.session.vmm().ring.read(event)) {
-            flood_run.audit.look_at(event);
+        // Having caught up, it waits for some more: an event that could be seen too early would be.
+        constexpr unsigned patience = 2'000;
+        for (unsigned looks = 0; looks < patience;) {
+            if (flood_run.session.vmm().ring.read(event)) {
+                flood_run.audit.look_at(event);
+            } else {
+                ++looks;
+            }
         }
         if (last_look) {
             return;
@@ -142,9 +155,8 @@ bool judge(const Flood& run) {
     const vmx::VirtualProcessor& processor = run.session.vmm().processor;
     const std::uint64_t dropped = run.session.vmm().ring.dropped();
     const std::uint64_t exits = exits_of(processor);
-    windows::print_event(
-        "Flood exits=%llu read=%llu dropped=%llu missing=%llu torn=%llu last_sequence=%u\n", exits,
-        audit.read, dropped, audit.missing, audit.torn, audit.last.sequence);
+    windows::print_event("Flood exits=%llu read=%llu dropped=%llu missing=%llu torn=%llu\n", exits,
+                         audit.read, dropped, audit.missing, audit.torn);
     return processor.ending.end == vmx::End::stopped_by_guest && exits == audit.flood + 1 &&
            audit.read + dropped == exits && audit.missing <= dropped && audit.torn == 0;
 }

@@ -36,7 +36,7 @@ TEST_P(GuestState, TellsEachExitWithItsFields) {
         EXPECT_THAT(keys_of(exit),
                     testing::UnorderedElementsAre("t", "cpu", "from", "event", "reason",
                                                   "reason_number", "qualification", "guest_rip",
-                                                  "instruction_length", "detail", "sequence"));
+                                                  "instruction_length", "detail", "handler", "sequence"));
     }
     EXPECT_EQ(exits[1]["reason"], "CPUID");
     EXPECT_EQ(exits[1]["reason_number"], 10);
