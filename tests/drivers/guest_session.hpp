@@ -5,6 +5,8 @@
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/vmx/current_vmcs.hpp"
+#include "hypervisor/vmx/entry.hpp"
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
 #include "hypervisor/vmx/virtual_processor.hpp"
@@ -30,6 +32,9 @@ public:
         }
         return GuestSession{*support, std::move(*memory)};
     }
+
+    /// Another HOST_RIP than the VMM's own: code that finds the VmmFrame at RSP.
+    void let_exits_go_to(void (*code)()) { exit_ = code; }
 
     [[nodiscard]] vmx::ProcessorMemory& vmm() const { return memory_.processor(); }
 
@@ -57,6 +62,8 @@ public:
             !written) {
             return std::unexpected{written.error()};
         }
+        vmx::CurrentVmcs{}.write(vmx::host_rip,
+                                 arch::HostLinearAddress{reinterpret_cast<std::uint64_t>(exit_)});
         vmx::run(memory_.region());
         return vmm().processor.ending;
     }
@@ -67,6 +74,7 @@ private:
 
     vmx::Support support_;
     windows::VmmMemory memory_;
+    void (*exit_)() = vmx::hvp_exit_to_vmm;
 };
 
 }  // namespace hvp::tests
