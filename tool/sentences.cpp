@@ -321,6 +321,20 @@ std::string status_name(std::string_view status) {
     return found == status_names.end() ? std::string{status} : std::string{found->name};
 }
 
+std::string in_short(const Event& event) {
+    constexpr std::size_t longest = 160;
+    std::string text =
+        event.is("driver", "DebugPrint") ? " " + event.text("text") : all_fields(event);
+    while (text.ends_with("\n")) {
+        text.pop_back();
+    }
+    std::ranges::replace(text, '\n', ' ');
+    if (text.size() > longest) {
+        text = text.substr(0, longest) + " …";
+    }
+    return fmt::format("{} on processor {}: {}{}", event.from, event.cpu, event.name, text);
+}
+
 std::string complaint(const Event& event) {
     const std::string& name = event.name;
     if (name == "StateDifference") {

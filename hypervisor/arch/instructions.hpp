@@ -342,6 +342,14 @@ inline void end_nmi_blocking() {
     return std::uint64_t{high} << 32 | low;
 }
 
+/// XGETBV of XINUSE: which of the states that XCR0 allows are not as after reset. MXCSR is none.
+[[nodiscard, gnu::always_inline]] inline std::uint64_t read_states_in_use() {
+    std::uint32_t low{};
+    std::uint32_t high{};
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(1) : "memory");
+    return std::uint64_t{high} << 32 | low;
+}
+
 /// XSETBV of XCR0: a combination that the processor does not allow raises #GP.
 [[gnu::always_inline]] inline void write_xcr0(std::uint64_t value) {
     asm volatile("xsetbv"
