@@ -174,12 +174,58 @@ bool higher_priority_runs_first() {
     return before == 8 && returned == before && is_set && waited && thread.join();
 }
 
+void set_xmm3(ULONG64 value) {
+    asm volatile("movq %[value], %%xmm3" : : [value] "r"(value) : "xmm3");
+}
+
+ULONG64 xmm3() {
+    ULONG64 value{};
+    asm volatile("movq %%xmm3, %[value]" : [value] "=r"(value));
+    return value;
+}
+
+/// What a thread puts into a vector register, 0: nothing, and whether it finds it there again and
+/// again, after others have run on its processor.
+struct Keeper {
+    ULONG64 value = 0;
+    volatile LONG kept = 0;
+};
+
+void NTAPI keep_xmm3(PVOID context) {
+    auto& keeper = *static_cast<Keeper*>(context);
+    constexpr LONG rounds = 5;
+    KeSetSystemAffinityThread(1);
+    if (keeper.value != 0) {
+        set_xmm3(keeper.value);
+    }
+    bool kept = true;
+    for (LONG i = 0; i < rounds; ++i) {
+        LARGE_INTEGER soon;
+        soon.QuadPart = -millisecond;
+        KeDelayExecutionThread(KernelMode, FALSE, &soon);
+        kept = kept && xmm3() == keeper.value;
+    }
+    keeper.kept = kept ? 1 : 0;
+}
+
+bool each_thread_keeps_its_vector_registers() {
+    std::array<Keeper, 3> keepers{Keeper{0x1111'2222'3333'4444}, Keeper{}, Keeper{~0ULL}};
+    {
+        const Thread first{keep_xmm3, &keepers[0]};
+        const Thread second{keep_xmm3, &keepers[1]};
+        const Thread third{keep_xmm3, &keepers[2]};
+    }
+    return keepers[0].kept == 1 && keepers[1].kept == 1 && keepers[2].kept == 1;
+}
+
 constexpr std::array promises{
     Promise{"PsCreateSystemThread", "starts at PASSIVE_LEVEL with its context",
             starts_with_its_context_at_passive_level},
     Promise{"PsCreateSystemThread", "is signaled when it has ended", is_signaled_when_it_has_ended},
     Promise{"PsCreateSystemThread", "busy threads share the processors",
             busy_threads_share_the_processors},
+    Promise{"PsCreateSystemThread", "each thread has vector registers of its own",
+            each_thread_keeps_its_vector_registers},
     Promise{"KeReleaseMutex", "threads exclude each other", threads_exclude_each_other_by_a_mutex},
     Promise{"PsTerminateSystemThread", "does not return", can_end_itself},
     Promise{"PsGetCurrentThreadId", "is the one that PsCreateSystemThread gave",

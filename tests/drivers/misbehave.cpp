@@ -13,6 +13,13 @@
 /// [Windows: ExAllocatePool2] Newer than the headers.
 extern "C" NTKERNELAPI PVOID NTAPI ExAllocatePool2(ULONG64 Flags, SIZE_T NumberOfBytes, ULONG Tag);
 
+// Undocumented.
+extern "C" {
+NTKERNELAPI VOID NTAPI KeGenericCallDpc(PKDEFERRED_ROUTINE Routine, PVOID Context);
+NTKERNELAPI VOID NTAPI KeSignalCallDpcDone(PVOID SystemArgument1);
+NTKERNELAPI LOGICAL NTAPI KeSignalCallDpcSynchronize(PVOID SystemArgument2);
+}
+
 namespace {
 
 using namespace hvp;
@@ -150,9 +157,10 @@ NTSTATUS execute_nothing() {
 }
 
 // A frame of its own for each level, and something to do after the call, so that it stays a call.
+// The room is not filled, which would be one call more that the stack may end in.
 [[gnu::noinline]] int recurse(volatile int* depth) {
     constexpr int too_deep = 1'000'000;
-    volatile int room[64]{};
+    volatile int room[64];
     room[0] = *depth + 1;
     return room[0] > too_deep ? 0 : recurse(room) + room[0];
 }
@@ -325,6 +333,20 @@ NTSTATUS print_too_much() {
     return STATUS_SUCCESS;
 }
 
+/// All processors but the last one wait for each other.
+NTSTATUS skip_synchronize() {
+    KeGenericCallDpc(
+        [](PKDPC, PVOID, PVOID done, PVOID barrier) {
+            if (KeGetCurrentProcessorNumberEx(nullptr) + 1 !=
+                KeQueryActiveProcessorCount(nullptr)) {
+                KeSignalCallDpcSynchronize(barrier);
+            }
+            KeSignalCallDpcDone(done);
+        },
+        nullptr);
+    return STATUS_SUCCESS;
+}
+
 struct Deed {
     std::string_view name;
     NTSTATUS (*commit)();
@@ -366,6 +388,7 @@ constexpr std::array deeds{
     Deed{"stray-interrupt"sv, interrupt<0x77>},
     Deed{"affinity"sv, stay_bound_to_processor},
     Deed{"unpinned"sv, forget_to_pin},
+    Deed{"skip-synchronize"sv, skip_synchronize},
     Deed{"other-stack"sv, call_on_another_stack},
     Deed{"fault-on-other-stack"sv, fault_on_another_stack},
     Deed{"no-unload"sv, [] -> NTSTATUS { return STATUS_SUCCESS; }},

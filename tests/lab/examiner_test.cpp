@@ -158,6 +158,19 @@ TEST(MisbehaviourUnpinned, IsCaughtInTheActWhereThereAreOthers) {
     EXPECT_EQ(playground.summary()["result"], "bugcheck");
 }
 
+TEST(MisbehaviourTogether, ABarrierThatOneProcessorPassesByIsToldAndOpened) {
+    Playground playground;
+    const auto driver = playground.driver("misbehave", "misbehave-skip-synchronize");
+    const Answer answer = playground({"run", "--driver", driver, "--cpus", "4"});
+    EXPECT_EQ(answer.status, 1);
+    EXPECT_EQ(answer.error_lines(), 1U) << answer.errors;
+    EXPECT_THAT(answer.errors, HasSubstr("KeSignalCallDpcSynchronize would wait for ever"));
+    const auto findings = playground.events("Finding");
+    ASSERT_EQ(findings.size(), 1U);
+    EXPECT_EQ(findings[0]["rule"], "DpcNotSynchronized");
+    EXPECT_EQ(playground.summary()["result"], "failed");
+}
+
 // The thread that reads the block has moved to another processor after the block was freed.
 TEST(MisbehaviourElsewhere, FreedMemoryIsForgottenOnEveryProcessor) {
     Playground playground;

@@ -30,5 +30,23 @@ TEST(Stress, LosesNothingOnEightProcessors) {
     EXPECT_EQ(counts["allocations"], wanted);
 }
 
+/// The content of events.jsonl after a thousand of each.
+std::string events_of_seed(unsigned seed) {
+    Playground playground;
+    const Answer answer =
+        playground({"run", "--driver", playground.driver("stress", "stress-few"), "--cpus",
+                    std::to_string(processors), "--seed", std::to_string(seed)});
+    EXPECT_EQ(answer.status, 0) << answer.errors;
+    EXPECT_EQ(playground.events("Stress").size(), 5U);
+    return playground.file("events.jsonl");
+}
+
+// Many ticks stand in it: nothing that runs on eight processors at once took one more or less.
+TEST(Stress, GoesTheSameWayForTheSameSeedOnly) {
+    const std::string first = events_of_seed(7);
+    EXPECT_EQ(events_of_seed(7), first);
+    EXPECT_NE(events_of_seed(8), first);
+}
+
 }  // namespace
 }  // namespace hvp::tests
