@@ -78,12 +78,13 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         return STATUS_NOT_SUPPORTED;
     }
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
+    const windows::TraceProvider provider{passive};
     // From the first look at the processor to the last repair we must stay on the same one.
     const windows::PinnedToProcessor pinned;
 
     Journal journal{};
     const Expected<void> outcome = launch_a_guest(passive, journal);
-    launch::tell(journal, outcome);
+    launch::tell(provider, journal, outcome);
     return outcome ? STATUS_SUCCESS : windows::status_of(outcome.error().kind);
 }
 

@@ -8,6 +8,7 @@
 #include "hypervisor/vmx/basic.hpp"
 #include "hypervisor/vmx/exit_reason.hpp"
 #include "hypervisor/vmx/failure.hpp"
+#include "platform/windows/trace.hpp"
 
 namespace hvp::launch {
 
@@ -41,9 +42,10 @@ struct Journal {
     Conversation conversation{};
 };
 
-/// Prints the journal as events, in the order in which the things happened, then the failure.
+/// Writes the journal as events, in the order in which the things happened, then the failure.
 ///
-/// Where    PASSIVE_LEVEL, outside VMX operation.
-void tell(const Journal& journal, const std::expected<void, vmx::Failure>& outcome);
+/// Where    outside VMX operation
+void tell(const windows::TraceProvider& provider, const Journal& journal,
+          const std::expected<void, vmx::Failure>& outcome);
 
 }  // namespace hvp::launch
