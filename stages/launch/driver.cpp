@@ -17,7 +17,7 @@
 #include <bit>
 #include <cstdint>
 #include <expected>
-#include <utility>
+#include <optional>
 
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/vmx/control_setup.hpp"
@@ -51,16 +51,17 @@ using vmx::FailureKind;
 template <typename T>
 using Expected = std::expected<T, Failure>;
 
-/// The memory of one launch.
+/// The memory of one launch, as far as Windows had it.
 struct Regions {
-    windows::PageRun vmxon;
-    windows::PageRun vmcs;
-    windows::PageRun guest_stack;
-    windows::PageRun vmm_stack;
+    std::optional<windows::PageRun> vmxon;
+    std::optional<windows::PageRun> vmcs;
+    std::optional<windows::PageRun> guest_stack;
+    std::optional<windows::PageRun> vmm_stack;
 };
 
 Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& journal);
-Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic);
+Regions take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic);
+Expected<void> prepare(const Regions& regions, const vmx::VmxBasic& basic);
 Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regions,
                           vmx::ExitFrame* frame);
 Expected<void> judge(const ExitNote& exit, const Conversation& conversation);
@@ -113,9 +114,9 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
     journal.supported_at = arch::rdtsc();
     journal.basic = support->basic;
 
-    const Expected<Regions> regions = take_memory(passive, support->basic);
-    if (!regions) {
-        return std::unexpected{regions.error()};
+    const Regions regions = take_memory(passive, support->basic);
+    if (const Expected<void> prepared = prepare(regions, support->basic); !prepared) {
+        return prepared;
     }
     // The guest shall answer something that nobody can have known when this was compiled.
     journal.conversation.asked = 1 + arch::rdtsc() % 10'000;
@@ -129,21 +130,21 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
         arch::write_cr4(arch::read_cr4() | support->cr4_ones);
         const std::uint64_t vmxon_at = arch::rdtsc();
         const Expected<vmx::Operation> vmx_operation =
-            vmx::Operation::enter(regions->vmxon.physical());
+            vmx::Operation::enter(regions.vmxon->physical());
         if (!vmx_operation) {
             return std::unexpected{vmx_operation.error()};
         }
         journal.vmxon_at = vmxon_at;
-        const Expected<vmx::LoadedVmcs> vmcs = vmx::LoadedVmcs::load(regions->vmcs.physical());
+        const Expected<vmx::LoadedVmcs> vmcs = vmx::LoadedVmcs::load(regions.vmcs->physical());
         if (!vmcs) {
             return std::unexpected{vmcs.error()};
         }
 
         auto* const frame =
-            reinterpret_cast<vmx::ExitFrame*>(regions->vmm_stack.end() - first_frame_bytes);
+            reinterpret_cast<vmx::ExitFrame*>(regions.vmm_stack->end() - first_frame_bytes);
         frame->stage = &journal;
         frame->on_exit = on_vm_exit;
-        const Expected<void> written = write_vmcs(kept.before(), *regions, frame);
+        const Expected<void> written = write_vmcs(kept.before(), regions, frame);
         if (!written) {
             return written;
         }
@@ -171,6 +172,18 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
 
 // ---- Memory -----------------------------------------------------------------------------------
 
+Regions take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic) {
+    // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only. The size of
+    // a region is at most 4096 bytes, so a page is enough for any.
+    const arch::HostPhysicalAddress highest{
+        basic.addresses_are_32_bits != 0 ? 0xFFFF'FFFF : 0x7FFF'FFFF'FFFF'FFFF};
+    constexpr std::size_t stack_pages = KERNEL_STACK_SIZE / arch::page_bytes;
+    return {.vmxon = windows::PageRun::allocate(passive, 1, highest),
+            .vmcs = windows::PageRun::allocate(passive, 1, highest),
+            .guest_stack = windows::PageRun::allocate(passive, stack_pages, highest),
+            .vmm_stack = windows::PageRun::allocate(passive, stack_pages, highest)};
+}
+
 /// [SDM 3C 24.2 "Format of the VMCS Region"]: the first word tells the processor which format the
 /// software has in mind. Bit 31 stays 0; it would mark a shadow VMCS.
 void write_revision_identifier(const windows::PageRun& region, const vmx::VmxBasic& basic) {
@@ -178,18 +191,8 @@ void write_revision_identifier(const windows::PageRun& region, const vmx::VmxBas
         static_cast<std::uint32_t>(basic.revision_identifier);
 }
 
-Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic) {
-    // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only. The size of
-    // a region is at most 4096 bytes, so a page is enough for any.
-    const arch::HostPhysicalAddress highest{
-        basic.addresses_are_32_bits != 0 ? 0xFFFF'FFFF : 0x7FFF'FFFF'FFFF'FFFF};
-    constexpr std::size_t stack_pages = KERNEL_STACK_SIZE / arch::page_bytes;
-
-    auto vmxon = windows::PageRun::allocate(passive, 1, highest);
-    auto vmcs = windows::PageRun::allocate(passive, 1, highest);
-    auto guest_stack = windows::PageRun::allocate(passive, stack_pages, highest);
-    auto vmm_stack = windows::PageRun::allocate(passive, stack_pages, highest);
-    if (!vmxon || !vmcs || !guest_stack || !vmm_stack) {
+Expected<void> prepare(const Regions& regions, const vmx::VmxBasic& basic) {
+    if (!regions.vmxon || !regions.vmcs || !regions.guest_stack || !regions.vmm_stack) {
         static constexpr vmx::Explanation why{
             .step = "memory",
             .rule = {"3C", "24.11.5", "VMXON Region"},
@@ -197,12 +200,9 @@ Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx:
         };
         return std::unexpected{Failure{.kind = FailureKind::out_of_memory, .why = &why}};
     }
-    write_revision_identifier(*vmxon, basic);
-    write_revision_identifier(*vmcs, basic);
-    return Regions{.vmxon = std::move(*vmxon),
-                   .vmcs = std::move(*vmcs),
-                   .guest_stack = std::move(*guest_stack),
-                   .vmm_stack = std::move(*vmm_stack)};
+    write_revision_identifier(*regions.vmxon, basic);
+    write_revision_identifier(*regions.vmcs, basic);
+    return {};
 }
 
 // ---- The VMCS: who the guest is, who we are, and when the guest stops ---------------------------
@@ -349,7 +349,7 @@ Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regi
         return std::unexpected{segments.error()};
     }
     vmx::CurrentVmcs vmcs;
-    write_guest_state(vmcs, state, *segments, regions.guest_stack);
+    write_guest_state(vmcs, state, *segments, *regions.guest_stack);
     write_host_state(vmcs, state, segments->back().base, frame);
     if (const Expected<void> good = write_execution_controls(vmcs); !good) {
         return good;
