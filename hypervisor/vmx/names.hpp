@@ -11,7 +11,7 @@ namespace hvp::vmx {
 
 /// The name with this number of `count` that stand one behind the other, each with its end mark.
 [[nodiscard, gnu::noinline]] constexpr const char* name_in(const char* names, std::uint32_t count,
-                                            std::uint32_t number) {
+                                                           std::uint32_t number) {
     if (number >= count) {
         return "unknown";
     }
