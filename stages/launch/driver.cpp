@@ -79,6 +79,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         return STATUS_NOT_SUPPORTED;
     }
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
+    // What happened is told by TraceLogging events, of which docs/tracing.md speaks.
     const windows::TraceProvider provider{passive};
     // From the first look at the processor to the last repair we must stay on the same one.
     const windows::PinnedToProcessor pinned;

@@ -1,4 +1,4 @@
-// What a launch notes while nothing can be printed, and tells afterwards.
+// What a launch notes while nothing can be told, and tells afterwards.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct ExitNote {
     std::uint32_t instruction_length;
 };
 
-/// What happened and when. In VMX operation nothing can be printed: Windows' print routines take
-/// locks and send interrupts. So it is noted here and told afterwards.
+/// What happened and when. In VMX operation no event can be written: Windows takes locks for it and
+/// sends interrupts. So it is noted here and told afterwards.
 struct Journal {
     std::uint64_t supported_at{};
     std::optional<vmx::VmxBasic> basic;
