@@ -21,7 +21,6 @@
 #include "hypervisor/vmx/handle_cpuid.hpp"
 #include "hypervisor/vmx/hypercall.hpp"
 #include "hypervisor/vmx/interruption.hpp"
-#include "platform/windows/events.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -217,7 +216,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     const windows::PinnedToProcessor pinned;
     auto session = tests::GuestSession::prepare(*driver);
     if (!session) {
-        windows::print_failure(session.error());
+        tests::print_failure(session.error());
         return windows::status_of(session.error().kind);
     }
     session->vmm().processor.tracing = chosen->traced;
@@ -228,11 +227,11 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     Work work{.probes = chosen->probes};
     const auto ending = session->run(chosen->guest, &work);
     if (!ending) {
-        windows::print_failure(ending.error());
+        tests::print_failure(ending.error());
         return windows::status_of(ending.error().kind);
     }
-    windows::print_event("ExitsDone done=%llu changed=%llu answers=0x%llx step=%lld\n", work.done,
-                         work.changed, work.answers, work.step);
+    tests::print_event("ExitsDone done=%llu changed=%llu answers=0x%llx step=%lld\n", work.done,
+                       work.changed, work.answers, work.step);
     // The two loops of floor.S note no reason when they leave.
     const bool stopped =
         ending->end == (chosen->exit == nullptr ? vmx::End::stopped_by_guest : vmx::End::none);

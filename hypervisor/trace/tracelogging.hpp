@@ -33,15 +33,16 @@ namespace hvp::trace {
 /// The values of an event are put in a row of 64-bit slots first. So all events share one routine
 /// that makes descriptors, instead of each having its own: a driver stays small.
 struct Piece {
-    enum class From : std::uint8_t {
+    enum class From : std::uint16_t {
         slot,          ///< the low bytes of the slot
         text,          ///< the slot holds its address; it ends with a zero, which belongs to it
         memory,        ///< the slot holds its address
         counted_array  ///< the same; so many times `bytes` as the slot before says
     };
-    From from{};
-    std::uint16_t bytes{};
+    From from : 2 {};
+    std::uint16_t bytes : 14 {};
 };
+static_assert(sizeof(Piece) == 2);
 
 /// The type of a value in C++.
 template <In in>
@@ -122,6 +123,7 @@ template <Name name, In in, std::uint16_t length, Out out = Out::normal, std::ui
     requires(in != In::ansi_string && length > 0)
 struct FixedArray {
     using Element = typename ValueOf<in>::type;
+    static_assert(sizeof(Element) * length < 1 << 14, "a piece has up to 16,383 bytes");
     using Value = std::span<const Element, length>;
     static constexpr std::array pieces{Piece{Piece::From::memory, sizeof(Element) * length}};
 
@@ -175,8 +177,8 @@ struct Traits {
 /// All that a routine which writes events has to know of one.
 struct EventLayout {
     EventDescriptor descriptor{};
-    std::span<const std::uint8_t> metadata{};
-    std::span<const Piece> pieces{};
+    const std::uint8_t* metadata{};  ///< begins with its length
+    const Piece* pieces{};           ///< one for each slot
 };
 
 template <Name name, Traits traits, typename... Fields>
@@ -210,8 +212,8 @@ struct Event {
 
     static constexpr EventLayout layout{
         .descriptor = {.level = traits.level, .opcode = traits.opcode, .keyword = traits.keyword},
-        .metadata = metadata,
-        .pieces = pieces};
+        .metadata = metadata.data(),
+        .pieces = pieces.data()};
 
     /// Puts the values in their slots. They are not copied: texts and arrays must live until the
     /// event is written.
@@ -237,12 +239,11 @@ struct Event {
 /// Where    anywhere, also in VMX root operation: it only writes to `descriptors`
 inline void describe(std::span<const std::uint8_t> provider, const EventLayout& event,
                      std::span<const std::uint64_t> slots, std::span<DataDescriptor> descriptors) {
-    const auto metadata = [](std::span<const std::uint8_t> bytes, PieceType type) {
-        return DataDescriptor{.address = slot_of(bytes.data()),
-                              .bytes = static_cast<std::uint32_t>(bytes.size()),
-                              .type = type};
+    const auto metadata = [](const std::uint8_t* bytes, PieceType type) {
+        const std::uint32_t length = bytes[0] | static_cast<std::uint32_t>(bytes[1]) << 8;
+        return DataDescriptor{.address = slot_of(bytes), .bytes = length, .type = type};
     };
-    descriptors[0] = metadata(provider, PieceType::provider_metadata);
+    descriptors[0] = metadata(provider.data(), PieceType::provider_metadata);
     descriptors[1] = metadata(event.metadata, PieceType::event_metadata);
     for (std::size_t i = 0; i < slots.size(); ++i) {
         const Piece piece = event.pieces[i];

@@ -115,7 +115,7 @@ inline constexpr auto exit_handler_names = handler_table<ExitVmcs>.names;
 
 /// The name of the function that handles exits of this basic reason.
 [[nodiscard]] constexpr const char* exit_handler_name(std::uint32_t reason) {
-    return name_of(exit_handler_names, reason);
+    return reason < exit_handler_names.size() ? exit_handler_names[reason] : "unknown";
 }
 static_assert(std::string_view{exit_handler_name(exit_reason_hlt)} == "on_hlt");
 

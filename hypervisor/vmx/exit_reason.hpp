@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "hypervisor/vmx/names.hpp"
 
@@ -24,8 +25,8 @@ inline constexpr std::uint32_t exit_reason_hlt = 12;
 
 /// Basic exit reasons, ascending.  [SDM 3C 24.9.1 "Basic VM-Exit Information"], 3D appendix C
 /// The number is the index; where the manual defines none, the entry is empty.
-inline constexpr auto exit_reason_names = [] {
-    std::array<const char*, 69> names{};
+constexpr std::array<std::string_view, 69> list_exit_reasons() {
+    std::array<std::string_view, 69> names{};
     names[0] = "exception or NMI";
     names[1] = "external interrupt";
     names[2] = "triple fault";
@@ -92,11 +93,13 @@ inline constexpr auto exit_reason_names = [] {
     names[67] = "UMWAIT";
     names[68] = "TPAUSE";
     return names;
-}();
+}
+
+inline constexpr auto exit_reason_names = one_behind_the_other<list_exit_reasons>();
 
 /// The SDM's name for a basic exit reason; "unknown" for a number that it does not define.
 [[nodiscard]] constexpr const char* exit_reason_name(std::uint32_t number) {
-    return name_of(exit_reason_names, number);
+    return exit_reason_names.of(number);
 }
 
 }  // namespace hvp::vmx

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "hypervisor/vmx/names.hpp"
 
@@ -10,8 +11,8 @@ namespace hvp::vmx {
 
 /// [SDM 3C 30.4 "VM Instruction Error Numbers", Table 30-1]
 /// The number is the index; where the manual defines none, the entry is empty.
-inline constexpr auto instruction_error_names = [] {
-    std::array<const char*, 29> names{};
+constexpr std::array<std::string_view, 29> list_instruction_errors() {
+    std::array<std::string_view, 29> names{};
     names[1] = "VMCALL executed in VMX root operation";
     names[2] = "VMCLEAR with invalid physical address";
     names[3] = "VMCLEAR with VMXON pointer";
@@ -38,11 +39,13 @@ inline constexpr auto instruction_error_names = [] {
     names[26] = "VM entry with events blocked by MOV SS";
     names[28] = "invalid operand to INVEPT or INVVPID";
     return names;
-}();
+}
+
+inline constexpr auto instruction_error_names = one_behind_the_other<list_instruction_errors>();
 
 /// The SDM's name for a VM-instruction error; "unknown" for a number that it does not define.
 [[nodiscard]] constexpr const char* instruction_error_name(std::uint32_t number) {
-    return name_of(instruction_error_names, number);
+    return instruction_error_names.of(number);
 }
 
 }  // namespace hvp::vmx

@@ -1,6 +1,8 @@
 #include "platform/windows/trace.hpp"
 
-#include <bit>
+#include <array>
+#include <cstddef>
+#include <span>
 
 #include "hypervisor/trace/provider_guid.hpp"
 #include "hypervisor/vmx/instruction_error.hpp"
@@ -68,16 +70,16 @@ TraceProvider::~TraceProvider() {
     }
 }
 
-void TraceProvider::write(const trace::EventLayout& event,
-                          std::span<const std::uint64_t> slots) const {
+void TraceProvider::write(const trace::EventLayout& event, const std::uint64_t* slots,
+                          std::size_t count) const {
     if (handle_ == 0) {
         return;
     }
     std::array<trace::DataDescriptor, most_pieces + 2> pieces;
-    trace::describe(traits, event, slots, pieces);
+    trace::describe(traits, event, {slots, count}, pieces);
     // Whether a session took it is nothing that a driver can do anything about.
     EtwWriteTransfer(handle_, reinterpret_cast<const EVENT_DESCRIPTOR*>(&event.descriptor), nullptr,
-                     nullptr, static_cast<ULONG>(slots.size() + 2),
+                     nullptr, static_cast<ULONG>(count + 2),
                      reinterpret_cast<EVENT_DATA_DESCRIPTOR*>(pieces.data()));
 }
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include "hypervisor/trace/tracelogging.hpp"
 #include "hypervisor/vmx/basic.hpp"
@@ -42,13 +42,16 @@ public:
         requires(Event::template takes<Values...>)
     void write(Values... values) const {
         static_assert(Event::piece_count <= most_pieces);
-        write(Event::layout, Event::slots(values...));
+        const auto slots = Event::slots(values...);
+        write(Event::layout, slots.data(), slots.size());
     }
 
 private:
     static constexpr std::size_t most_pieces = 12;
 
-    void write(const trace::EventLayout& event, std::span<const std::uint64_t> slots) const;
+    // Not a span, which Windows' calling convention passes in memory: it is called in many places.
+    void write(const trace::EventLayout& event, const std::uint64_t* slots,
+               std::size_t count) const;
 
     REGHANDLE handle_{};
 };

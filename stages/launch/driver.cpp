@@ -17,7 +17,7 @@
 #include <bit>
 #include <cstdint>
 #include <expected>
-#include <utility>
+#include <optional>
 
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/vmx/control_setup.hpp"
@@ -28,8 +28,8 @@
 #include "hypervisor/vmx/guest_segments.hpp"
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
-#include "platform/windows/events.hpp"
 #include "platform/windows/irql.hpp"
+#include "platform/windows/kernel_mode.hpp"
 #include "platform/windows/memory.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
@@ -51,16 +51,17 @@ using vmx::FailureKind;
 template <typename T>
 using Expected = std::expected<T, Failure>;
 
-/// The memory of one launch.
+/// The memory of one launch, as far as Windows had it.
 struct Regions {
-    windows::PageRun vmxon;
-    windows::PageRun vmcs;
-    windows::PageRun guest_stack;
-    windows::PageRun vmm_stack;
+    std::optional<windows::PageRun> vmxon;
+    std::optional<windows::PageRun> vmcs;
+    std::optional<windows::PageRun> guest_stack;
+    std::optional<windows::PageRun> vmm_stack;
 };
 
 Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& journal);
-Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic);
+Regions take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic);
+Expected<void> prepare(const Regions& regions, const vmx::VmxBasic& basic);
 Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regions,
                           vmx::ExitFrame* frame);
 Expected<void> judge(const ExitNote& exit, const Conversation& conversation);
@@ -78,12 +79,14 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         return STATUS_NOT_SUPPORTED;
     }
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
+    // What happened is told by TraceLogging events, of which docs/tracing.md speaks.
+    const windows::TraceProvider provider{passive};
     // From the first look at the processor to the last repair we must stay on the same one.
     const windows::PinnedToProcessor pinned;
 
     Journal journal{};
     const Expected<void> outcome = launch_a_guest(passive, journal);
-    launch::tell(journal, outcome);
+    launch::tell(provider, journal, outcome);
     return outcome ? STATUS_SUCCESS : windows::status_of(outcome.error().kind);
 }
 
@@ -112,9 +115,9 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
     journal.supported_at = arch::rdtsc();
     journal.basic = support->basic;
 
-    const Expected<Regions> regions = take_memory(passive, support->basic);
-    if (!regions) {
-        return std::unexpected{regions.error()};
+    const Regions regions = take_memory(passive, support->basic);
+    if (const Expected<void> prepared = prepare(regions, support->basic); !prepared) {
+        return prepared;
     }
     // The guest shall answer something that nobody can have known when this was compiled.
     journal.conversation.asked = 1 + arch::rdtsc() % 10'000;
@@ -128,21 +131,21 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
         arch::write_cr4(arch::read_cr4() | support->cr4_ones);
         const std::uint64_t vmxon_at = arch::rdtsc();
         const Expected<vmx::Operation> vmx_operation =
-            vmx::Operation::enter(regions->vmxon.physical());
+            vmx::Operation::enter(regions.vmxon->physical());
         if (!vmx_operation) {
             return std::unexpected{vmx_operation.error()};
         }
         journal.vmxon_at = vmxon_at;
-        const Expected<vmx::LoadedVmcs> vmcs = vmx::LoadedVmcs::load(regions->vmcs.physical());
+        const Expected<vmx::LoadedVmcs> vmcs = vmx::LoadedVmcs::load(regions.vmcs->physical());
         if (!vmcs) {
             return std::unexpected{vmcs.error()};
         }
 
         auto* const frame =
-            reinterpret_cast<vmx::ExitFrame*>(regions->vmm_stack.end() - first_frame_bytes);
+            reinterpret_cast<vmx::ExitFrame*>(regions.vmm_stack->end() - first_frame_bytes);
         frame->stage = &journal;
         frame->on_exit = on_vm_exit;
-        const Expected<void> written = write_vmcs(kept.before(), *regions, frame);
+        const Expected<void> written = write_vmcs(kept.before(), regions, frame);
         if (!written) {
             return written;
         }
@@ -170,6 +173,18 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
 
 // ---- Memory -----------------------------------------------------------------------------------
 
+Regions take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic) {
+    // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only. The size of
+    // a region is at most 4096 bytes, so a page is enough for any.
+    const arch::HostPhysicalAddress highest{
+        basic.addresses_are_32_bits != 0 ? 0xFFFF'FFFF : 0x7FFF'FFFF'FFFF'FFFF};
+    constexpr std::size_t stack_pages = KERNEL_STACK_SIZE / arch::page_bytes;
+    return {.vmxon = windows::PageRun::allocate(passive, 1, highest),
+            .vmcs = windows::PageRun::allocate(passive, 1, highest),
+            .guest_stack = windows::PageRun::allocate(passive, stack_pages, highest),
+            .vmm_stack = windows::PageRun::allocate(passive, stack_pages, highest)};
+}
+
 /// [SDM 3C 24.2 "Format of the VMCS Region"]: the first word tells the processor which format the
 /// software has in mind. Bit 31 stays 0; it would mark a shadow VMCS.
 void write_revision_identifier(const windows::PageRun& region, const vmx::VmxBasic& basic) {
@@ -177,18 +192,8 @@ void write_revision_identifier(const windows::PageRun& region, const vmx::VmxBas
         static_cast<std::uint32_t>(basic.revision_identifier);
 }
 
-Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic) {
-    // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only. The size of
-    // a region is at most 4096 bytes, so a page is enough for any.
-    const arch::HostPhysicalAddress highest{
-        basic.addresses_are_32_bits != 0 ? 0xFFFF'FFFF : 0x7FFF'FFFF'FFFF'FFFF};
-    constexpr std::size_t stack_pages = KERNEL_STACK_SIZE / arch::page_bytes;
-
-    auto vmxon = windows::PageRun::allocate(passive, 1, highest);
-    auto vmcs = windows::PageRun::allocate(passive, 1, highest);
-    auto guest_stack = windows::PageRun::allocate(passive, stack_pages, highest);
-    auto vmm_stack = windows::PageRun::allocate(passive, stack_pages, highest);
-    if (!vmxon || !vmcs || !guest_stack || !vmm_stack) {
+Expected<void> prepare(const Regions& regions, const vmx::VmxBasic& basic) {
+    if (!regions.vmxon || !regions.vmcs || !regions.guest_stack || !regions.vmm_stack) {
         static constexpr vmx::Explanation why{
             .step = "memory",
             .rule = {"3C", "24.11.5", "VMXON Region"},
@@ -196,12 +201,9 @@ Expected<Regions> take_memory(const windows::AtPassiveLevel& passive, const vmx:
         };
         return std::unexpected{Failure{.kind = FailureKind::out_of_memory, .why = &why}};
     }
-    write_revision_identifier(*vmxon, basic);
-    write_revision_identifier(*vmcs, basic);
-    return Regions{.vmxon = std::move(*vmxon),
-                   .vmcs = std::move(*vmcs),
-                   .guest_stack = std::move(*guest_stack),
-                   .vmm_stack = std::move(*vmm_stack)};
+    write_revision_identifier(*regions.vmxon, basic);
+    write_revision_identifier(*regions.vmcs, basic);
+    return {};
 }
 
 // ---- The VMCS: who the guest is, who we are, and when the guest stops ---------------------------
@@ -348,7 +350,7 @@ Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regi
         return std::unexpected{segments.error()};
     }
     vmx::CurrentVmcs vmcs;
-    write_guest_state(vmcs, state, *segments, regions.guest_stack);
+    write_guest_state(vmcs, state, *segments, *regions.guest_stack);
     write_host_state(vmcs, state, segments->back().base, frame);
     if (const Expected<void> good = write_execution_controls(vmcs); !good) {
         return good;

@@ -1,56 +1,73 @@
 #include "stages/launch/journal.hpp"
 
-#include "platform/windows/events.hpp"
 #include "stages/launch/collatz.hpp"
 
 namespace hvp::launch {
-
 namespace {
 
-using windows::print_event;
+using trace::HexInt64;
+using trace::Level;
+using trace::Text;
+using trace::UInt32;
+using trace::UInt64;
+using windows::TraceProvider;
+namespace keyword = windows::keyword;
 
-void tell_exit(const Journal& journal) {
+constexpr trace::Traits life{.keyword = keyword::life};
+constexpr trace::Traits each_exit{.level = Level::verbose, .keyword = keyword::exits};
+constexpr trace::Traits failure{.level = Level::error, .keyword = keyword::failures};
+
+// `at` is the time-stamp counter when it happened: the events are written later.
+using VmxOn = trace::Event<"VmxOn", life, HexInt64<"at">>;
+using VmxOff = trace::Event<"VmxOff", life, HexInt64<"at">>;
+using VmEntry = trace::Event<"VmEntry", each_exit, HexInt64<"at">>;
+using GuestRuns = trace::Event<"GuestRuns", each_exit, HexInt64<"rsp">, HexInt64<"at">>;
+using VmExit = trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_number">,
+                            HexInt64<"qualification">, HexInt64<"guest_rip">,
+                            UInt32<"instruction_length">, HexInt64<"at">>;
+using EntryFailure = trace::Event<"EntryFailure", failure, Text<"reason">, UInt32<"reason_number">,
+                                  HexInt64<"qualification">, HexInt64<"at">>;
+using GuestProof =
+    trace::Event<"GuestProof", life, UInt64<"asked">, UInt64<"answered">, UInt64<"expected">>;
+
+void tell_exit(const TraceProvider& provider, const Journal& journal) {
     const ExitNote& exit = *journal.exit;
+    const std::uint32_t number = exit.reason.basic_reason;
     const char* const reason = vmx::exit_reason_name(exit.reason.basic_reason);
     if (exit.reason.entry_failure != 0) {
-        print_event("EntryFailure reason=\"%s\" reason_number=%u qualification=0x%llx at=0x%llx\n",
-                    reason, exit.reason.basic_reason, exit.qualification, exit.at);
+        provider.write<EntryFailure>(reason, number, exit.qualification, exit.at);
         return;
     }
+    provider.write<VmEntry>(journal.vm_entry_at);
     const Conversation& conversation = journal.conversation;
-    print_event("VmEntry at=0x%llx\n", journal.vm_entry_at);
     if (conversation.guest_at != 0) {
-        print_event("GuestRuns rsp=0x%llx at=0x%llx\n", conversation.guest_rsp,
-                    conversation.guest_at);
+        provider.write<GuestRuns>(conversation.guest_rsp, conversation.guest_at);
     }
-    print_event(
-        "VmExit reason=\"%s\" reason_number=%u qualification=0x%llx guest_rip=0x%llx "
-        "instruction_length=%u at=0x%llx\n",
-        reason, exit.reason.basic_reason, exit.qualification, exit.guest_rip,
-        exit.instruction_length, exit.at);
+    provider.write<VmExit>(reason, number, exit.qualification, exit.guest_rip,
+                           exit.instruction_length, exit.at);
 }
 
 }  // namespace
 
-void tell(const Journal& journal, const std::expected<void, vmx::Failure>& outcome) {
+void tell(const TraceProvider& provider, const Journal& journal,
+          const std::expected<void, vmx::Failure>& outcome) {
     if (journal.basic) {
-        windows::print_supported(*journal.basic, journal.supported_at);
+        windows::trace_supported(provider, *journal.basic, journal.supported_at);
     }
     if (journal.vmxon_at != 0) {
-        print_event("VmxOn at=0x%llx\n", journal.vmxon_at);
+        provider.write<VmxOn>(journal.vmxon_at);
     }
     if (journal.exit) {
-        tell_exit(journal);
+        tell_exit(provider, journal);
     }
     if (journal.vmxoff_at != 0) {
-        print_event("VmxOff at=0x%llx\n", journal.vmxoff_at);
+        provider.write<VmxOff>(journal.vmxoff_at);
     }
     if (outcome) {
-        print_event("GuestProof asked=%llu answered=%llu expected=%llu\n",
-                    journal.conversation.asked, journal.conversation.answered,
-                    collatz_steps(journal.conversation.asked));
+        provider.write<GuestProof>(journal.conversation.asked, journal.conversation.answered,
+                                   collatz_steps(journal.conversation.asked));
     } else {
-        windows::print_failure(outcome.error());
+        windows::trace_failure(provider, outcome.error());
     }
 }
 

@@ -1,4 +1,4 @@
-// What a launch notes while nothing can be printed, and tells afterwards.
+// What a launch notes while nothing can be told, and tells afterwards.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include "hypervisor/vmx/basic.hpp"
 #include "hypervisor/vmx/exit_reason.hpp"
 #include "hypervisor/vmx/failure.hpp"
+#include "platform/windows/trace.hpp"
 
 namespace hvp::launch {
 
@@ -29,8 +30,8 @@ struct ExitNote {
     std::uint32_t instruction_length;
 };
 
-/// What happened and when. In VMX operation nothing can be printed: Windows' print routines take
-/// locks and send interrupts. So it is noted here and told afterwards.
+/// What happened and when. In VMX operation no event can be written: Windows takes locks for it and
+/// sends interrupts. So it is noted here and told afterwards.
 struct Journal {
     std::uint64_t supported_at{};
     std::optional<vmx::VmxBasic> basic;
@@ -41,9 +42,10 @@ struct Journal {
     Conversation conversation{};
 };
 
-/// Prints the journal as events, in the order in which the things happened, then the failure.
+/// Writes the journal as events, in the order in which the things happened, then the failure.
 ///
-/// Where    PASSIVE_LEVEL, outside VMX operation.
-void tell(const Journal& journal, const std::expected<void, vmx::Failure>& outcome);
+/// Where    outside VMX operation
+void tell(const windows::TraceProvider& provider, const Journal& journal,
+          const std::expected<void, vmx::Failure>& outcome);
 
 }  // namespace hvp::launch

@@ -7,6 +7,7 @@
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/vmx/current_vmcs.hpp"
 #include "hypervisor/vmx/entry.hpp"
+#include "hypervisor/vmx/failure.hpp"
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
 #include "hypervisor/vmx/virtual_processor.hpp"
@@ -15,6 +16,22 @@
 #include "platform/windows/vmm_memory.hpp"
 
 namespace hvp::tests {
+
+/// Prints one event, `Name key=value …`, which the lab reads.
+///
+/// Where    outside VMX operation: DbgPrintEx takes locks and sends IPIs
+/// Source   [Windows: DbgPrintEx]
+template <typename... Values>
+void print_event(const char* format, Values... values) {
+    DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, format, values...);
+}
+
+/// Why there was no guest.
+inline void print_failure(const vmx::Failure& failure) {
+    const vmx::Explanation& why = *failure.why;
+    print_event("Failure step=\"%s\" number=0x%x rule=\"SDM %s %s %s\" remedy=\"%s\"\n", why.step,
+                failure.number, why.rule.volume, why.rule.section, why.rule.title, why.remedy);
+}
 
 /// A virtual processor that is ready, and its memory.
 class GuestSession {

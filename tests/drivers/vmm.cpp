@@ -11,7 +11,6 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/vmx/exit_dispatch.hpp"
 #include "hypervisor/vmx/hypercall.hpp"
-#include "platform/windows/events.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -110,7 +109,7 @@ constexpr std::array cases{
 };
 
 void tell(const vmx::Ending& ending) {
-    windows::print_event(
+    tests::print_event(
         "GuestEnded end=%u reason=\"%s\" reason_number=%u vector=%llu error_code=0x%llx rip=0x%llx "
         "cr2=0x%llx\n",
         static_cast<unsigned>(ending.end), vmx::exit_reason_name(ending.reason.basic_reason),
@@ -140,7 +139,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     }
     const auto ending = session->run(chosen->guest, nullptr);
     if (!ending) {
-        windows::print_failure(ending.error());
+        tests::print_failure(ending.error());
         return windows::status_of(ending.error().kind);
     }
     tell(*ending);

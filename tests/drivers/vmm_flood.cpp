@@ -15,7 +15,6 @@
 #include "hypervisor/trace/ring.hpp"
 #include "hypervisor/vmx/guest_registers.hpp"
 #include "hypervisor/vmx/hypercall.hpp"
-#include "platform/windows/events.hpp"
 #include "platform/windows/exit_events.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
@@ -155,8 +154,8 @@ bool judge(const Flood& run) {
     const vmx::VirtualProcessor& processor = run.session.vmm().processor;
     const std::uint64_t dropped = run.session.vmm().ring.dropped();
     const std::uint64_t exits = exits_of(processor);
-    windows::print_event("Flood exits=%llu read=%llu dropped=%llu missing=%llu torn=%llu\n", exits,
-                         audit.read, dropped, audit.missing, audit.torn);
+    tests::print_event("Flood exits=%llu read=%llu dropped=%llu missing=%llu torn=%llu\n", exits,
+                       audit.read, dropped, audit.missing, audit.torn);
     return processor.ending.end == vmx::End::stopped_by_guest && exits == audit.flood + 1 &&
            audit.read + dropped == exits && audit.missing <= dropped && audit.torn == 0;
 }
@@ -205,7 +204,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     const auto ending =
         read_by_other ? flood_with_a_reader(run, pinned.index()) : flood_without_a_reader(run);
     if (!ending) {
-        windows::print_failure(ending.error());
+        tests::print_failure(ending.error());
         return windows::status_of(ending.error().kind);
     }
     return judge(run) ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;

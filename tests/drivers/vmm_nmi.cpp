@@ -13,7 +13,6 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/vmx/host_traps.hpp"
 #include "hypervisor/vmx/hypercall.hpp"
-#include "platform/windows/events.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -166,7 +165,7 @@ bool judge(const vmx::VirtualProcessor& receiver) {
     constexpr std::size_t exception_or_nmi = 0;
     constexpr std::size_t nmi_window = 8;
     const std::uint64_t in_guest = receiver.exits[exception_or_nmi];
-    windows::print_event(
+    tests::print_event(
         "NmiProof sent=%llu received=%llu nested=%llu in_guest=%llu in_vmm=%llu windows=%llu "
         "end=%u\n",
         sent, nmis_received, nmis_nested, in_guest, nmis_in_vmm, receiver.exits[nmi_window],
@@ -218,7 +217,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
             set(receiver_is_gone, true);
         }
         if (const auto ending = sender->run(send, nullptr); !ending) {
-            windows::print_failure(ending.error());
+            tests::print_failure(ending.error());
             set(sender_is_done, true);
         }
     }

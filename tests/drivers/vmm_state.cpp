@@ -15,7 +15,6 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/vmx/guest_registers.hpp"
 #include "hypervisor/vmx/hypercall.hpp"
-#include "platform/windows/events.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -246,10 +245,10 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     Experiment experiment{.seed = arch::rdtsc()};
     const auto ending = session->run(guest_main, &experiment);
     if (!ending) {
-        windows::print_failure(ending.error());
+        tests::print_failure(ending.error());
         return windows::status_of(ending.error().kind);
     }
-    windows::print_event(
+    tests::print_event(
         "StateProof states=%llu least_for_an_instruction=%llu different=%llu first_state=%llu "
         "first_item=\"%s\" end=%u vector=%llu rip=0x%llx\n",
         states, *std::ranges::min_element(experiment.done), experiment.different,

@@ -63,7 +63,8 @@ TEST(LaunchImage, ImportsDocumentedFunctionsOnly) {
     }
     EXPECT_FALSE(reader.refusal());
     EXPECT_THAT(names, testing::UnorderedElementsAre(
-                           "DbgPrintEx", "KeGetCurrentProcessorNumberEx",
+                           "DbgPrintEx", "EtwRegister", "EtwSetInformation", "EtwUnregister",
+                           "EtwWriteTransfer", "KeGetCurrentProcessorNumberEx",
                            "KeRevertToUserGroupAffinityThread", "KeSetSystemGroupAffinityThread",
                            "MmAllocateContiguousNodeMemory", "MmFreeContiguousMemory",
                            "MmGetPhysicalAddress"));

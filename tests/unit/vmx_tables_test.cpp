@@ -67,15 +67,20 @@ TEST(ExitReasons, SayWhetherTheGuestEverRan) {
 }
 
 TEST(ExitReasons, HaveTheManualsNames) {
+    EXPECT_EQ(std::string_view{exit_reason_name(0)}, "exception or NMI");
     EXPECT_EQ(std::string_view{exit_reason_name(12)}, "HLT");
+    EXPECT_EQ(std::string_view{exit_reason_name(34)}, "VM-entry failure due to MSR loading");
+    EXPECT_EQ(std::string_view{exit_reason_name(36)}, "MWAIT");
     EXPECT_EQ(std::string_view{exit_reason_name(48)}, "EPT violation");
     EXPECT_EQ(std::string_view{exit_reason_name(68)}, "TPAUSE");
     EXPECT_EQ(std::string_view{exit_reason_name(35)}, "unknown");  // a number that is not used
+    EXPECT_EQ(std::string_view{exit_reason_name(69)}, "unknown");  // the first behind the table
     EXPECT_EQ(std::string_view{exit_reason_name(0xFFFF)}, "unknown");
 }
 
 // [SDM 3C 30.4 "VM Instruction Error Numbers", Table 30-1]: 14, 21 and 27 do not exist.
 TEST(InstructionErrors, HaveTheManualsNames) {
+    EXPECT_EQ(std::string_view{instruction_error_name(1)}, "VMCALL executed in VMX root operation");
     EXPECT_EQ(std::string_view{instruction_error_name(7)}, "VM entry with invalid control field");
     EXPECT_EQ(std::string_view{instruction_error_name(28)}, "invalid operand to INVEPT or INVVPID");
     for (const std::uint32_t gap : {0U, 14U, 21U, 27U, 29U}) {
