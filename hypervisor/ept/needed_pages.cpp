@@ -42,7 +42,8 @@ std::expected<void, NeedError> NeededPages::add(const NeededRange& range, const 
             if (!put({.page = step.table,
                       .rights = rights_of_tables,
                       .role = role_of_table(step.level),
-                      .linear = linear})) {
+                      .linear = linear,
+                      .first_use = range.role})) {
                 return std::unexpected{NeedError::too_many};
             }
         }
@@ -50,7 +51,8 @@ std::expected<void, NeedError> NeededPages::add(const NeededRange& range, const 
         if (!put({.page = page_of(walk.physical),
                   .rights = range.rights,
                   .role = range.role,
-                  .linear = linear})) {
+                  .linear = linear,
+                  .first_use = range.role})) {
             return std::unexpected{NeedError::too_many};
         }
     }

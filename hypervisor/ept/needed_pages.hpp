@@ -44,6 +44,7 @@ struct NeededPage {
     Rights rights{};
     Role role{};
     arch::GuestLinearAddress linear{0};  ///< the first linear address that needed it
+    Role first_use{};                    ///< what lies at that address
 };
 
 /// Linear addresses that the guest uses.
