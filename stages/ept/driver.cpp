@@ -123,9 +123,7 @@ Expected<ept_stage::Proof> run_guests(const Setting& setting) {
     memory.guest.target = ept_stage::target;
     memory.guest.target_page = word_of(ept_stage::target);
     memory.guest.outside = word_of(ept_stage::other);
-    if (const auto found =
-            find_needed(memory, setting.limits, setting.windows, setting.vmm.guest_stack_end());
-        !found) {
+    if (const auto found = find_needed(memory, setting.limits, setting.windows); !found) {
         return std::unexpected{found.error()};
     }
     tell_needed(setting.provider, memory);
@@ -194,7 +192,7 @@ Expected<void> enter(const Setting& setting, void (*code)(void*), ept_stage::Tim
     vmx::ProcessorMemory& vmm = setting.vmm.processor();
     const vmx::GuestStart guest{.code = code,
                                 .argument = &setting.memory.guest,
-                                .stack_end = setting.vmm.guest_stack_end()};
+                                .stack_end = (&setting.memory.guest_stack + 1)->bytes.data()};
 
     const arch::InterruptsOff interrupts_off;
     const vmx::OwnTablesLeft tables_left{vmm, setting.windows};

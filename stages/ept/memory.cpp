@@ -73,18 +73,17 @@ arch::MappedRange StageMemory::range() const {
 }
 
 std::expected<void, Failure> find_needed(Memory& memory, const ept::Limits& limits,
-                                         const arch::ProcessorState& windows,
-                                         const std::byte* stack_end) {
+                                         const arch::ProcessorState& windows) {
     const auto segments = vmx::describe_segments(windows);
     if (!segments) {
         return std::unexpected{segments.error()};
     }
     const auto& task = (*segments)[std::to_underlying(vmx::SegmentIndex::tr)];
-    // A stack is used from its end: of its six pages, the last one first, and here only that one.
     const std::array ranges{
         ept::NeededRange{page_with(std::bit_cast<const std::byte*>(&touch_everything)),
                          arch::page_bytes, Role::code, ept::read_execute},
-        ept::NeededRange{page_with(stack_end - 1), arch::page_bytes, Role::stack, ept::read_write},
+        ept::NeededRange{page_with(&memory.guest_stack), arch::page_bytes, Role::stack,
+                         ept::read_write},
         ept::NeededRange{page_with(&memory.guest), sizeof(GuestData), Role::data, ept::read_write},
         ept::NeededRange{page_with(std::bit_cast<const std::byte*>(&target)), arch::page_bytes,
                          Role::code, ept::read_execute},

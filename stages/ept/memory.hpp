@@ -11,6 +11,7 @@
 #include "hypervisor/ept/needed_pages.hpp"
 #include "hypervisor/ept/table_pool.hpp"
 #include "hypervisor/vmx/failure.hpp"
+#include "hypervisor/vmx/host_environment.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/memory.hpp"
 #include "stages/ept/guest.hpp"
@@ -22,8 +23,9 @@ namespace hvp::ept_stage {
 /// perhaps a page directory for itself; two times the largest set that was seen.
 inline constexpr std::size_t table_pages = 64;
 
-/// What lies in the stage's pages. The guest gets the first of them, the VMM all.
+/// What lies in the stage's pages. The guest gets the first two of them, the VMM all.
 struct Memory {
+    vmx::Page guest_stack{};
     GuestData guest{};
     alignas(arch::page_bytes) std::array<ept::Table, table_pages> tables{};
     std::array<std::uint32_t, table_pages> links{};
@@ -59,8 +61,7 @@ private:
 /// Source   [Windows: MmCopyMemory]
 [[nodiscard]] std::expected<void, vmx::Failure> find_needed(Memory& memory,
                                                             const ept::Limits& limits,
-                                                            const arch::ProcessorState& windows,
-                                                            const std::byte* stack_end);
+                                                            const arch::ProcessorState& windows);
 
 /// The host-physical address of the page that the function lies on.
 [[nodiscard]] arch::HostPhysicalAddress page_of(std::uint64_t (*function)());
