@@ -314,6 +314,28 @@ template <int number>
         : "memory");
 }
 
+/// IRETQ to the next instruction. After a VM exit by an NMI, NMIs are blocked, as they are in a
+/// handler of an NMI, whose IRET ends that.  [SDM 3A 6.7.1 "Handling Multiple NMIs"]
+[[gnu::always_inline]] inline void unblock_nmis() {
+    std::uint64_t scratch{};
+    asm volatile(
+        "movq %%rsp, %[scratch]\n\t"
+        "pushq %[scratch]\n\t"  // its place will hold SS
+        "pushq %[scratch]\n\t"
+        "pushfq\n\t"
+        "movl %%ss, %k[scratch]\n\t"
+        "movq %[scratch], 16(%%rsp)\n\t"
+        "movl %%cs, %k[scratch]\n\t"
+        "pushq %[scratch]\n\t"
+        "leaq 1f(%%rip), %[scratch]\n\t"
+        "pushq %[scratch]\n\t"
+        "iretq\n"
+        "1:"
+        : [scratch] "=&r"(scratch)
+        :
+        : "memory");
+}
+
 // ---- Extended state, translations, ports ----------------------------------------------------
 
 /// XGETBV of XCR0: which register sets XSAVE manages. #UD while CR4.OSXSAVE is 0.

@@ -28,6 +28,13 @@ AfterEvent on_exception_or_nmi(Exit<V> exit) {
         exit.processor().ending.end = End::unhandled_detail;
         return AfterEvent::stop;
     }
+    if (exit.processor().hooks.takes_nmi()) {
+        // The guest gets no handler whose IRET would end the blocking, so we do. By the SDM the VM
+        // entry would be enough; Bochs 2.7 goes on blocking.
+        // [SDM 3C 26.6.1 "Interruptibility State"]
+        arch::unblock_nmis();
+        return AfterEvent::resume;
+    }
     __atomic_add_fetch(&exit.processor().nmis_waiting, 1, __ATOMIC_RELAXED);
     open_nmi_window(exit.vmcs);
     return AfterEvent::resume;
@@ -43,7 +50,10 @@ AfterEvent on_nmi_window(Exit<V> exit) {
     if (__atomic_load_n(&exit.processor().nmis_waiting, __ATOMIC_RELAXED) == 0) {
         return AfterEvent::resume;
     }
-    exit.vmcs.write(entry_interruption_information, injected_nmi);
+    // One that came while the VMM ran was counted before anybody could ask whose it is.
+    if (!exit.processor().hooks.takes_nmi()) {
+        exit.vmcs.write(entry_interruption_information, injected_nmi);
+    }
     if (__atomic_sub_fetch(&exit.processor().nmis_waiting, 1, __ATOMIC_RELAXED) != 0) {
         open_nmi_window(exit.vmcs);
     }

@@ -82,6 +82,11 @@ struct StageHooks {
     /// A hypercall that the VMM itself does not know. False: the stage does not, either.
     bool (*on_hypercall)(void* stage, std::uint64_t call, std::uint64_t argument,
                          std::uint64_t& value){};
+    /// An NMI. True: it was another processor's VMM that wanted this one to look for work, and the
+    /// guest is not to see it.
+    bool (*on_nmi)(void* stage){};
+
+    [[nodiscard]] bool takes_nmi() const { return on_nmi != nullptr && on_nmi(stage); }
 };
 
 /// One logical processor's part of the VMM. It lies in ProcessorMemory; whoever launches keeps the

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <expected>
+#include <optional>
+#include <span>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/vmx/ept_setup.hpp"
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
 #include "hypervisor/vmx/virtual_processor.hpp"
@@ -18,13 +21,13 @@ namespace hvp::tests {
 class GuestSession {
 public:
     [[nodiscard]] static std::expected<GuestSession, vmx::Failure> prepare(
-        const DRIVER_OBJECT& driver) {
+        const DRIVER_OBJECT& driver, std::span<const arch::MappedRange> also = {}) {
         const auto support = vmx::check_support();
         if (!support) {
             return std::unexpected{support.error()};
         }
-        auto memory =
-            windows::VmmMemory::take(windows::AtPassiveLevel::in_driver_entry(), *support, driver);
+        auto memory = windows::VmmMemory::take(windows::AtPassiveLevel::in_driver_entry(), *support,
+                                               driver, also);
         if (!memory) {
             return std::unexpected{memory.error()};
         }
@@ -32,6 +35,9 @@ public:
     }
 
     [[nodiscard]] vmx::ProcessorMemory& vmm() const { return memory_.processor(); }
+
+    /// The guests to come have this EPT.
+    void use_ept(ept::Pointer pointer) { ept_ = pointer; }
 
     /// Runs the guest on this processor until its VMM leaves it.
     ///
@@ -57,6 +63,11 @@ public:
             !written) {
             return std::unexpected{written.error()};
         }
+        if (ept_) {
+            if (const auto enabled = vmx::enable_ept(*ept_); !enabled) {
+                return std::unexpected{enabled.error()};
+            }
+        }
         vmx::run(memory_.region());
         return vmm().processor.ending;
     }
@@ -67,6 +78,7 @@ private:
 
     vmx::Support support_;
     windows::VmmMemory memory_;
+    std::optional<ept::Pointer> ept_;
 };
 
 }  // namespace hvp::tests

@@ -141,5 +141,61 @@ TEST_P(EptWithoutMemory, GivesEverythingBack) {
 
 INSTANTIATE_TEST_SUITE_P(EachAllocation, EptWithoutMemory, testing::Range(1, 5));
 
+struct Mistake {
+    const char* name;  ///< the driver is tests/drivers/ept_edits.cpp under the name ept-…
+    int level;
+    const char* rule;
+};
+
+std::ostream& operator<<(std::ostream& stream, const Mistake& mistake) {
+    return stream << mistake.name;
+}
+
+class EptMisconfigured : public testing::TestWithParam<Mistake> {};
+
+// [SDM 3C 28.2.3.1 "EPT Misconfigurations"]: processor and walker agree that the entry is wrong.
+TEST_P(EptMisconfigured, EndsTheGuestAndNamesEntryAndRule) {
+    Playground playground;
+    const auto driver = playground.driver("ept-edits", fmt::format("ept-{}", GetParam().name));
+    const Answer answer = playground({"run", "--driver", driver});
+    EXPECT_EQ(answer.status, 0) << answer.errors;
+    EXPECT_EQ(playground.summary()["exits"]["0"], (Json{{"EPT Misconfiguration", 1}}));
+    const auto told = playground.events("Misconfigured");
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_EQ(told[0]["level"], GetParam().level);
+    EXPECT_EQ(told[0]["rule"], GetParam().rule);
+    EXPECT_EQ(told[0]["rip_moved"], 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EachRule, EptMisconfigured,
+    testing::Values(Mistake{"memory-type", 1, "its memory type is a reserved one"},
+                    Mistake{"reserved-bit", 2, "a reserved bit is set"},
+                    Mistake{"write-only", 1, "it allows writes but not reads"}));
+
+class EptExchange : public testing::TestWithParam<const char*> {};
+
+// One processor edits, the guest of the other one calls and reads: what it sees is of the page that
+// the last complete edit has shown, and there is always one.
+TEST_P(EptExchange, IsSeenWholeByAGuestOnAnotherProcessor) {
+    Playground playground;
+    const auto driver = playground.driver("ept-edits", "ept-exchange");
+    const Answer answer = playground({"run", "--driver", driver, "--cpus", "2", "--model",
+                                      GetParam(), "--timeout-ticks", "100000000"});
+    EXPECT_EQ(answer.status, 0) << answer.errors;
+    const auto proofs = playground.events("ExchangeProof");
+    ASSERT_EQ(proofs.size(), 1U);
+    EXPECT_EQ(proofs[0]["exchanges"], 200);
+    EXPECT_GE(proofs[0]["judged"], 400);
+    EXPECT_EQ(proofs[0]["wrong"], 0);
+    EXPECT_EQ(proofs[0]["strange"], 0);
+    // One exit for each exchange, by NMI, and the guest's call that ends it; no EPT violation.
+    EXPECT_EQ(playground.summary()["exits"]["1"], (Json{{"Exception or NMI", 200}, {"VMCALL", 1}}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, EptExchange,
+                         testing::Values("corei5_lynnfield_750", "corei7_skylake_x",
+                                         "corei7_icelake_u"));
+
 }  // namespace
 }  // namespace hvp::tests

@@ -142,6 +142,37 @@ TEST_F(EptExit, HypercallsThatTheVmmDoesNotKnowGoToTheStage) {
     EXPECT_THAT(stage_.calls, testing::ElementsAre(first_call_of_stage, first_call_of_stage));
 }
 
+/// An NMI that another processor's VMM has sent, while `wanted` is not 0.
+class NmiForTheVmm : public EptExit {
+protected:
+    NmiForTheVmm() {
+        processor_.hooks = {.stage = &wanted_, .on_nmi = [](void* wanted) {
+                                int& left = *static_cast<int*>(wanted);
+                                return left > 0 && left-- > 0;
+                            }};
+        vmcs_.write(exit_interruption_information, injected_nmi);
+    }
+    int wanted_ = 1;
+};
+
+TEST_F(NmiForTheVmm, IsNotTheGuests) {
+    EXPECT_TRUE(exit(0));
+    EXPECT_EQ(processor_.nmis_waiting, 0U);
+    EXPECT_THAT(arch::processor.written, testing::ElementsAre("IRETQ"));
+    EXPECT_TRUE(exit(0)) << "the next one is";
+    EXPECT_EQ(processor_.nmis_waiting, 1U);
+    EXPECT_THAT(arch::processor.written, testing::SizeIs(1));
+}
+
+TEST_F(NmiForTheVmm, IsAskedForAtTheWindowToo) {
+    processor_.nmis_waiting = 2;
+    EXPECT_TRUE(exit(8));
+    EXPECT_EQ(vmcs_.read(entry_interruption_information).valid, 0U);
+    EXPECT_TRUE(exit(8));
+    EXPECT_TRUE(vmcs_.read(entry_interruption_information).is(EventType::nmi));
+    EXPECT_EQ(processor_.nmis_waiting, 0U);
+}
+
 // ---- Before the launch
 
 class EptSupport : public testing::Test {

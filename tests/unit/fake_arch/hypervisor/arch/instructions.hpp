@@ -258,6 +258,9 @@ inline std::uint64_t vmread_unchecked(std::uint64_t encoding) {
 inline void vmwrite_unchecked(std::uint64_t encoding, std::uint64_t value) {
     processor.vmcs.at(encoding) = value;
 }
+inline void unblock_nmis() {
+    processor.written.emplace_back("IRETQ");
+}
 inline VmxResult invept(InveptType type, std::uint64_t ept_pointer) {
     processor.write(type == InveptType::single_context ? "INVEPT 1" : "INVEPT 2", ept_pointer);
     const auto found = processor.refused.find("INVEPT");
