@@ -41,7 +41,7 @@ AfterEvent on_ept_violation(Exit<V> exit) {
     if (!during_delivery && hooks.on_ept_violation != nullptr &&
         hooks.on_ept_violation(hooks.stage, event)) {
         // IRET has ended the blocking of NMIs already, and is going to be executed again.
-        // [SDM 3C 27.2.3 "Information About NMI Unblocking Due to IRET"]
+        // [SDM 3C 31.7.1.2 "Resuming Guest Software after Handling an Exception"]
         if (event.qualification.nmi_unblocking_by_iret != 0) {
             exit.vmcs.write(
                 guest_interruptibility_state,

@@ -102,7 +102,7 @@ TEST_F(EptExit, AnEventIsNotLostInSilence) {
     EXPECT_THAT(stage_.events, testing::IsEmpty());
 }
 
-// [SDM 3C 27.2.3 "Information About NMI Unblocking Due to IRET"]
+// [SDM 3C 31.7.1.2 "Resuming Guest Software after Handling an Exception"]
 TEST_F(EptExit, AnIretThatIsTriedAgainHasNmisBlockedAgain) {
     EXPECT_TRUE(exit(violation, 0x181));
     EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).empty());
