@@ -30,6 +30,7 @@ function(hvp_hosted_executable name)
     add_executable(${name} ${ARGN})
     target_compile_options(${name} PRIVATE ${hvp_hosted_options})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_link_options(${name} PRIVATE -fuse-ld=lld)
 endfunction()
 
 # hvp_checked(TARGET): builds it under ASan and UBSan, and with counters of what was executed
@@ -40,8 +41,17 @@ function(hvp_checked target)
         -O0 -fsanitize=address,undefined -fno-sanitize-recover=all
         -fprofile-instr-generate=/dev/null -fcoverage-mapping
         -fcoverage-prefix-map=${PROJECT_SOURCE_DIR}/=)
-    target_link_options(${target} PRIVATE
+    target_link_options(${target} PRIVATE -fuse-ld=lld
         -fsanitize=address,undefined -fprofile-instr-generate)
+endfunction()
+
+# The headers that all tests read, and that take longer to read than the test itself.
+function(hvp_checked_headers)
+    set(source ${CMAKE_CURRENT_BINARY_DIR}/checked_headers.cpp)
+    file(CONFIGURE OUTPUT ${source} CONTENT "")
+    add_library(checked_headers OBJECT ${source})
+    hvp_checked(checked_headers)
+    target_precompile_headers(checked_headers PRIVATE <gmock/gmock.h> <nlohmann/json.hpp>)
 endfunction()
 
 # hvp_test(NAME source... [LIBS library...] [UNCHECKED]): a GoogleTest program, checked as above.
@@ -55,6 +65,7 @@ function(hvp_test name)
     else()
         add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
         hvp_checked(${name})
+        target_precompile_headers(${name} REUSE_FROM checked_headers)
     endif()
     target_link_libraries(${name} PRIVATE ${arg_LIBS} gmock gtest gtest_main)
     include(GoogleTest)

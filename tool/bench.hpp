@@ -7,6 +7,12 @@
 namespace hvp::tool {
 
 /// `startup`: seconds from the command to the end of the story, beside those of the bare emulator.
-[[nodiscard]] ExitStatus bench(const BenchOptions& options, const Repository& repository);
+[[nodiscard]] ExitStatus bench_startup(const BenchOptions& options, const Repository& repository);
+
+/// `exits`: instructions from a VM exit to the next VM entry, for each kind of exit, beside those
+/// of hand-written handlers. They are the same each time.
+///
+/// Returns  failed when CPUID costs more than we allow ourselves
+[[nodiscard]] ExitStatus bench_exits(const BenchOptions& options, const Repository& repository);
 
 }  // namespace hvp::tool

@@ -200,12 +200,15 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
 
     BenchOptions bench_options;
     CLI::App* bench = app.add_subcommand("bench", "measure");
-    bench->add_option("name", bench_options.name, "startup: seconds from command to story")
+    bench
+        ->add_option("name", bench_options.name,
+                     "startup: seconds from command to story; exits: instructions that the VMM "
+                     "needs for each kind of exit")
         ->required()
-        ->check(CLI::IsMember({"startup"}))
+        ->check(CLI::IsMember({"startup", "exits"}))
         ->type_name("NAME");
     bench->add_flag("--json", bench_options.json, "print the figures as JSON and nothing else");
-    bench->add_option("-n", bench_options.runs, "how often")
+    bench->add_option("-n", bench_options.runs, "startup: how often")
         ->type_name("N")
         ->check(CLI::Range(1U, 1000U))
         ->capture_default_str();
@@ -231,6 +234,9 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
         return CleanOptions{};
     }
     if (*bench) {
+        if (bench_options.name == "exits" && bench->count("-n") > 0) {
+            return bad_usage("bench exits counts instructions: the same each time, so no -n");
+        }
         return bench_options;
     }
     std::fputs(app.help().c_str(), stdout);

@@ -19,7 +19,10 @@ public:
 
     ExitStatus operator()(const RunOptions& options) const { return run(options, repository_); }
     ExitStatus operator()(const TestOptions& options) const { return test(options, repository_); }
-    ExitStatus operator()(const BenchOptions& options) const { return bench(options, repository_); }
+    ExitStatus operator()(const BenchOptions& options) const {
+        return options.name == "exits" ? bench_exits(options, repository_)
+                                       : bench_startup(options, repository_);
+    }
     ExitStatus operator()(const ListOptions&) const { return list(repository_); }
     ExitStatus operator()(const CleanOptions&) const { return clean(repository_); }
     ExitStatus operator()(const Done& done) const { return done.status; }

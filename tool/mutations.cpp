@@ -3,17 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstdio>
 #include <fstream>
+#include <mutex>
 #include <set>
+#include <thread>
 
-#include "tool/subprocess.hpp"
+#include "tool/mutation_copy.hpp"
 
 namespace hvp::tool {
 namespace {
 
 namespace fs = std::filesystem;
-using Environment = decltype(Command::environment);
 
 struct Mutation {
     fs::path patch;
@@ -60,164 +63,15 @@ std::vector<Mutation> read_mutations(const std::vector<std::string>& filters,
     return mutations;
 }
 
-// A copy of the tree with its own build folder, which stays between mutations and between calls.
-class Copy {
-public:
-    explicit Copy(const Repository& repository)
-        : original_{repository}, tree_{repository.build / "mutations" / "tree"} {}
-
-    /// Makes the copy as the original is; empty, or what went wrong.
-    [[nodiscard]] std::string refresh();
-    /// Builds what was not changed yet, and takes from the original what was built there.
-    [[nodiscard]] std::string build_unchanged(const std::vector<std::string>& targets) const {
-        return build(targets, {{"HVP_BUILT", original_.build.string()}});
-    }
-    [[nodiscard]] std::string build(const std::vector<std::string>& targets,
-                                    const Environment& environment = {}) const;
-    [[nodiscard]] std::string apply(const Mutation& mutation) const;
-    void restore(const Mutation& mutation) const;
-    /// `tests` is a regular expression over names, as ctest takes it.
-    [[nodiscard]] bool tests_pass(const std::string& tests) const;
-    [[nodiscard]] bool test_exists(const std::string& name) const;
-
-private:
-    [[nodiscard]] std::vector<fs::path> original_files() const;
-    void copy_if_different(const fs::path& name) const;
-
-    const Repository& original_;
-    fs::path tree_;
-};
-
-std::vector<fs::path> Copy::original_files() const {
-    const auto listing = capture(
-        {.arguments = {"git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"},
-         .folder = original_.root});
-    std::vector<fs::path> files;
-    if (listing && listing->status == 0) {
-        std::string_view rest = listing->output;
-        while (!rest.empty()) {
-            const std::size_t end = std::min(rest.find('\0'), rest.size());
-            files.emplace_back(rest.substr(0, end));
-            rest.remove_prefix(std::min(end + 1, rest.size()));
-        }
-        return files;
-    }
-    // Not a git repository: an unpacked archive.
-    for (auto entry = fs::recursive_directory_iterator{original_.root};
-         entry != fs::recursive_directory_iterator{}; ++entry) {
-        const fs::path name = fs::relative(entry->path(), original_.root);
-        if (name == "build" || name == "runs") {
-            entry.disable_recursion_pending();
-        } else if (entry->is_regular_file()) {
-            files.push_back(name);
-        }
-    }
-    return files;
-}
-
-std::string content(const fs::path& path) {
-    std::ifstream file{path, std::ios::binary};
-    return {std::istreambuf_iterator<char>{file}, {}};
-}
-
-void Copy::copy_if_different(const fs::path& name) const {
-    // Equal files keep their time, so that nothing is built again without need.
-    const fs::path from = original_.root / name;
-    const fs::path to = tree_ / name;
-    if (fs::exists(to) && content(from) == content(to)) {
-        return;
-    }
-    fs::create_directories(to.parent_path());
-    fs::copy_file(from, to, fs::copy_options::overwrite_existing);
-}
-
-std::string Copy::refresh() {
-    std::set<fs::path> wanted;
-    for (const fs::path& name : original_files()) {
-        if (fs::is_regular_file(original_.root / name)) {
-            copy_if_different(name);
-            wanted.insert(name);
-        }
-    }
-    std::vector<fs::path> surplus;
-    for (auto entry = fs::recursive_directory_iterator{tree_};
-         entry != fs::recursive_directory_iterator{}; ++entry) {
-        const fs::path name = fs::relative(entry->path(), tree_);
-        if (name == "build" || name == "runs") {
-            entry.disable_recursion_pending();
-        } else if (entry->is_regular_file() && !wanted.contains(name)) {
-            surplus.push_back(entry->path());
-        }
-    }
-    std::ranges::for_each(surplus, [](const fs::path& path) { fs::remove(path); });
-    const std::string launcher =
-        "_COMPILER_LAUNCHER=" + (original_.root / "tests/mutations/compile-or-take").string();
-    // As ./playground does it.
-    const auto configured =
-        capture({.arguments = {"cmake", "-S", tree_.string(), "-B", (tree_ / "build").string(),
-                               "-G", "Ninja", "-DCMAKE_CXX_COMPILER=clang++-19",
-                               "-DCMAKE_ASM_COMPILER=clang-19", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                               "-DCMAKE_CXX" + launcher, "-DCMAKE_ASM" + launcher},
-                 .folder = {}},
-                true);
-    return configured && configured->status == 0 ? "" : "cannot be configured";
-}
-
-std::string Copy::build(const std::vector<std::string>& targets,
-                        const Environment& environment) const {
-    std::vector<std::string> arguments{"ninja", "-C", (tree_ / "build").string(), "-j2"};
-    arguments.insert(arguments.end(), targets.begin(), targets.end());
-    const auto built =
-        capture({.arguments = arguments, .folder = {}, .environment = environment}, true);
-    if (built && built->status == 0) {
-        return {};
-    }
-    return "does not build:\n" + (built ? built->output : std::string{});
-}
-
-std::string Copy::apply(const Mutation& mutation) const {
-    const auto patched = capture({.arguments = {"patch", "-p1", "--batch", "--forward", "--fuzz=0",
-                                                "--input=" + mutation.patch.string()},
-                                  .folder = tree_},
-                                 true);
-    return patched && patched->status == 0 ? "" : "the patch does not fit any more";
-}
-
-void Copy::restore(const Mutation& mutation) const {
-    for (const fs::path& name : mutation.files) {
-        std::error_code ignored;
-        fs::remove(tree_ / (name.string() + ".orig"), ignored);
-        fs::remove(tree_ / (name.string() + ".rej"), ignored);
-        if (fs::exists(original_.root / name)) {
-            copy_if_different(name);
-        }
-    }
-}
-
-bool Copy::tests_pass(const std::string& tests) const {
-    const auto tested = capture({.arguments = {"ctest", "--test-dir", (tree_ / "build").string(),
-                                               "-j2", "--no-tests=error", "-R", tests},
-                                 .folder = {}},
-                                true);
-    return tested && tested->status == 0;
-}
-
-bool Copy::test_exists(const std::string& name) const {
-    const auto listed = capture({.arguments = {"ctest", "--test-dir", (tree_ / "build").string(),
-                                               "--show-only", "-R", name},
-                                 .folder = {}});
-    return listed && !listed->output.contains("Total Tests: 0");
-}
-
 // Empty when each named test turned red; else what went wrong.
-std::string judge(const Copy& copy, const Mutation& mutation) {
+std::string judge(const MutationCopy& copy, const Mutation& mutation) {
     if (mutation.tests.empty() || mutation.targets.empty()) {
         return "names no test, or no target to build";
     }
-    if (std::string error = copy.apply(mutation); !error.empty()) {
+    if (std::string error = copy.apply(mutation.patch); !error.empty()) {
         return error;
     }
-    if (std::string error = copy.build(mutation.targets); !error.empty()) {
+    if (std::string error = copy.build(mutation.targets, mutation.files); !error.empty()) {
         return error;
     }
     for (const std::string& test : mutation.tests) {
@@ -228,20 +82,26 @@ std::string judge(const Copy& copy, const Mutation& mutation) {
     return {};
 }
 
-// A test that fails without any mutation would prove nothing.
-std::string check_without_mutation(const Copy& copy, const std::vector<Mutation>& mutations) {
-    std::set<std::string> tests;
+// Brings the copy to the state of the original, with all built that the mutations need.
+std::string prepare(const MutationCopy& copy, const std::vector<Mutation>& mutations) {
     std::set<std::string> targets;
     for (const Mutation& mutation : mutations) {
-        tests.insert(mutation.tests.begin(), mutation.tests.end());
         targets.insert(mutation.targets.begin(), mutation.targets.end());
     }
-    if (std::string error = copy.build_unchanged({targets.begin(), targets.end()});
-        !error.empty()) {
-        return error;
+    const std::string error = copy.refresh();
+    return error.empty() ? copy.build({targets.begin(), targets.end()}, {}) : error;
+}
+
+// A test that fails without any mutation would prove nothing.
+std::string check_without_mutation(const MutationCopy& copy,
+                                   const std::vector<Mutation>& mutations) {
+    std::set<std::string> tests;
+    for (const Mutation& mutation : mutations) {
+        tests.insert(mutation.tests.begin(), mutation.tests.end());
     }
+    const std::string list = copy.list_of_tests();
     for (const std::string& test : tests) {
-        if (!copy.test_exists(test)) {
+        if (!list.contains(test)) {
             return fmt::format("has no test {}", test);
         }
     }
@@ -253,6 +113,32 @@ std::string check_without_mutation(const Copy& copy, const std::vector<Mutation>
     return fmt::format("{} fails without any mutation", failed == tests.end() ? "a test" : *failed);
 }
 
+// Judges all, each copy the next one that nobody has begun yet, and tells the verdicts as they
+// come.
+TestCounts judge_all(const std::array<MutationCopy, 2>& copies,
+                     const std::vector<Mutation>& mutations) {
+    std::atomic<std::size_t> next{0};
+    std::mutex telling;
+    TestCounts counts;
+    const auto work = [&](const MutationCopy& copy) {
+        for (std::size_t i = next++; i < mutations.size(); i = next++) {
+            const std::string complaint = judge(copy, mutations[i]);
+            copy.restore(mutations[i].files);
+            const std::lock_guard lock{telling};
+            fmt::print("{}  {}{}\n", complaint.empty() ? "noticed " : "MISSED  ",
+                       mutations[i].patch.filename().string(),
+                       complaint.empty() ? "" : ": " + complaint);
+            std::fflush(stdout);
+            ++(complaint.empty() ? counts.passed : counts.failed);
+        }
+    };
+    {
+        const std::jthread other{[&] { work(copies[1]); }};
+        work(copies[0]);
+    }
+    return counts;
+}
+
 }  // namespace
 
 TestCounts run_mutations(const std::vector<std::string>& filters, const Repository& repository) {
@@ -262,26 +148,20 @@ TestCounts run_mutations(const std::vector<std::string>& filters, const Reposito
     }
     fmt::print("mutations: {}; building a copy of the tree\n", mutations.size());
     std::fflush(stdout);
-    Copy copy{repository};
-    std::string error = copy.refresh();
+    // Two at once: while one links or runs a single test, the other uses the second processor.
+    const std::array copies{MutationCopy{repository, "1"}, MutationCopy{repository, "2"}};
+    std::string error = prepare(copies[0], mutations);
     if (error.empty()) {
-        error = check_without_mutation(copy, mutations);
+        error = check_without_mutation(copies[0], mutations);
+    }
+    if (error.empty()) {
+        error = prepare(copies[1], mutations);
     }
     if (!error.empty()) {
         fmt::print("mutations: the copy {}\n", error);
         return {.passed = 0, .failed = static_cast<unsigned>(mutations.size())};
     }
-    TestCounts counts;
-    for (const Mutation& mutation : mutations) {
-        const std::string complaint = judge(copy, mutation);
-        copy.restore(mutation);
-        const std::string name = mutation.patch.filename().string();
-        fmt::print("{}  {}{}\n", complaint.empty() ? "noticed " : "MISSED  ", name,
-                   complaint.empty() ? "" : ": " + complaint);
-        std::fflush(stdout);
-        ++(complaint.empty() ? counts.passed : counts.failed);
-    }
-    return counts;
+    return judge_all(copies, mutations);
 }
 
 }  // namespace hvp::tool

@@ -79,6 +79,7 @@ std::expected<void, std::string> write_machine(const RunOptions& options, const 
         .processors = options.cpus,
         .memory_mib = options.memory_mib,
         .seed = options.seed,
+        .timeout_ticks = options.timeout_ticks,
         .fail_allocation = options.fail_allocation,
         .loads = options.loads,
         .odd_state = options.odd_state,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <thread>
 
 #include "tool/mutations.hpp"
 #include "tool/subprocess.hpp"
@@ -42,10 +43,13 @@ TestCounts run_tests(const TestOptions& options, const Repository& repository) {
     std::error_code ignored;
     fs::remove(report, ignored);
     fs::remove(coverage, ignored);
-    Command ctest{.arguments = {"ctest", "--test-dir", repository.build.string(), "-j2",
-                                "--output-on-failure", "--progress", "--no-tests=error",
-                                "--output-junit", report.string()},
-                  .folder = {}};
+    // One more than there are processors: tests also wait, for emulators that are silent or
+    // stopped.
+    const std::string jobs = fmt::format("-j{}", std::thread::hardware_concurrency() + 1);
+    Command ctest{
+        .arguments = {"ctest", "--test-dir", repository.build.string(), jobs, "--output-on-failure",
+                      "--progress", "--no-tests=error", "--output-junit", report.string()},
+        .folder = {}};
     if (options.quick) {
         ctest.environment.emplace_back("HVP_FUZZ_SECONDS", "5");
     }

@@ -191,6 +191,11 @@ template <int number>
     asm volatile("pause" : : : "memory");
 }
 
+/// Nothing on a processor. Bochs' debugger, where `magic_break` is on, stops the machine here.
+[[gnu::always_inline]] inline void magic_break() {
+    asm volatile("xchgw %%bx, %%bx" : : : "memory");
+}
+
 /// FNINIT: the x87 unit as after reset.
 [[gnu::always_inline]] inline void fninit() {
     asm volatile("fninit");

@@ -4,6 +4,7 @@
 #include <bit>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "hypervisor/arch/instructions.hpp"
@@ -27,8 +28,12 @@ class ExitVmcs {
 public:
     template <typename F>
     [[nodiscard, gnu::always_inline]] typename F::Value read(F) const {
-        return std::bit_cast<typename F::Value>(
-            static_cast<typename F::Raw>(arch::vmread_unchecked(F::encoding)));
+        const std::uint64_t value = arch::vmread_unchecked(F::encoding);
+        // VMREAD clears what is above the field's width; the compiler need not do it again.
+        // [SDM 3C 24.11.2 "VMREAD, VMWRITE, and Encodings of VMCS Fields"]
+        constexpr std::uint64_t largest = std::numeric_limits<typename F::Raw>::max();
+        [[assume(value <= largest)]];
+        return std::bit_cast<typename F::Value>(static_cast<typename F::Raw>(value));
     }
     template <typename F>
     [[gnu::always_inline]] void write(F, std::type_identity_t<typename F::Value> value) const {

@@ -58,7 +58,8 @@ AfterEvent on_triple_fault(Exit<V> exit) {
 
 /// The table that the next lines fill: the type of a handler decides whether it may step over, and
 /// a reason without an instruction length does not compile with one that may. A handler and what
-/// comes after it are one function in the end: a call less for every exit.
+/// comes after it are one function in the end: two calls less for every exit. (Static functions and
+/// not lambdas: what a lambda is converted to calls it.)
 template <VmcsAccess V>
 struct HandlerTable {
     std::array<Handler<V>, exit_reason_names.size()> handlers;
@@ -66,11 +67,21 @@ struct HandlerTable {
     template <std::uint32_t reason, Next (*handler)(Exit<V>)>
     constexpr void instruction() {
         static_assert(has_instruction_length[reason]);
-        handlers[reason] = [](Exit<V> exit) { return after_instruction(exit, handler(exit)); };
+        handlers[reason] = on_instruction<handler>;
     }
     template <std::uint32_t reason, AfterEvent (*handler)(Exit<V>)>
     constexpr void event() {
-        handlers[reason] = [](Exit<V> exit) { return after_event(exit, handler(exit)); };
+        handlers[reason] = on_event<handler>;
+    }
+
+private:
+    template <Next (*handler)(Exit<V>)>
+    static bool on_instruction(Exit<V> exit) {
+        return after_instruction(exit, handler(exit));
+    }
+    template <AfterEvent (*handler)(Exit<V>)>
+    static bool on_event(Exit<V> exit) {
+        return after_event(exit, handler(exit));
     }
 };
 

@@ -3,7 +3,6 @@
 #include <bit>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/arch/segments.hpp"
 
 namespace hvp::vmx {
 namespace {
@@ -17,14 +16,6 @@ Failure not_supported(const Explanation& why) {
 
 /// [SDM 3C 23.6 "Discovering Support for VMX"]
 std::expected<void, Failure> check_processor() {
-    if (arch::selector_from(arch::read_cs()).requested_privilege_level != 0) {
-        static constexpr Explanation why{
-            .step = "privilege level",
-            .rule = {"3C", "30.3", "VMX Instructions"},
-            .remedy = "VMX instructions need CPL 0: load this as a driver",
-        };
-        return std::unexpected{not_supported(why)};
-    }
     const arch::CpuidResult vendor = arch::cpuid(0);
     const bool intel = vendor.ebx == 0x756E'6547 && vendor.edx == 0x4965'6E69 &&
                        vendor.ecx == 0x6C65'746E;  // "Genu" "ineI" "ntel"

@@ -38,6 +38,7 @@ struct BootBlock {
     std::uint64_t driver_physical;  ///< the .sys file, byte for byte; 0: none
     std::uint64_t driver_bytes;
     std::uint64_t seed;                ///< for everything that the kernel chooses "at random"
+    std::uint64_t timeout_ticks;       ///< the machine stops once it has executed so many; 0: never
     std::uint64_t fail_allocation;     ///< the n-th allocation of the driver fails; 0: none does
     std::uint32_t loads;               ///< load and unload so many times in a row, at least 1
     std::uint32_t odd_state;           ///< 1: unusual DR7, FS base, SYSENTER, DEBUGCTL, RFLAGS.AC

@@ -37,6 +37,7 @@ std::string bochsrc(const MachineOptions& machine) {
     // The emulator's own clock must not look at the host's: `sync=none`, and a fixed date. (The
     // numbers 1 and 2 are not dates but mean "the host's local time" and "the host's UTC".)
     // `ignore_bad_msrs=0`: unknown MSRs raise #GP, as on a real processor.
+    // `magic_break`: the kernel stops the machine by `xchg bx, bx` when its ticks are used up.
     // No sound at all (the line `speaker: enabled=0` would load it): its thread sometimes crashes
     // the emulator while it exits. `reset_on_triple_fault=0` and `panic: action=fatal`: a triple
     // fault ends the run.
@@ -52,6 +53,7 @@ std::string bochsrc(const MachineOptions& machine) {
         " msrs=\"{}\"\n"
         "clock: sync=none, time0=946684800\n"
         "port_e9_hack: enabled=1\n"
+        "magic_break: enabled=1\n"
         "log: /dev/fd/{}\n"
         "panic: action=fatal\n"
         "error: action=report\n"

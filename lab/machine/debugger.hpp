@@ -8,8 +8,11 @@
 // and ask for one more instruction (`s`). Whoever can execute one is not halted and goes on.
 //
 // With several processors Bochs 2.7 ignores the time breakpoint, and answers `s` although all are
-// halted. There we look at the ticks ourselves: in the log's lines, and in what the debugger says
-// when we stop a silent machine. Halted time counts as ticks, so this ends, too.
+// halted. There the kernel looks at the ticks at each clock interrupt, on each processor, and stops
+// the machine by itself (`xchg bx, bx`, Bochs' magic break); some steps later every processor has
+// left its clock interrupt and stands in the code that we want to name. Where no processor serves
+// its clock any more we look at the ticks: in the log's lines, and in what the debugger says when
+// we stop a silent machine. Halted time counts as ticks, so this ends, too.
 #pragma once
 
 #include <chrono>
@@ -60,7 +63,7 @@ public:
     [[nodiscard]] const std::string& evidence() const { return evidence_; }
 
 private:
-    enum class State { starting, running, probing, stepping, stopping, overdue, leaving };
+    enum class State { starting, running, probing, stepping, stopping, settling, overdue, leaving };
 
     [[nodiscard]] Action on_prompt(Milliseconds now);
     [[nodiscard]] Action gather(Ending ending, Milliseconds now);

@@ -50,6 +50,7 @@ std::expected<std::vector<std::byte>, std::string> ram_image(const LabSettings& 
         .driver_physical = driver.empty() ? 0 : driver_physical,
         .driver_bytes = driver.size(),
         .seed = settings.seed,
+        .timeout_ticks = settings.timeout_ticks,
         .fail_allocation = settings.fail_allocation,
         .loads = settings.loads,
         .odd_state = settings.odd_state ? 1U : 0U,

@@ -26,6 +26,7 @@ struct LabSettings {
     unsigned processors = 1;
     unsigned memory_mib = 512;
     std::uint64_t seed = 0;
+    std::uint64_t timeout_ticks = 0;
     std::uint64_t fail_allocation = 0;
     std::uint32_t loads = 1;
     bool odd_state = false;

@@ -1,8 +1,25 @@
 #include "platform/windows/events.hpp"
 
+#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/segments.hpp"
 #include "hypervisor/vmx/instruction_error.hpp"
 
 namespace hvp::windows {
+
+bool runs_in_a_kernel() {
+    // The RPL of CS is the CPL.  [SDM 3A 5.5 "Privilege Levels"]
+    if (arch::selector_from(arch::read_cs()).requested_privilege_level == 0) {
+        return true;
+    }
+    static constexpr vmx::Explanation why{
+        .step = "privilege level",
+        .rule = {"3C", "30.3", "VMX Instructions"},
+        .remedy = "VMX instructions need CPL 0: load this as a driver of real Windows",
+    };
+    static constexpr vmx::Failure failure{.kind = vmx::FailureKind::not_supported, .why = &why};
+    print_failure(failure);
+    return false;
+}
 
 void print_failure(const vmx::Failure& failure) {
     if (failure.result != arch::VmxResult::succeed) {

@@ -27,6 +27,12 @@ inline void print_supported(const vmx::VmxBasic& basic, std::uint64_t at) {
         basic.has_true_controls != 0 ? "yes" : "no", at);
 }
 
+/// Is this a kernel at all? An imitation of Windows in a process, as Wine is, lacks much of what a
+/// driver uses, so a driver asks before it calls anything else.
+///
+/// Returns  false, and prints the failure, above CPL 0
+[[nodiscard]] bool runs_in_a_kernel();
+
 /// A failure: the VMX instruction that said no, if it was one, then step, rule and remedy.
 void print_failure(const vmx::Failure& failure);
 

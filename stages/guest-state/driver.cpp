@@ -14,6 +14,7 @@
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
 #include "hypervisor/vmx/virtual_processor.hpp"
+#include "platform/windows/events.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
@@ -44,6 +45,9 @@ void on_unload(PDRIVER_OBJECT) {}
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
+    if (!windows::runs_in_a_kernel()) {
+        return STATUS_NOT_SUPPORTED;
+    }
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
     const windows::TraceProvider provider{passive};
     const windows::PinnedToProcessor pinned;

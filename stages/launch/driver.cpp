@@ -28,6 +28,7 @@
 #include "hypervisor/vmx/guest_segments.hpp"
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
+#include "platform/windows/events.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/memory.hpp"
 #include "platform/windows/nt.hpp"
@@ -73,6 +74,9 @@ void on_unload(PDRIVER_OBJECT) {}
 /// Windows calls this once, at PASSIVE_LEVEL, in a system thread.  [Windows: DRIVER_INITIALIZE]
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
+    if (!windows::runs_in_a_kernel()) {
+        return STATUS_NOT_SUPPORTED;
+    }
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
     // From the first look at the processor to the last repair we must stay on the same one.
     const windows::PinnedToProcessor pinned;

@@ -7,6 +7,8 @@
 #include <span>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/vmx/current_vmcs.hpp"
+#include "hypervisor/vmx/entry.hpp"
 #include "hypervisor/vmx/ept_setup.hpp"
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
@@ -33,6 +35,9 @@ public:
         }
         return GuestSession{*support, std::move(*memory)};
     }
+
+    /// Another HOST_RIP than the VMM's own: code that finds the VmmFrame at RSP.
+    void let_exits_go_to(void (*code)()) { exit_ = code; }
 
     [[nodiscard]] vmx::ProcessorMemory& vmm() const { return memory_.processor(); }
 
@@ -68,6 +73,8 @@ public:
                 return std::unexpected{enabled.error()};
             }
         }
+        vmx::CurrentVmcs{}.write(vmx::host_rip,
+                                 arch::HostLinearAddress{reinterpret_cast<std::uint64_t>(exit_)});
         vmx::run(memory_.region());
         return vmm().processor.ending;
     }
@@ -79,6 +86,7 @@ private:
     vmx::Support support_;
     windows::VmmMemory memory_;
     std::optional<ept::Pointer> ept_;
+    void (*exit_)() = vmx::hvp_exit_to_vmm;
 };
 
 }  // namespace hvp::tests

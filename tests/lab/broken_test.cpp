@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "tests/lab/places.hpp"
 #include "tests/lab/playground.hpp"
 
 namespace hvp::tests {
@@ -44,7 +45,7 @@ Mistake read_mistake(const fs::path& patch) {
 
 std::vector<Mistake> all_mistakes() {
     std::vector<Mistake> mistakes;
-    for (const auto& entry : fs::directory_iterator{fs::path{HVP_SOURCE_DIR} / "tests/broken"}) {
+    for (const auto& entry : fs::directory_iterator{source_folder() / "tests/broken"}) {
         if (entry.path().extension() == ".patch") {
             mistakes.push_back(read_mistake(entry.path()));
         }
@@ -61,7 +62,7 @@ TEST_P(BrokenLaunch, EndsAsItsPatchSays) {
     ASSERT_FALSE(mistake.says.empty()) << "the patch has no line Says:";
 
     Playground playground;
-    const std::string driver = std::string{HVP_DRIVERS} + "/broken-" + mistake.name + ".sys";
+    const std::string driver = drivers_folder() / ("broken-" + mistake.name + ".sys");
     const Answer answer = playground({"run", "--driver", driver});
     EXPECT_EQ(answer.status, mistake.exit_status) << answer.output << answer.errors;
     for (const std::string& words : mistake.says) {

@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "tests/lab/places.hpp"
 #include "tests/lab/playground.hpp"
 
 namespace hvp::tests {
@@ -17,7 +18,7 @@ using testing::SizeIs;
 
 /// The number of the line in crash.cpp with that comment.
 int line_of(std::string_view comment) {
-    std::ifstream source{std::filesystem::path{HVP_SOURCE_DIR} / "tests/drivers/crash.cpp"};
+    std::ifstream source{source_folder() / "tests/drivers/crash.cpp"};
     int number = 0;
     for (std::string line; std::getline(source, line);) {
         ++number;

@@ -10,6 +10,7 @@
 
 #include "lab/nt/hosted/mapped_image.hpp"
 #include "lab/nt/ldr/pe_tables.hpp"
+#include "tests/lab/places.hpp"
 #include "tests/lab/playground.hpp"
 
 namespace hvp::tests {
@@ -19,7 +20,7 @@ using testing::IsEmpty;
 
 std::vector<std::string> contract_drivers() {
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator{HVP_DRIVERS}) {
+    for (const auto& entry : std::filesystem::directory_iterator{drivers_folder()}) {
         const std::string name = entry.path().stem();
         if (entry.path().extension() == ".sys" && name.starts_with("contract_")) {
             names.push_back(name);
@@ -125,7 +126,7 @@ INSTANTIATE_TEST_SUITE_P(Every, Mistakes, testing::ValuesIn(contract_drivers()),
                          [](const auto& instance) { return instance.param; });
 
 std::set<std::string> kernel_exports() {
-    const std::string file = content(HVP_KERNEL);
+    const std::string file = content(kernel_file());
     const auto bytes = std::as_bytes(std::span{file});
     const auto headers = lab::pe::parse(bytes);
     const auto image = lab::pe::layout(bytes);

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/lab/places.hpp"
 #include "tests/lab/playground.hpp"
 
 namespace hvp::tests {
@@ -13,8 +14,7 @@ namespace {
 
 void expect_windows(std::vector<std::string> options) {
     Playground playground;
-    options.insert(options.begin(),
-                   {"run", "--driver", std::string{HVP_DRIVERS} + "/environment.sys"});
+    options.insert(options.begin(), {"run", "--driver", drivers_folder() / "environment.sys"});
     const Answer answer = playground(options);
     EXPECT_EQ(answer.status, 0) << answer.output << answer.errors;
     EXPECT_THAT(playground.events("Wrong"), testing::IsEmpty());

@@ -10,6 +10,7 @@
 
 #include "lab/nt/ldr/pe.hpp"
 #include "lab/nt/ldr/pe_tables.hpp"
+#include "tests/lab/places.hpp"
 #include "tests/lab/playground.hpp"
 
 namespace hvp::tests {
@@ -17,7 +18,7 @@ namespace {
 
 namespace pe = lab::pe;
 
-const std::string launch_path = std::string{HVP_DRIVERS} + "/launch.sys";
+const std::string launch_path = (drivers_folder() / "launch.sys").string();
 
 /// launch.sys, its headers, and how it lies in memory.
 struct Launch {

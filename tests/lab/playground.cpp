@@ -18,6 +18,8 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/lab/places.hpp"
+
 namespace hvp::tests {
 namespace {
 
@@ -30,7 +32,7 @@ constexpr auto short_pause = std::chrono::milliseconds{20};
 // tests/coverage has the same tests run another build of the tool.
 std::string tested_program() {
     const char* other = std::getenv("HVP_TESTED_PROGRAM");
-    return other != nullptr ? other : HVP_PROGRAM;
+    return other != nullptr ? other : program().string();
 }
 
 bool is_number(const std::string& name) {
@@ -236,7 +238,7 @@ fs::path Playground::write(std::string_view name, std::string_view text) const {
 }
 
 fs::path Playground::driver(std::string_view file, std::string_view name) const {
-    const fs::path source = fs::path{HVP_DRIVERS} / file;
+    const fs::path source = drivers_folder() / file;
     const fs::path copy = folder_ / (std::string{name} + ".sys");
     fs::copy_file(source.string() + ".sys", copy, fs::copy_options::overwrite_existing);
     fs::copy_file(source.string() + ".pdb", folder_ / (std::string{file} + ".pdb"),

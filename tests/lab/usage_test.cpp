@@ -63,6 +63,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"DriverIsMissing", {"run", "--driver", "nowhere.sys"}, "there is no such file"},
         Mistake{"DriverIsAFolder", {"run", "--driver", "/tmp"}, "this is no file"},
         Mistake{"Benchmark", {"bench", "everything"}, "startup"},
+        Mistake{"BenchmarkThatIsExact", {"bench", "exits", "-n", "3"}, "no -n"},
         Mistake{"BenchmarkIsMissing", {"bench"}, "name"}),
     [](const auto& instance) { return std::string{instance.param.name}; });
 

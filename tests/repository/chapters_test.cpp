@@ -98,8 +98,8 @@ TEST(Chapters, LinkToFilesThatExist) {
         }
         for (std::sregex_iterator it{page.text.begin(), page.text.end(), link}, end; it != end;
              ++it) {
-            const auto target = std::filesystem::path{HVP_SOURCE_DIR} /
-                                std::filesystem::path{page.path}.parent_path() / (*it)[1].str();
+            const auto target =
+                repository_root() / std::filesystem::path{page.path}.parent_path() / (*it)[1].str();
             EXPECT_TRUE(std::filesystem::exists(target)) << page.path << ": " << (*it)[1].str();
         }
     }

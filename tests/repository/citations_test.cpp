@@ -81,8 +81,8 @@ TEST(Citations, NameSectionsThatExist) {
     ASSERT_GT(sections.size(), 2000U);
     std::size_t found = 0;
     for (const SourceFile& file :
-         files_below({"hypervisor", "platform", "stages", "lab", "tool", "docs", "tests/unit",
-                      "tests/drivers", "tests/lab"},
+         files_below({"hypervisor", "platform", "stages", "lab", "tool", "bench", "docs",
+                      "tests/unit", "tests/drivers", "tests/lab"},
                      {".hpp", ".cpp", ".h", ".S", ".asm", ".md", ".txt"})) {
         EXPECT_THAT(wrong_citations(file.text, sections, found), testing::IsEmpty()) << file.path;
     }

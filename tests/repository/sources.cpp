@@ -7,6 +7,7 @@
 namespace hvp::repository {
 namespace {
 
+// The only place with a path of this folder in it.
 const std::filesystem::path root{HVP_SOURCE_DIR};
 
 std::string read_all(const std::filesystem::path& path) {
@@ -15,6 +16,10 @@ std::string read_all(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+const std::filesystem::path& repository_root() {
+    return root;
+}
 
 std::string read_file(const std::string& path) {
     return read_all(root / path);

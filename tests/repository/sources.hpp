@@ -12,6 +12,8 @@ struct SourceFile {
     std::string text;
 };
 
+const std::filesystem::path& repository_root();
+
 /// Every file below `folders` whose name ends in one of `endings`, sorted by path.
 std::vector<SourceFile> files_below(const std::vector<std::string>& folders,
                                     const std::vector<std::string>& endings);

@@ -19,4 +19,4 @@ target_include_directories(hypervisor_tests BEFORE PRIVATE ${fake_arch})
 # The process needs the C library's own.
 set_source_files_properties(${hypervisor}/arch/memory_functions.cpp PROPERTIES
     COMPILE_DEFINITIONS "memcpy=hvp_memcpy;memset=hvp_memset;memmove=hvp_memmove;memcmp=hvp_memcmp"
-    COMPILE_OPTIONS -fno-builtin)
+    COMPILE_OPTIONS -fno-builtin SKIP_PRECOMPILE_HEADERS ON)

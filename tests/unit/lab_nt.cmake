@@ -18,7 +18,8 @@ hvp_test(lab_nt_tests
     ${lab_nt}/dbg/json_line.cpp
     ${lab_nt}/mm/frame_map.cpp
     LIBS pe_checked)
-target_compile_definitions(lab_nt_tests PRIVATE
+set_property(SOURCE unit/lab_nt/real_images_test.cpp PROPERTY COMPILE_DEFINITIONS
     HVP_KERNEL="${CMAKE_BINARY_DIR}/bin/ntoskrnl.exe"
     HVP_DRIVER="${CMAKE_BINARY_DIR}/bin/drivers/misbehave.sys")
+set_property(SOURCE unit/lab_nt/real_images_test.cpp PROPERTY SKIP_PRECOMPILE_HEADERS ON)
 add_dependencies(lab_nt_tests ntoskrnl_kernel misbehave_driver)

@@ -2,7 +2,8 @@
 hvp_test(repository_tests
     repository/chapters_test.cpp repository/citations_test.cpp repository/layers_test.cpp
     repository/sources.cpp ${PROJECT_SOURCE_DIR}/tool/story_match.cpp LIBS fmt::fmt UNCHECKED)
-target_compile_definitions(repository_tests PRIVATE HVP_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+set_property(SOURCE repository/sources.cpp PROPERTY COMPILE_DEFINITIONS
+    HVP_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 
 add_test(NAME sources.are_formatted
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/repository/check-format ${PROJECT_SOURCE_DIR})

@@ -50,11 +50,6 @@ TEST_F(SupportTest, SaysWhatVmxOperationWants) {
     EXPECT_TRUE(processor.written.empty()) << "nothing is changed where firmware has decided";
 }
 
-TEST_F(SupportTest, NeedsPrivilegeLevel0) {
-    processor.registers["CS"] = 0x33;
-    EXPECT_EQ(refused_step(), "privilege level");
-}
-
 // A processor without VT-x has none of its MSRs: reading one would raise #GP.
 TEST_F(SupportTest, ReadsNoMsrBeforeCpuidHasPromisedIt) {
     processor.msrs.clear();

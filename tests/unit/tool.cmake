@@ -23,7 +23,6 @@ hvp_test(tool_tests
     unit/tool/story_test.cpp unit/tool/story_match_test.cpp unit/tool/timeline_test.cpp
     unit/tool/test_report_test.cpp unit/tool/verdict_test.cpp unit/tool/witnesses_test.cpp
     LIBS tool_checked machine_checked pe_checked rapidcheck)
-target_precompile_headers(tool_tests PRIVATE <gmock/gmock.h> <nlohmann/json.hpp>)
 
 add_executable(hvp_checked ${tool}/main.cpp)
 hvp_checked(hvp_checked)

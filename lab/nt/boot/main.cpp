@@ -42,7 +42,7 @@ void start_kernel() {
     ke::initialise_processor(0);
     ke::adopt_idle_thread(ke::first_stack());
     hal::initialise_apic();
-    ke::start_time();
+    ke::start_time(boot.timeout_ticks);
     ke::start_clock_interrupt();
     ke::choose_direction(boot.seed);
     ke::choose_order(boot.seed);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/hal/apic.hpp"
 #include "lab/nt/ke/current_processor.hpp"
 #include "lab/nt/ke/irql.hpp"
@@ -57,6 +58,15 @@ constexpr std::uint64_t units_per_interrupt = 10'000;  // of 100 ns: one millise
 constexpr std::uint64_t start_of_time = 133'485'408'000'000'000;
 
 constinit std::uint64_t interrupts{};
+constinit std::uint64_t last_tick{};
+
+// The emulator's debugger takes over, and the tool gathers what it says about the processors: some
+// processor hangs, and with several there is no other way to stop all at a known tick.
+void stop_when_overdue() {
+    if (last_tick != 0 && arch::rdtsc() > last_tick) {
+        arch::magic_break();
+    }
+}
 
 volatile SharedUserData& shared() {
     return *std::bit_cast<volatile SharedUserData*>(mm::shared_user_data.raw());
@@ -76,7 +86,8 @@ void update() {
 
 }  // namespace
 
-void start_time() {
+void start_time(std::uint64_t timeout_ticks) {
+    last_tick = timeout_ticks;
     (void)mm::map_fresh(mm::shared_user_data, 1, mm::read_write);
     __builtin_memset(std::bit_cast<void*>(mm::shared_user_data.raw()), 0, mm::page_bytes);
     auto& page = shared();
@@ -105,6 +116,7 @@ void start_clock_interrupt() {
 }
 
 void on_clock_interrupt() {
+    stop_when_overdue();
     const Irql interrupted = current_irql();
     set_irql(Irql::clock);
     if (current_processor_number() == 0) {

@@ -15,8 +15,9 @@ inline constexpr std::uint32_t clock_ticks = 100'000;
 /// What KeQueryPerformanceCounter counts in a second.
 inline constexpr std::uint64_t performance_frequency = 10'000'000;
 
-/// Fills the page of shared user data. Processor 0 keeps the time in it.
-void start_time();
+/// Fills the page of shared user data. Processor 0 keeps the time in it. The first clock interrupt
+/// after `timeout_ticks` stops the machine, whichever processor takes it; 0: never.
+void start_time(std::uint64_t timeout_ticks);
 
 /// Starts this processor's timer.
 void start_clock_interrupt();

@@ -80,7 +80,26 @@ TEST(DebuggerTalk, KnowsAPromptThatComesInPieces) {
     EXPECT_EQ(typed, "s\n");
 }
 
-// With several processors the time breakpoint never fires and `s` proves nothing.
+// With several processors the kernel's clock stops the machine.
+TEST(DebuggerTalk, GathersEvidenceWhenTheMachineStopsItselfLate) {
+    DebuggerTalk talk{two_processors};
+    static_cast<void>(talk.on_console(start, 0ms));
+    EXPECT_EQ(talk.on_console(stopped, 1s).type, "s all 5000\n");  // out of the clock interrupt
+    EXPECT_EQ(talk.on_console("(1) Magic breakpoint\r\n<bochs:2> ", 1s).type, "s all 5000\n");
+    EXPECT_TRUE(talk.on_console(stopped, 1s).type.contains("set $cpu = 1\nregs\n"));
+    EXPECT_EQ(talk.ending(), Ending::timeout);
+}
+
+TEST(DebuggerTalk, AMachineThatStopsItselfEarlyGoesOn) {
+    DebuggerTalk talk{two_processors};
+    static_cast<void>(talk.on_console(start, 0ms));
+    const auto early = "(0) Magic breakpoint\r\nNext at t=7000000000\r\n(0) x\r\n<bochs:1> ";
+    EXPECT_EQ(talk.on_console(early, 1s).type, "c\n");
+    EXPECT_EQ(talk.ending(), Ending::ended);
+}
+
+// The time breakpoint never fires there and `s` proves nothing: when the clocks stand still too, we
+// look at the ticks.
 TEST(DebuggerTalk, LooksAtTheTicksItselfWithSeveralProcessors) {
     DebuggerTalk talk{two_processors};
     static_cast<void>(talk.on_console(start, 0ms));

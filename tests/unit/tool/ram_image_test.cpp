@@ -21,7 +21,12 @@ TEST(RamImage, PlacesBlockKernelAndDriver) {
     const auto kernel = filled(0x5000, 0x11);
     const auto driver = filled(0x1234, 0x22);
     const auto image = ram_image(
-        {.processors = 2, .memory_mib = 64, .seed = 9, .loads = 3, .driver_name = "launch"},
+        {.processors = 2,
+         .memory_mib = 64,
+         .seed = 9,
+         .timeout_ticks = 7,
+         .loads = 3,
+         .driver_name = "launch"},
         {.bytes = kernel, .virtual_base = 0xFFFF'F800'0000'0000, .entry = 0xFFFF'F800'0000'1000},
         driver);
     ASSERT_TRUE(image);
@@ -32,6 +37,7 @@ TEST(RamImage, PlacesBlockKernelAndDriver) {
     EXPECT_EQ(block.driver_bytes, 0x1234U);
     EXPECT_EQ(block.image_end, 0x40'7000U);
     EXPECT_EQ(block.memory_bytes, 64U << 20);
+    EXPECT_EQ(block.timeout_ticks, 7U);
     EXPECT_EQ(block.loads, 3U);
     EXPECT_STREQ(block.driver_name.data(), "launch");
     EXPECT_EQ((*image)[block.kernel_physical - boot_block_address], std::byte{0x11});

@@ -1,5 +1,4 @@
-#include "tool/bench.hpp"
-
+// `bench startup`: from the command to the story.
 #include <fmt/format.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -13,9 +12,11 @@
 
 #include "lab/machine/configuration.hpp"
 #include "lab/machine/emulator.hpp"
+#include "tool/bench.hpp"
 #include "tool/event.hpp"
 #include "tool/files.hpp"
 #include "tool/subprocess.hpp"
+#include "tool/temporary_folder.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -92,24 +93,6 @@ bool write_bare_machine(const fs::path& folder) {
            write_file(folder / "rom.bin", shutdown_rom());
 }
 
-// A folder that is gone when its owner goes.
-class TemporaryFolder {
-public:
-    TemporaryFolder() : path_{fs::temp_directory_path() / fmt::format("hvp-bench-{}", getpid())} {
-        fs::create_directories(path_);
-    }
-    TemporaryFolder(const TemporaryFolder&) = delete;
-    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-    ~TemporaryFolder() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    [[nodiscard]] const fs::path& path() const { return path_; }
-
-private:
-    fs::path path_;
-};
-
 std::string host_machine() {
     utsname names{};
     uname(&names);
@@ -129,8 +112,8 @@ ExitStatus complain(std::string_view sentence) {
 
 }  // namespace
 
-ExitStatus bench(const BenchOptions& options, const Repository& repository) {
-    const TemporaryFolder folder;
+ExitStatus bench_startup(const BenchOptions& options, const Repository& repository) {
+    const TemporaryFolder folder{"bench"};
     if (!write_bare_machine(folder.path())) {
         return complain("cannot write to " + folder.path().string());
     }

@@ -1,0 +1,30 @@
+// What exits are measured against: exit handlers written by hand, with nothing superfluous.
+#pragma once
+
+#include <cstdint>
+
+namespace hvp::bench {
+
+extern "C" {
+
+/// HOST_RIP of the honest floor: CPUID as the VMM of hypervisor/ handles it, with the same answers,
+/// all registers, RIP, the blocking of events and single steps as they must be; no table, no
+/// counter, no C++. Any other exit leaves the guest. Never called.
+void hvp_bench_floor_exit();
+
+/// HOST_RIP of the bare minimum: four registers, RIP plus two, CPUID. Wrong in many ways, and the
+/// least that lets a guest go on. Any other exit leaves the guest. Never called.
+void hvp_bench_bare_exit();
+
+/// Executes CPUID with RFLAGS.TF set.
+///
+/// Needs    a gate for #DB that leads to `hvp_bench_on_debug`
+/// Returns  how far behind the CPUID the debug exception came, in bytes; -1: it did not come
+std::int64_t hvp_bench_step_over_cpuid();
+
+/// The handler of #DB for it. Never called.
+void hvp_bench_on_debug();
+
+}  // extern "C"
+
+}  // namespace hvp::bench
