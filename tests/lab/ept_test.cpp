@@ -195,7 +195,8 @@ TEST_P(EptExchange, IsSeenWholeByAGuestOnAnotherProcessor) {
 
 INSTANTIATE_TEST_SUITE_P(Models, EptExchange,
                          testing::Values("corei5_lynnfield_750", "corei7_skylake_x",
-                                         "corei7_icelake_u"));
+                                         "corei7_icelake_u"),
+                         [](const auto& instance) { return std::string{instance.param}; });
 
 }  // namespace
 }  // namespace hvp::tests
