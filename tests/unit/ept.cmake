@@ -6,5 +6,3 @@ hvp_test(ept_tests
     ${PROJECT_SOURCE_DIR}/hypervisor/ept/guest_paging.cpp ${PROJECT_SOURCE_DIR}/hypervisor/ept/needed_pages.cpp
     ${PROJECT_SOURCE_DIR}/hypervisor/ept/tables.cpp)
 target_include_directories(ept_tests BEFORE PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fake_arch)
-# A hundred thousand edits, each held against all that three processors remember.
-set_source_files_properties(unit/ept/random_edits_test.cpp PROPERTIES COMPILE_OPTIONS -O1)

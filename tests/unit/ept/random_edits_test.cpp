@@ -72,6 +72,12 @@ struct RememberingProcessor {
     std::map<std::uint64_t, Place> tables{};  ///< by physical address
 
     void access(const Tables& ept, std::uint64_t address) {
+        // It may forget whenever it likes. That it remembers no more than this keeps the test
+        // short.
+        constexpr std::size_t most_pages = 16;
+        if (pages.size() == most_pages) {
+            forget();
+        }
         const Walk walk = ept.walk(guest(address));
         // Nothing is remembered of entries that are not present.
         if (walk.end == WalkEnd::page) {
