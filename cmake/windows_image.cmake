@@ -92,6 +92,7 @@ endfunction()
 # address where the reset ROM maps it.
 function(hvp_kernel name)
     hvp_windows_objects(${name}_objects ${ARGN})
+    target_compile_options(${name}_objects PRIVATE -O2)  # its instructions are the machine's time
     set(output ${CMAKE_BINARY_DIR}/bin/${name}.exe)
     hvp_link_windows_image(${output}
         "/base:0xFFFFF80000000000;/entry:kernel_entry;/fixed:no"

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <ranges>
 
+#include "tool/image_functions.hpp"
 #include "tool/subprocess.hpp"
 
 namespace hvp::tool {
@@ -33,6 +34,13 @@ std::string plain(std::string_view function) {
         text.erase(at, unnamed.size());
     }
     return text;
+}
+
+// `hvp::guest_state::guest_main(void*)` without its namespaces and parameters.
+std::string short_name(std::string_view function) {
+    const std::string_view name = function.substr(0, function.find_first_of("(<"));
+    const std::size_t scope = name.rfind("::");
+    return std::string{scope == std::string_view::npos ? name : name.substr(scope + 2)};
 }
 
 bool is_address(std::string_view word) {
@@ -123,8 +131,12 @@ void AddressNames::find_symbols(std::span<const std::uint64_t> wanted) {
         const auto answer = capture(command);
         const auto symbols = read_symbols(answer ? answer->output : "");
         if (symbols.size() == asked.size()) {
+            const ImageFunctions functions{image.file};
             for (std::size_t i = 0; i < asked.size(); ++i) {
                 symbols_[asked[i]] = symbols[i];
+                if (const auto start = functions.start_of(asked[i] - image.base)) {
+                    starts_[asked[i]] = image.base + *start;
+                }
             }
         }
     }
@@ -132,6 +144,15 @@ void AddressNames::find_symbols(std::span<const std::uint64_t> wanted) {
 
 std::string AddressNames::in_full(std::uint64_t address, std::uint64_t start) const {
     return with_symbol_of(address, address, start);
+}
+
+std::string AddressNames::function_and_offset(std::uint64_t address) const {
+    const auto symbol = symbols_.find(address);
+    const auto start = starts_.find(address);
+    if (symbol == symbols_.end() || symbol->second.around.empty() || start == starts_.end()) {
+        return module_and_offset(address);
+    }
+    return fmt::format("{}+{:#x}", short_name(symbol->second.around), address - start->second);
 }
 
 std::string AddressNames::caller_in_full(std::uint64_t address, std::uint64_t start) const {

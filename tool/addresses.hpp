@@ -54,6 +54,9 @@ public:
     [[nodiscard]] std::string in_full(std::uint64_t address, std::uint64_t start = 0) const;
     /// Returns  the same for a return address: the line of the call, which lies just before it.
     [[nodiscard]] std::string caller_in_full(std::uint64_t address, std::uint64_t start = 0) const;
+    /// Returns  `guest_main+0x1f3` when the function was looked up and found; else as
+    ///          `module_and_offset`.
+    [[nodiscard]] std::string function_and_offset(std::uint64_t address) const;
 
 private:
     [[nodiscard]] const Image* image_of(std::uint64_t address) const;
@@ -62,6 +65,7 @@ private:
 
     std::vector<Image> images_;
     std::map<std::uint64_t, Symbol> symbols_;
+    std::map<std::uint64_t, std::uint64_t> starts_;  ///< of the functions, by address
 };
 
 }  // namespace hvp::tool

@@ -112,6 +112,9 @@ void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std
     run.add_flag("--json", options.json, "print summary.json and nothing else");
     run.add_flag("--all-events", options.all_events,
                  "list all events of a kind, even more than 10,000");
+    run.add_flag("!--no-processor-log", options.processor_log,
+                 "several times faster where a guest exits very often, but the processor is then "
+                 "no witness; for --driver only");
 }
 
 Options finish_run(RunOptions options, const std::string& firmware, const std::string& driver,
@@ -122,6 +125,11 @@ Options finish_run(RunOptions options, const std::string& firmware, const std::s
             "--processor {}: there {} {} processor{}, numbered from 0; --cpus gives more",
             *options.processor, options.cpus == 1 ? "is" : "are", options.cpus,
             options.cpus == 1 ? "" : "s"));
+    }
+    if (driver.empty() && !options.processor_log) {
+        return bad_usage(
+            "--no-processor-log leaves a stage without its witness; it goes with "
+            "--driver");
     }
     if (!driver.empty() && stage_given) {
         return bad_usage("run takes a stage or --driver, not both");
@@ -140,6 +148,15 @@ Options finish_run(RunOptions options, const std::string& firmware, const std::s
     }
     if (const std::string complaint = check_model(options.model); !complaint.empty()) {
         return bad_usage(complaint);
+    }
+    return options;
+}
+
+Options finish_diff(const DiffOptions& options, const Repository& repository) {
+    for (const std::string& stage : {options.before, options.after}) {
+        if (const std::string complaint = check_stage(stage, repository); !complaint.empty()) {
+            return bad_usage(complaint);
+        }
     }
     return options;
 }
@@ -195,6 +212,13 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     test->add_option("filter", test_options.filters, "only tests whose name contains this")
         ->type_name("FILTER");
 
+    DiffOptions diff_options;
+    CLI::App* diff = app.add_subcommand("diff", "show what a stage adds to another");
+    diff->add_option("before", diff_options.before, "a stage")->required()->type_name("STAGE");
+    diff->add_option("after", diff_options.after, "the stage that adds to it")
+        ->required()
+        ->type_name("STAGE");
+
     CLI::App* list = app.add_subcommand("list", "show the stages");
     CLI::App* clean = app.add_subcommand("clean", "remove what was built and all runs");
 
@@ -226,6 +250,9 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     }
     if (*test) {
         return test_options;
+    }
+    if (*diff) {
+        return finish_diff(diff_options, repository);
     }
     if (*list) {
         return ListOptions{};

@@ -23,7 +23,7 @@ std::string control_register(std::uint64_t qualification) {
         case 2:
             return "CLTS";
         default:
-            return "LMSW";
+            return fmt::format("LMSW of {:#x}", qualification >> 16 & 0xFFFF);
     }
 }
 
@@ -64,11 +64,20 @@ std::string ept_violation(std::uint64_t qualification) {
     return text;
 }
 
+// The VM-exit interruption information.  [SDM 3C 24.9.2 "Information for VM Exits Due to Vectored
+// Events"]
+std::string exception_or_nmi(std::uint64_t information) {
+    constexpr std::uint64_t nmi = 2;
+    return (information >> 8 & 7) == nmi ? "NMI" : fmt::format("exception {}", information & 0xFF);
+}
+
 }  // namespace
 
 std::string exit_details(const Event& exit) {
     const bool has_detail = exit.fields.contains("detail");
     switch (exit.number("reason_number")) {
+        case 0:
+            return has_detail ? exception_or_nmi(exit.number("detail")) : "";
         case 10:
             return has_detail ? fmt::format("leaf {:#x}", exit.number("detail")) : "";
         case 18:
@@ -86,6 +95,22 @@ std::string exit_details(const Event& exit) {
         default:
             return "";
     }
+}
+
+std::string exit_words(const Event& exit) {
+    const std::string details = exit_details(exit);
+    // These say it all.
+    constexpr std::uint64_t control_register_access = 28;
+    if (exit.number("reason_number") == control_register_access) {
+        return details;
+    }
+    const std::string reason = exit.text("reason");
+    if (!details.empty()) {
+        return fmt::format("{} ({})", reason, details);
+    }
+    const std::uint64_t qualification = exit.number("qualification");
+    return qualification == 0 ? reason
+                              : fmt::format("{} (qualification {:#x})", reason, qualification);
 }
 
 }  // namespace hvp::tool

@@ -12,4 +12,8 @@ namespace hvp::tool {
 /// Source   [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-3]
 [[nodiscard]] std::string exit_details(const Event& exit);
 
+/// Returns  the whole exit in few words: "HLT", "CPUID (leaf 0x1)", "MOV from CR3 to RAX"; with the
+///          bare qualification where we cannot read it
+[[nodiscard]] std::string exit_words(const Event& exit);
+
 }  // namespace hvp::tool

@@ -6,6 +6,7 @@
 
 #include "tool/bench.hpp"
 #include "tool/command_line.hpp"
+#include "tool/diff.hpp"
 #include "tool/housekeeping.hpp"
 #include "tool/run.hpp"
 #include "tool/test.hpp"
@@ -23,6 +24,7 @@ public:
         return options.name == "exits" ? bench_exits(options, repository_)
                                        : bench_startup(options, repository_);
     }
+    ExitStatus operator()(const DiffOptions& options) const { return diff(options, repository_); }
     ExitStatus operator()(const ListOptions&) const { return list(repository_); }
     ExitStatus operator()(const CleanOptions&) const { return clean(repository_); }
     ExitStatus operator()(const Done& done) const { return done.status; }

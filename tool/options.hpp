@@ -39,12 +39,18 @@ struct RunOptions {
     bool keep = false;
     bool json = false;
     bool all_events = false;
+    bool processor_log = true;
 };
 
 struct TestOptions {
     bool quick = false;
     bool mutations_only = false;
     std::vector<std::string> filters;
+};
+
+struct DiffOptions {
+    std::string before;  ///< stages
+    std::string after;
 };
 
 struct ListOptions {};
@@ -61,7 +67,7 @@ struct Done {
     ExitStatus status;
 };
 
-using Options =
-    std::variant<RunOptions, TestOptions, ListOptions, CleanOptions, BenchOptions, Done>;
+using Options = std::variant<RunOptions, TestOptions, DiffOptions, ListOptions, CleanOptions,
+                             BenchOptions, Done>;
 
 }  // namespace hvp::tool

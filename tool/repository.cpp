@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 
 namespace hvp::tool {
 
@@ -22,6 +23,14 @@ std::vector<std::string> Repository::stages() const {
         }
     }
     std::ranges::sort(names);
+    auto rest = names.begin();
+    std::ifstream order{root / "stages" / "order"};
+    for (std::string name; std::getline(order, name);) {
+        const auto found = std::find(rest, names.end(), name);
+        if (found != names.end()) {
+            rest = std::rotate(rest, found, found + 1);
+        }
+    }
     return names;
 }
 

@@ -22,7 +22,8 @@ struct Repository {
     }
     /// `runs/`, unless the environment's HVP_RUNS names another folder.
     [[nodiscard]] std::filesystem::path runs() const;
-    /// Returns  the stages' names, in alphabetical order: every folder with a driver.cpp.
+    /// Returns  the stages' names: every folder with a driver.cpp, in the order of `stages/order`,
+    ///          which is that of reading; behind them those that are not named there.
     [[nodiscard]] std::vector<std::string> stages() const;
 
     /// Returns  the repository of the running program, which lies in `build/bin`.

@@ -148,7 +148,7 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
     const Timeline& timeline = recording_.timeline();
     const AddressNames names = address_names(inputs_, repository_, timeline, outcome.evidence);
     const WitnessReport witnesses =
-        is_complete(outcome, timeline)
+        options_.processor_log && is_complete(outcome, timeline)
             ? compare_witnesses(timeline, recording_.processors(), !options_.driver)
             : WitnessReport{.answer = "not compared", .disagreement = {}};
     Verdict verdict = judge({.outcome = outcome,

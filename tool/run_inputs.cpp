@@ -104,7 +104,8 @@ std::expected<void, std::string> write_machine(const RunOptions& options, const 
                                       .timeout_ticks = options.timeout_ticks,
                                       .rom_file = "rom.bin",
                                       .ram_image_file = "ram.img",
-                                      .msrs_file = "msrs"};
+                                      .msrs_file = "msrs",
+                                      .processor_log = options.processor_log};
     const auto text_of = [](const std::vector<std::byte>& bytes) {
         return std::string_view{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
     };

@@ -171,12 +171,27 @@ Steps lab_event(const Sentences& sentences, const Event& event) {
     return text.empty() ? Steps{} : Steps{{"lab", text}};
 }
 
+// One line for what both witnesses say, and what the VMM did: the exit, where the guest was, the
+// handler, and how many instructions later the guest went on.
+StoryStep exit_in_one_line(const Sentences& sentences, const ToldExit& exit) {
+    return {
+        .who = "processor",
+        .text = fmt::format("exit {} {} at {}: {}", exit.driver->text("reason_number"),
+                            exit_words(*exit.driver),
+                            sentences.names().function_and_offset(exit.driver->number("guest_rip")),
+                            exit.driver->text("handler")),
+        .aside = exit.ticks ? fmt::format("{} ticks", grouped(*exit.ticks)) : ""};
+}
+
 Steps processor_event(const Sentences& sentences, const Event& event) {
     if (event.name == "VmEntry") {
         return {{"processor", fmt::format("{}: VM entry", sentences.entry_instruction()),
                  instruction(event)}};
     }
     if (event.name == "VmExit") {
+        if (const ToldExit* told = sentences.exits().about(event)) {
+            return {exit_in_one_line(sentences, *told)};
+        }
         return {{"processor",
                  fmt::format("VM exit {} {}, qualification {}", event.number("reason_number"),
                              event.text("reason"), decimal_or_hexadecimal(event, "qualification")),
@@ -217,10 +232,11 @@ Steps vmm_event(const Sentences& sentences, const Event& event) {
         return {{"driver", "leaves the guest: " + event.text("why")}};
     }
     if (event.name == "RegistersProof") {
-        return {{"guest", fmt::format("kept its registers in {} of {} exits; the VMM saw the same "
-                                      "values in {}; {} answers are right",
-                                      event.text("kept_by_guest"), event.text("steps"),
-                                      event.text("same_for_vmm"), event.text("answers_right"))}};
+        return {
+            {"guest", fmt::format("kept its registers in {} of {} exits; the VMM saw the same in "
+                                  "{}; {} answers right",
+                                  event.text("kept_by_guest"), event.text("steps"),
+                                  event.text("same_for_vmm"), event.text("answers_right"))}};
     }
     return {};
 }
@@ -291,6 +307,9 @@ std::vector<StoryStep> Sentences::about(const Event& event) {
     if (event.name == "VmLaunch" || event.name == "VmResume") {
         entry_instruction_ = event.name == "VmLaunch" ? "VMLAUNCH" : "VMRESUME";
     }
+    if (exits_.holds(event)) {
+        return {};
+    }
     if (event.from == "processor") {
         return processor_event(*this, event);
     }
@@ -304,6 +323,20 @@ std::string status_name(std::string_view status) {
     });
     const auto* found = std::ranges::find(status_names, lower, &StatusName::number);
     return found == status_names.end() ? std::string{status} : std::string{found->name};
+}
+
+std::string in_short(const Event& event) {
+    constexpr std::size_t longest = 160;
+    std::string text =
+        event.is("driver", "DebugPrint") ? " " + event.text("text") : all_fields(event);
+    while (text.ends_with("\n")) {
+        text.pop_back();
+    }
+    std::ranges::replace(text, '\n', ' ');
+    if (text.size() > longest) {
+        text = text.substr(0, longest) + " …";
+    }
+    return fmt::format("{} on processor {}: {}{}", event.from, event.cpu, event.name, text);
 }
 
 std::string complaint(const Event& event) {

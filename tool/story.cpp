@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "tool/sentences.hpp"
+#include "tool/told_exits.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -56,13 +57,28 @@ std::string start_of_line(const StoryStep& step, std::size_t number, bool colour
                   : fmt::format("{:>4}  {}{}", number, step.who, padding);
 }
 
+// The story tells only what is worth a sentence, and in a long one the reader has lost the thread.
+void tell_what_came_before(const Timeline& timeline, const Event& bug_check,
+                           std::vector<StoryStep>& steps) {
+    constexpr std::size_t most = 8;
+    const auto events = timeline.before(bug_check, most);
+    steps.push_back({"", fmt::format("the last {} events before it:", events.size())});
+    for (const Event* event : events) {
+        steps.push_back({"", in_short(*event), fmt::format("instruction {}", grouped(event->t))});
+    }
+}
+
 }  // namespace
 
 std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names) {
     std::vector<StoryStep> steps;
-    Sentences sentences{names};
+    const ToldExits exits{timeline};
+    Sentences sentences{names, exits};
     for (const Event& event : timeline.events()) {
         std::ranges::move(sentences.about(event), std::back_inserter(steps));
+        if (event.is("lab", "BugCheck")) {
+            tell_what_came_before(timeline, event, steps);
+        }
     }
     return steps;
 }

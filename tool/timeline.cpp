@@ -1,8 +1,15 @@
 #include "tool/timeline.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace hvp::tool {
+namespace {
+
+// The log comes a little earlier than the console: of what it says, some may be later than the end.
+constexpr std::size_t most_of_latest = 1'000;
+
+}  // namespace
 
 void Timeline::add(Event event) {
     last_tick_ = std::max(last_tick_, event.t);
@@ -10,6 +17,11 @@ void Timeline::add(Event event) {
     // driver and lab say is kept whole, for the witnesses have to be compared to the last word.
     if (++counts_[{event.from, event.name}] <= most_of_a_kind_ || event.from != "processor") {
         events_.push_back(std::move(event));
+        return;
+    }
+    latest_of_floods_.push_back(std::move(event));
+    if (latest_of_floods_.size() > most_of_latest) {
+        latest_of_floods_.pop_front();
     }
 }
 
@@ -42,6 +54,25 @@ std::vector<const Event*> Timeline::all(std::string_view from, std::string_view 
         }
     }
     return found;
+}
+
+std::vector<const Event*> Timeline::before(const Event& event, std::size_t most) const {
+    const auto last_of = [&](const auto& from, std::size_t count) {
+        std::vector<const Event*> found;
+        for (std::size_t i = count - std::min(count, most); i < count; ++i) {
+            found.push_back(&from[i]);
+        }
+        return found;
+    };
+    const auto listed = last_of(events_, static_cast<std::size_t>(&event - events_.data()));
+    const auto later =
+        std::ranges::find_if(latest_of_floods_, [&](const Event& e) { return e.t > event.t; });
+    const auto unlisted =
+        last_of(latest_of_floods_, static_cast<std::size_t>(later - latest_of_floods_.begin()));
+    std::vector<const Event*> found;
+    const auto time = [](const Event* e) { return e->t; };
+    std::ranges::merge(listed, unlisted, std::back_inserter(found), {}, time, time);
+    return {found.end() - static_cast<std::ptrdiff_t>(std::min(most, found.size())), found.end()};
 }
 
 std::string Timeline::json_lines() const {

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstring>
 #include <iterator>
+#include <set>
 
 #include "lab/machine/processor_log.hpp"
 #include "tool/sentences.hpp"
@@ -14,6 +15,9 @@
 
 namespace hvp::tool {
 namespace {
+
+// Each is an argument of the symbolizer, twice.
+constexpr std::size_t most_places_of_exits = 100;
 
 // Most telling first: what comes later is often a consequence.
 constexpr auto complaint_kinds =
@@ -171,7 +175,12 @@ bool is_complete(const lab::EmulatorOutcome& outcome, const Timeline& timeline) 
 std::vector<std::uint64_t> addresses_to_explain(const Timeline& timeline,
                                                 std::string_view evidence) {
     std::vector<std::uint64_t> addresses;
+    std::set<std::uint64_t> places_of_exits;
     for (const Event& event : timeline.events()) {
+        if (event.is("driver", "VmExit") && event.fields.contains("handler") &&
+            places_of_exits.size() < most_places_of_exits) {
+            places_of_exits.insert(event.number("guest_rip"));
+        }
         if (event.from != "lab" ||
             (event.name != "BugCheck" && event.name != "Leak" && event.name != "Finding")) {
             continue;
@@ -185,6 +194,7 @@ std::vector<std::uint64_t> addresses_to_explain(const Timeline& timeline,
             addresses.push_back(number_of(entry));
         }
     }
+    std::ranges::copy(places_of_exits, std::back_inserter(addresses));
     std::ranges::copy(instruction_pointers(evidence), std::back_inserter(addresses));
     return addresses;
 }

@@ -13,11 +13,51 @@ namespace {
 
 using Processor = ProcessorRecord::Processor;
 
+// An exit of which the driver tells, and which one of the processor's it must be, from 0.
+struct ClaimedExit {
+    const Event* event;
+    std::uint64_t index;
+};
+
 // What the driver claims about one processor, in order.
-struct Claims {
+//
+// A VMM that notes more than its ring can hold drops some, counts them, and tells how many
+// (EventsDropped); the exits' `sequence` numbers then say which. So each exit that is told still
+// stands for one certain exit of the processor, and told and dropped ones together are all.
+class Claims {
+public:
     std::vector<const Event*> entries;
-    std::vector<const Event*> exits;
+    std::vector<ClaimedExit> exits;
     std::vector<const Event*> entry_failures;
+    std::uint64_t dropped = 0;
+
+    void add_exit(const Event& exit) {
+        const std::uint64_t sequence = exit.number("sequence", next_sequence_);
+        if (sequence < next_sequence_) {
+            next_sequence_ = 0;  // another guest
+        }
+        const std::uint64_t gap = sequence - next_sequence_;
+        missing_ += gap;
+        exits.push_back({&exit, exits_so_far_ + gap});
+        exits_so_far_ += gap + 1;
+        next_sequence_ = sequence + 1;
+    }
+    // The driver has told all about a guest; what is missing beyond the gaps is missing at the end.
+    void add_dropped(std::uint64_t count) {
+        dropped += count;
+        exits_so_far_ += count - std::min(count, missing_);
+        missing_ -= std::min(count, missing_);
+        next_sequence_ = 0;
+    }
+    // How many exits there must have been.
+    [[nodiscard]] std::uint64_t exits_in_all() const { return exits_so_far_; }
+    // Gaps that nobody has counted.
+    [[nodiscard]] std::uint64_t missing() const { return missing_; }
+
+private:
+    std::uint64_t exits_so_far_ = 0;
+    std::uint64_t next_sequence_ = 0;
+    std::uint64_t missing_ = 0;
 };
 
 std::map<unsigned, Claims> claims_of_driver(const Timeline& timeline) {
@@ -26,7 +66,9 @@ std::map<unsigned, Claims> claims_of_driver(const Timeline& timeline) {
         if (event.is("driver", "VmEntry")) {
             claims[event.cpu].entries.push_back(&event);
         } else if (event.is("driver", "VmExit")) {
-            claims[event.cpu].exits.push_back(&event);
+            claims[event.cpu].add_exit(event);
+        } else if (event.is("driver", "EventsDropped")) {
+            claims[event.cpu].add_dropped(event.number("count"));
         } else if (event.is("driver", "EntryFailure")) {
             claims[event.cpu].entry_failures.push_back(&event);
         }
@@ -54,25 +96,39 @@ bool same_exit(const Event& claim, const ProcessorRecord::Exit& exit) {
 std::optional<std::string> compare_exits(unsigned cpu, const Claims& claims,
                                          const Processor& processor,
                                          const ProcessorRecord& record) {
-    const std::size_t both = std::min(claims.exits.size(), processor.exits.size());
-    for (std::size_t i = 0; i < both; ++i) {
-        if (!same_exit(*claims.exits[i], processor.exits[i])) {
+    for (const auto& [claim, index] : claims.exits) {
+        if (index >= processor.exits.size()) {
             return fmt::format(
-                "exit {} of processor {}: the driver says {}, the processor logged {}", i + 1, cpu,
-                claim_words(*claims.exits[i]), record.line(cpu, processor.exits[i]));
+                "exit {} of processor {}: the driver says {} (events.jsonl: {}), the "
+                "processor logged none",
+                index + 1, cpu, claim_words(*claim), json_line(*claim));
+        }
+        if (!same_exit(*claim, processor.exits[index])) {
+            return fmt::format(
+                "exit {} of processor {}: the driver says {}, the processor logged {}", index + 1,
+                cpu, claim_words(*claim), record.line(cpu, processor.exits[index]));
         }
     }
-    if (claims.exits.size() > both) {
+    if (claims.missing() != 0) {
         return fmt::format(
-            "exit {} of processor {}: the driver says {} (events.jsonl: {}), the "
-            "processor logged none",
-            both + 1, cpu, claim_words(*claims.exits[both]), json_line(*claims.exits[both]));
+            "exits of processor {}: by their sequence numbers the driver leaves out {} more than "
+            "it "
+            "counted as dropped",
+            cpu, claims.missing());
     }
-    if (processor.exits.size() > both) {
+    if (processor.exits.size() > claims.exits_in_all()) {
+        const std::uint64_t first = claims.exits_in_all();
         return fmt::format(
             "exit {} of processor {}: the driver tells of none, the processor "
             "logged {}",
-            both + 1, cpu, record.line(cpu, processor.exits[both]));
+            first + 1, cpu, record.line(cpu, processor.exits[first]));
+    }
+    if (processor.exits.size() < claims.exits_in_all()) {
+        return fmt::format(
+            "exits of processor {}: the driver tells of {} and counted {} as dropped, the "
+            "processor "
+            "logged {}",
+            cpu, claims.exits.size(), claims.dropped, processor.exits.size());
     }
     return std::nullopt;
 }
@@ -84,6 +140,17 @@ std::optional<std::string> compare_counts(unsigned cpu, std::string_view what, s
     }
     return fmt::format("{} of processor {}: the driver tells of {}, the processor logged {}", what,
                        cpu, claimed, logged);
+}
+
+// With each exit that was dropped one entry may be: the guest's last exit has none behind it.
+std::optional<std::string> compare_entries(unsigned cpu, const Claims& claims,
+                                           const Processor& processor) {
+    const std::size_t told = claims.entries.size();
+    const std::size_t logged = processor.entries.size();
+    if (told <= logged && logged - told <= claims.dropped) {
+        return std::nullopt;
+    }
+    return compare_counts(cpu, "VM entries", told, logged);
 }
 
 std::optional<std::string> compare_failures(unsigned cpu, const Claims& claims,
@@ -125,7 +192,7 @@ WitnessReport compare_witnesses(const Timeline& timeline, const ProcessorRecord&
         const Processor& did = logged[cpu];
         auto difference = compare_exits(cpu, said, did, processors);
         if (!difference) {
-            difference = compare_counts(cpu, "VM entries", said.entries.size(), did.entries.size());
+            difference = compare_entries(cpu, said, did);
         }
         if (!difference) {
             difference = compare_failures(cpu, said, did);

@@ -245,6 +245,19 @@ template <int number>
     asm volatile("ltr %[selector]" : : [selector] "r"(selector) : "memory");
 }
 
+/// IRETQ to the next instruction: nothing changes, but NMIs are blocked no longer.
+/// [SDM 3A 6.7.1 "Handling Multiple NMIs"]
+inline void end_nmi_blocking() {
+    asm volatile(
+        "movq %%rsp, %%rcx\n movl %%ss, %%eax\n push %%rax\n push %%rcx\n pushfq\n"
+        "movl %%cs, %%eax\n push %%rax\n leaq 1f(%%rip), %%rax\n push %%rax\n"
+        "iretq\n"
+        "1:"
+        :
+        :
+        : "rax", "rcx", "memory");
+}
+
 [[nodiscard, gnu::always_inline]] inline std::uint16_t read_cs() {
     std::uint16_t selector{};
     asm volatile("mov %%cs, %[selector]" : [selector] "=r"(selector));
@@ -348,6 +361,14 @@ template <int number>
     std::uint32_t low{};
     std::uint32_t high{};
     asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0) : "memory");
+    return std::uint64_t{high} << 32 | low;
+}
+
+/// XGETBV of XINUSE: which of the states that XCR0 allows are not as after reset. MXCSR is none.
+[[nodiscard, gnu::always_inline]] inline std::uint64_t read_states_in_use() {
+    std::uint32_t low{};
+    std::uint32_t high{};
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(1) : "memory");
     return std::uint64_t{high} << 32 | low;
 }
 

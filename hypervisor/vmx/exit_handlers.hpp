@@ -4,9 +4,11 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "hypervisor/vmx/after_exit.hpp"
 #include "hypervisor/vmx/exit.hpp"
+#include "hypervisor/vmx/function_name.hpp"
 #include "hypervisor/vmx/handle_control_registers.hpp"
 #include "hypervisor/vmx/handle_cpuid.hpp"
 #include "hypervisor/vmx/handle_ept.hpp"
@@ -63,15 +65,18 @@ AfterEvent on_triple_fault(Exit<V> exit) {
 template <VmcsAccess V>
 struct HandlerTable {
     std::array<Handler<V>, exit_reason_names.size()> handlers;
+    std::array<const char*, exit_reason_names.size()> names;  ///< of the functions, for the trace
 
     template <std::uint32_t reason, Next (*handler)(Exit<V>)>
     constexpr void instruction() {
         static_assert(has_instruction_length[reason]);
         handlers[reason] = on_instruction<handler>;
+        names[reason] = function_name<handler>.data();
     }
     template <std::uint32_t reason, AfterEvent (*handler)(Exit<V>)>
     constexpr void event() {
         handlers[reason] = on_event<handler>;
+        names[reason] = function_name<handler>.data();
     }
 
 private:
@@ -88,9 +93,10 @@ private:
 /// Every basic exit reason with its handler. The number is the index.
 /// [SDM 3C 24.9.1 "Basic VM-Exit Information"]
 template <VmcsAccess V>
-inline constexpr auto exit_handlers = [] {
+inline constexpr auto handler_table = [] {
     HandlerTable<V> table{};
     table.handlers.fill(on_unhandled<V>);
+    table.names.fill("on_unhandled");
     table.template event<0, on_exception_or_nmi<V>>();
     table.template event<2, on_triple_fault<V>>();
     table.template event<8, on_nmi_window<V>>();
@@ -102,7 +108,18 @@ inline constexpr auto exit_handlers = [] {
     table.template instruction<32, on_wrmsr<V>>();
     table.template event<48, on_ept_violation<V>>();
     table.template event<49, on_ept_misconfiguration<V>>();
-    return table.handlers;
+    return table;
 }();
+
+template <VmcsAccess V>
+inline constexpr auto exit_handlers = handler_table<V>.handlers;
+
+inline constexpr auto exit_handler_names = handler_table<ExitVmcs>.names;
+
+/// The name of the function that handles exits of this basic reason.
+[[nodiscard]] constexpr const char* exit_handler_name(std::uint32_t reason) {
+    return name_of(exit_handler_names, reason);
+}
+static_assert(std::string_view{exit_handler_name(exit_reason_hlt)} == "on_hlt");
 
 }  // namespace hvp::vmx

@@ -19,8 +19,10 @@ void open_nmi_window(V& vmcs) {
                vmcs.read(primary_processor_based_controls) | PrimaryControl::nmi_window_exiting);
 }
 
-/// The exception bitmap is 0, so it is an NMI. NMIs are blocked in the VMM now, until the next VM
-/// entry.  [SDM 3C 27.5.5 "Updating Non-Register State"]
+/// The exception bitmap is 0, so it is an NMI. This exit has blocked NMIs; we end that here, as an
+/// operating system does at the end of its NMI handler. VM entry would do it, too, where "virtual
+/// NMIs" is 1. Bochs 2.7: it does not, and there would be one NMI and never another.
+/// [SDM 3C 27.5.5 "Updating Non-Register State"], [SDM 3C 26.6.1 "Interruptibility State"]
 template <VmcsAccess V>
 AfterEvent on_exception_or_nmi(Exit<V> exit) {
     const InterruptionInformation event = exit.vmcs.read(exit_interruption_information);
@@ -37,6 +39,7 @@ AfterEvent on_exception_or_nmi(Exit<V> exit) {
     }
     __atomic_add_fetch(&exit.processor().nmis_waiting, 1, __ATOMIC_RELAXED);
     open_nmi_window(exit.vmcs);
+    arch::end_nmi_blocking();
     return AfterEvent::resume;
 }
 

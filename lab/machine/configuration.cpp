@@ -67,7 +67,7 @@ std::string bochsrc(const MachineOptions& machine) {
     }
     // The processors' own record of what they do, and nobody else's.
     text += "debug: action=ignore";
-    for (unsigned cpu = 0; cpu < machine.processors; ++cpu) {
+    for (unsigned cpu = 0; machine.processor_log && cpu < machine.processors; ++cpu) {
         text += fmt::format(", cpu{}=report", cpu);
     }
     return text + "\n";

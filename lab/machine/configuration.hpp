@@ -18,6 +18,7 @@ struct MachineOptions {
     std::string rom_file;
     std::string ram_image_file;  ///< empty: none
     std::string msrs_file;
+    bool processor_log = true;  ///< the processors tell what they do; costs most of the time
 };
 
 /// Returns  the text of the configuration file (bochsrc).

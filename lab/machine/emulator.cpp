@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <thread>
 #include <vector>
 
 #include "lab/machine/configuration.hpp"
@@ -26,6 +27,10 @@ constexpr int pause_milliseconds = 1;
 // nothing, as the emulator may have been put aside in the middle of a line. Clock interrupts write
 // lines every two or three milliseconds, in bursts of less than a fifth of one.
 constexpr std::chrono::microseconds executing_without_a_line{500};
+
+// The emulator writes each line of its log on its own, a hundred thousand in a second. To be woken
+// for each would cost both sides more than to read; so we let some gather in the pipe.
+constexpr std::chrono::milliseconds gathering{1};
 
 // One run of the emulator: the loop's state.
 class Session {
@@ -84,6 +89,9 @@ EmulatorOutcome Session::to_its_end() {
             end(Ending::stopped);
         }
         act(talk_.on_time(now()));
+        if (sources[1].revents == POLLIN && !interrupt_in_pause_) {
+            std::this_thread::sleep_for(gathering);
+        }
     }
     const int status = child_.finish(killed_);
     EmulatorOutcome outcome{

@@ -1,10 +1,10 @@
 #include "stages/guest-state/journal.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 
 #include "hypervisor/vmx/exit_reason.hpp"
+#include "platform/windows/exit_events.hpp"
 
 namespace hvp::guest_state {
 namespace {
@@ -12,26 +12,16 @@ namespace {
 using trace::HexInt64;
 using trace::Level;
 using trace::Text;
-using trace::UInt32;
 using trace::UInt64;
 using windows::TraceProvider;
 namespace keyword = windows::keyword;
 
 constexpr trace::Traits life{.keyword = keyword::life};
-constexpr trace::Traits each_exit{.level = Level::verbose, .keyword = keyword::exits};
 constexpr trace::Traits failure{.level = Level::error, .keyword = keyword::failures};
 
 // `at` is the time-stamp counter when it happened: the events are written later.
 using VmxOn = trace::Event<"VmxOn", life, HexInt64<"at">>;
 using VmxOff = trace::Event<"VmxOff", life, HexInt64<"at">>;
-using VmEntry = trace::Event<"VmEntry", each_exit, HexInt64<"at">>;
-using VmExit =
-    trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_number">,
-                 HexInt64<"qualification">, HexInt64<"guest_rip">, UInt32<"instruction_length">,
-                 HexInt64<"detail">, UInt32<"sequence">, HexInt64<"at">>;
-using EntryFailure = trace::Event<"EntryFailure", failure, Text<"reason">, UInt32<"reason_number">,
-                                  HexInt64<"qualification">, HexInt64<"at">>;
-using EventsDropped = trace::Event<"EventsDropped", failure, UInt64<"count">>;
 using HostException =
     trace::Event<"HostException", failure, UInt64<"vector">, HexInt64<"error_code">,
                  HexInt64<"rip">, HexInt64<"rsp">, HexInt64<"cr2">, Text<"during">>;
@@ -40,21 +30,6 @@ using GuestEnded =
 using RegistersProof =
     trace::Event<"RegistersProof", life, UInt64<"steps">, UInt64<"kept_by_guest">,
                  UInt64<"same_for_vmm">, UInt64<"answers_right">>;
-
-void tell_exit(const TraceProvider& provider, const trace::ExitEvent& event) {
-    const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
-    const char* const name = vmx::exit_reason_name(reason.basic_reason);
-    const std::uint32_t number = reason.basic_reason;
-    if (reason.entry_failure != 0) {
-        provider.write<EntryFailure>(name, number, event.qualification, event.exit_at);
-        return;
-    }
-    provider.write<VmExit>(name, number, event.qualification, event.guest_rip,
-                           event.instruction_length, event.detail, event.sequence, event.exit_at);
-    if (event.entry_at != 0) {
-        provider.write<VmEntry>(event.entry_at);
-    }
-}
 
 const char* name_of(vmx::End end) {
     switch (end) {
@@ -115,17 +90,15 @@ Proof tell(const TraceProvider& provider, const Journal& journal,
            vmx::VirtualProcessor& processor) {
     windows::trace_supported(provider, journal.basic, journal.supported_at);
     provider.write<VmxOn>(journal.vmxon_at);
-    provider.write<VmEntry>(journal.vm_entry_at);
+    windows::trace_entry(provider, journal.vm_entry_at);
     std::uint64_t same_sums = 0;
     std::uint64_t exits = 0;
     trace::ExitEvent event{};
     while (processor.ring->read(event)) {
-        tell_exit(provider, event);
+        windows::trace_exit(provider, event);
         same_sums += count_same_sums(journal.conversation, event.registers, exits++);
     }
-    if (processor.ring->dropped() != 0) {
-        provider.write<EventsDropped>(processor.ring->dropped());
-    }
+    windows::trace_dropped(provider, *processor.ring);
     tell_ending(provider, processor.ending);
     provider.write<VmxOff>(journal.left_at);
     const Proof proof = look_at(journal.conversation, same_sums);

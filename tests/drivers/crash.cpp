@@ -1,4 +1,5 @@
-// A driver that crashes three calls deep. The lab must tell the stack, with functions and lines.
+// A driver that crashes three calls deep. The lab must tell the stack, with functions and lines,
+// and the last that was said before.
 #include "platform/windows/nt.hpp"
 
 namespace {
@@ -25,5 +26,8 @@ T used(T value) {
 }  // namespace
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT, PUNICODE_STRING) {
+    for (int i = 1; i <= 20; ++i) {
+        DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_INFO_LEVEL, "step %d of 20\n", i);
+    }
     return used(first(used(static_cast<volatile int*>(nullptr)))) + 1;  // line of the first call
 }

@@ -91,6 +91,20 @@ TEST(BugCheckReport, TellsParametersRegistersAndProcessor) {
     EXPECT_EQ(event["irql"], "PASSIVE_LEVEL");
 }
 
+TEST(BugCheckReport, TellsTheLastEventsBefore) {
+    Playground playground;
+    const Answer answer =
+        playground({"run", "--driver", playground.driver("crash", "crash"), "--cpus", "2"});
+    EXPECT_THAT(answer.output, HasSubstr("the last 8 events before it:"));
+    const auto found = [&](int step) {
+        return answer.output.contains(fmt::format(": DebugPrint step {} of 20", step));
+    };
+    EXPECT_FALSE(found(12)) << answer.output;
+    for (int step = 13; step <= 20; ++step) {
+        EXPECT_TRUE(found(step)) << answer.output;
+    }
+}
+
 TEST(BugCheckReport, BeginsWhereTheKernelStoppedTheDriver) {
     Playground playground;
     const auto driver = playground.driver("misbehave", "misbehave-double-free");

@@ -8,6 +8,8 @@ namespace hvp::tests {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
 
 struct Mistake {
     const char* name;
@@ -62,6 +64,11 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"StageAndDriver", {"run", "launch", "--driver", "/dev/null"}, "not both"},
         Mistake{"DriverIsMissing", {"run", "--driver", "nowhere.sys"}, "there is no such file"},
         Mistake{"DriverIsAFolder", {"run", "--driver", "/tmp"}, "this is no file"},
+        Mistake{"ALogLessStage", {"run", "launch", "--no-processor-log"}, "--driver"},
+        Mistake{"DiffOfOne", {"diff", "launch"}, "after"},
+        Mistake{"DiffOfAStageOfNoKind",
+                {"diff", "launch", "lunch"},
+                "there is no stage lunch; did you mean launch?"},
         Mistake{"Benchmark", {"bench", "everything"}, "startup"},
         Mistake{"BenchmarkThatIsExact", {"bench", "exits", "-n", "3"}, "no -n"},
         Mistake{"BenchmarkIsMissing", {"bench"}, "name"}),
@@ -74,6 +81,7 @@ TEST(Help, IsThereForEveryCommand) {
                                                {},
                                                {"run", "--help"},
                                                {"test", "--help"},
+                                               {"diff", "--help"},
                                                {"list", "--help"},
                                                {"clean", "--help"},
                                                {"bench", "--help"}}) {
@@ -85,11 +93,54 @@ TEST(Help, IsThereForEveryCommand) {
     }
 }
 
-TEST(List, ShowsTheStages) {
+TEST(List, ShowsTheStagesInTheOrderOfReading) {
     Playground playground;
     const Answer answer = playground({"list"});
     EXPECT_EQ(answer.status, 0);
-    EXPECT_THAT(answer.output, HasSubstr("launch"));
+    EXPECT_THAT(answer.output, StartsWith("launch "));
+    EXPECT_THAT(answer.output, HasSubstr("\nguest-state "));
+}
+
+// What `diff launch guest-state` must show, in this order.
+void expect_all_of_the_difference(const std::string& text) {
+    std::size_t at = 0;
+    for (const char* const part :
+         {"driver.cpp: from launch to guest-state\n", "--- a/stages/launch/driver.cpp\n",
+          "+++ b/stages/guest-state/driver.cpp\n", "guest.hpp: only in guest-state\n",
+          "guest.cpp: only in guest-state\n", "+++ b/stages/guest-state/guest.cpp\n",
+          "+void guest_main(void* argument) {", "journal.cpp: from launch to guest-state\n",
+          "collatz.hpp: only in launch\n", "guest-state also uses\n",
+          "  hypervisor/vmx/virtual_processor.hpp\n      A virtual processor: ",
+          "  platform/windows/trace.hpp\n"}) {
+        at = text.find(part, at);
+        ASSERT_NE(at, std::string::npos) << part;
+    }
+}
+
+TEST(Diff, ShowsWhatAStageAddsInTheOrderOfReading) {
+    Playground playground;
+    const Answer answer = playground({"diff", "launch", "guest-state"});
+    EXPECT_EQ(answer.status, 0) << answer.errors;
+    expect_all_of_the_difference(answer.output);
+    EXPECT_THAT(answer.output, Not(HasSubstr("\033"))) << "no colour in a pipe";
+    EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vmx/current_vmcs.hpp\n  ")))
+        << "launch uses it, too";
+}
+
+TEST(Diff, HasColourOnATerminalOnly) {
+    Playground playground;
+    playground.use_terminal(100);
+    playground.set("TERM", "xterm");
+    EXPECT_THAT(playground({"diff", "launch", "guest-state"}).output, HasSubstr("\033[1m"));
+    playground.set("NO_COLOR", "1");
+    EXPECT_THAT(playground({"diff", "launch", "guest-state"}).output, Not(HasSubstr("\033")));
+}
+
+TEST(Diff, OfAStageWithItselfIsNone) {
+    Playground playground;
+    const Answer answer = playground({"diff", "launch", "launch"});
+    EXPECT_EQ(answer.status, 0);
+    EXPECT_EQ(answer.output, "launch and launch are the same\n");
 }
 
 // A driver that the lab has to refuse: the run fails, and says why.

@@ -1,4 +1,5 @@
 // What the chapters quote is what the sources say and what a run tells.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -69,14 +70,16 @@ TEST(Chapters, QuoteTheSource) {
     EXPECT_GT(quotes, 0U);
 }
 
-// The story on the first page and in launch's chapter is the one that story.txt demands.
+// The story on the first page and in each chapter is the one that the stage's story.txt demands.
 TEST(Chapters, TellTheStoryOfTheRun) {
-    const std::string expected = read_file("stages/launch/story.txt");
-    for (const char* const page : {"README.md", "stages/launch/README.md"}) {
+    for (const auto& [page, stage] : {std::pair{"README.md", "launch"},
+                                      {"stages/launch/README.md", "launch"},
+                                      {"stages/guest-state/README.md", "guest-state"}}) {
+        const std::string expected = read_file(fmt::format("stages/{}/story.txt", stage));
         static const std::regex step{R"(^ *\d+  (\S.*)$)"};
         std::vector<std::string> story;
         for (const auto& block : blocks(read_file(page), "")) {
-            if (!block.empty() && block.front().starts_with("$ ./playground run launch")) {
+            if (!block.empty() && block.front() == fmt::format("$ ./playground run {}", stage)) {
                 for (const std::string& line : block) {
                     if (std::smatch match; std::regex_match(line, match, step)) {
                         story.push_back(match[1].str());

@@ -322,7 +322,9 @@ constexpr InterruptionInformation nmi_came{.vector = 2, .type = 2, .valid = 1};
 
 TEST_F(ExitTest, AnNmiWaitsForItsWindowAndIsInjected) {
     vmcs_.write(exit_interruption_information, nmi_came);
+    arch::processor.write("blocking by NMI", 1);
     EXPECT_TRUE(exit(nmi_exit));
+    EXPECT_EQ(arch::processor.read("blocking by NMI"), 0U);
     EXPECT_TRUE(
         vmcs_.read(primary_processor_based_controls).has(PrimaryControl::nmi_window_exiting));
     EXPECT_TRUE(exit(nmi_window));

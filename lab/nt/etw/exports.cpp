@@ -20,16 +20,16 @@ using EnableCallback = void (*)(const Guid* source, std::uint32_t is_enabled, st
 
 constexpr std::uint32_t most_pieces = 128;  // [Windows: EtwWrite]
 
-void check_passive(std::string_view function, std::uint64_t caller) {
+void check_passive(examiner::FunctionName function, std::uint64_t caller) {
     examiner::check_irql_at_most(ke::Irql::passive, {function, examiner::api_irql, caller});
 }
 
-void check_stack_only(std::string_view function, std::uint64_t caller) {
+void check_stack_only(examiner::FunctionName function, std::uint64_t caller) {
     examiner::check_irql_at_most(ke::Irql::high, {function, examiner::no_verifier_code, caller});
 }
 
 /// A driver whose EtwRegister failed has the handle 0, and may go on as if nothing were.
-std::optional<Registration> registration_of(Handle handle, std::string_view function,
+std::optional<Registration> registration_of(Handle handle, examiner::FunctionName function,
                                             std::uint64_t caller) {
     auto found = find_registration(handle);
     if (!found && handle != 0) {
@@ -47,7 +47,7 @@ struct Write {
     const DataDescriptor* pieces{};
 };
 
-rtl::NtStatus write(std::string_view function, const Write& what, std::uint64_t caller) {
+rtl::NtStatus write(examiner::FunctionName function, const Write& what, std::uint64_t caller) {
     check_stack_only(function, caller);
     const auto registration = registration_of(what.handle, function, caller);
     if (!registration) {

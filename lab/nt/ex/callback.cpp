@@ -71,11 +71,11 @@ Callback* create(std::u16string_view name, bool many) {
     return ob::make_object(callback_type, free) != nullptr ? free : nullptr;
 }
 
-void check_irql(ke::Irql highest, std::string_view function, std::uint64_t caller) {
+void check_irql(ke::Irql highest, examiner::FunctionName function, std::uint64_t caller) {
     examiner::check_irql_at_most(highest, {function, examiner::api_irql, caller});
 }
 
-bool is_callback(std::string_view function, const Callback* callback, std::uint64_t caller) {
+bool is_callback(examiner::FunctionName function, const Callback* callback, std::uint64_t caller) {
     const ob::Object* const object = ob::find_object(callback);
     if (object != nullptr && object->type == &callback_type) {
         return true;

@@ -86,7 +86,10 @@ void* allocate(const PoolRequest& request) {
     return std::bit_cast<void*>(block->address);
 }
 
-void free(mm::Block& block, std::uint64_t freed_by) {
+bool free(mm::Block& block, std::uint64_t freed_by) {
+    if (!mm::end_block(block, freed_by)) {
+        return false;
+    }
     const auto around = surroundings_of(block);
     constexpr std::uint64_t before_the_block = 0x23;
     constexpr std::uint64_t behind_its_end = 0x24;
@@ -94,7 +97,7 @@ void free(mm::Block& block, std::uint64_t freed_by) {
     check_guards(block, around.behind, behind_its_end);
     fill(around.block, freed_byte);
     mm::retire(block.first_page(), block.pages);
-    mm::end_block(block, freed_by);
+    return true;
 }
 
 mm::Block* find_live(std::uint64_t address) {

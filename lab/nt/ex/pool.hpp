@@ -24,7 +24,9 @@ struct PoolRequest {
 [[nodiscard]] void* allocate(const PoolRequest& request);
 
 /// Gives back a live block; bug check 0xC1 if the bytes around it were overwritten.
-void free(mm::Block& block, std::uint64_t freed_by);
+///
+/// Returns  false: another processor has given it back in the same moment
+bool free(mm::Block& block, std::uint64_t freed_by);
 
 /// The live block that begins exactly at the address, or null.
 [[nodiscard]] mm::Block* find_live(std::uint64_t address);

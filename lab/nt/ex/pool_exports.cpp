@@ -27,7 +27,7 @@ constexpr std::uint64_t another_tag = 0x0A;
 constexpr std::uint64_t never_allocated = 0x46;
 constexpr std::uint64_t zero_tag = 0x9B;
 
-void* allocate_for_driver(std::string_view function, const PoolRequest& request, bool paged) {
+void* allocate_for_driver(examiner::FunctionName function, const PoolRequest& request, bool paged) {
     examiner::check_irql_at_most(
         paged ? ke::Irql::apc : ke::Irql::dispatch,
         {function, paged ? examiner::paged_pool_irql : examiner::nonpaged_pool_irql,
@@ -78,6 +78,12 @@ mm::Block& live_block(std::uint64_t address, std::uint64_t caller) {
     return *block;
 }
 
+void free_for_driver(mm::Block& block, std::uint64_t caller) {
+    if (!free(block, caller)) {
+        refuse_free(block.address);
+    }
+}
+
 }  // namespace
 
 /// [Windows: ExAllocatePool2]
@@ -123,7 +129,7 @@ NT_EXPORT void* ExAllocatePoolWithTag(std::uint32_t type, std::uint64_t bytes, s
 /// [Windows: ExFreePool]
 NT_EXPORT void ExFreePool(std::uint64_t address) {
     const auto caller = examiner::caller(__builtin_return_address(0));
-    free(live_block(address, caller), caller);
+    free_for_driver(live_block(address, caller), caller);
 }
 
 /// [Windows: ExFreePoolWithTag] Tag 0 frees whatever the tag is.
@@ -134,7 +140,7 @@ NT_EXPORT void ExFreePoolWithTag(std::uint64_t address, std::uint32_t tag) {
         ke::bug_check({.code = ke::BugCheckCode::bad_pool_caller,
                        .parameters = {another_tag, address, block.tag, tag}});
     }
-    free(block, caller);
+    free_for_driver(block, caller);
 }
 
 }  // namespace hvp::lab::ex

@@ -44,7 +44,8 @@ bool is_leaked(const mm::Block& block) {
 void take_back(mm::Block& block) {
     switch (block.kind) {
         case mm::BlockKind::pool:
-            return ex::free(block, 0);
+            ex::free(block, 0);
+            return;
         case mm::BlockKind::noncached:
             return mm::free_noncached(block, 0);
         case mm::BlockKind::contiguous:

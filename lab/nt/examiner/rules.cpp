@@ -25,7 +25,7 @@ void report_finding(std::string_view rule, const rtl::Sentence& detail, Verifier
     event.hex("caller", caller);
 }
 
-void check_stack(std::string_view function, std::uint64_t caller) {
+void check_stack(FunctionName function, std::uint64_t caller) {
     const auto rsp = std::bit_cast<std::uint64_t>(__builtin_frame_address(0));
     if (ke::is_known_stack(mm::LinearAddress{rsp})) {
         return;
@@ -48,12 +48,12 @@ void check_irql_at_most(ke::Irql highest, const Call& call) {
     report_finding("IrqlTooHigh", detail, call.verifier, call.caller);
 }
 
-bool must_fail_allocation(std::string_view function) {
-    ++allocations;
-    if (allocations != failing_allocation) {
+bool must_fail_allocation(FunctionName function) {
+    const std::uint64_t number = __atomic_add_fetch(&allocations, 1, __ATOMIC_RELAXED);
+    if (number != failing_allocation) {
         return false;
     }
-    dbg::Event{"AllocationFailed"}.number("number", allocations).text("function", function);
+    dbg::Event{"AllocationFailed"}.number("number", number).text("function", function);
     return true;
 }
 

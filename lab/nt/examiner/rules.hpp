@@ -45,9 +45,20 @@ inline constexpr VerifierCode zw_irql = 0xE6;
 inline constexpr VerifierCode null_handle = 0xF5;
 inline constexpr VerifierCode writable_executable_section = 0x2003;
 
+/// The name of an export. How long a literal is, is counted when the kernel is compiled, not at
+/// each call of the export.
+class FunctionName {
+public:
+    consteval FunctionName(const char* literal) : text_{literal} {}
+    constexpr operator std::string_view() const { return text_; }
+
+private:
+    std::string_view text_;
+};
+
 /// Who called what.
 struct Call {
-    std::string_view function{};
+    FunctionName function;
     VerifierCode verifier{no_verifier_code};
     std::uint64_t caller{};
 };
@@ -63,14 +74,14 @@ void report_finding(std::string_view rule, const rtl::Sentence& detail, Verifier
 
 /// The call comes on the running thread's stack, or on one of the processor's interrupt stacks. A
 /// hypervisor that calls Windows from VMX root operation has a stack of its own, and is seen here.
-void check_stack(std::string_view function, std::uint64_t caller);
+void check_stack(FunctionName function, std::uint64_t caller);
 
 /// The call is allowed up to this IRQL, and on stacks that the kernel knows.  [Windows: Managing
 /// Hardware Priorities]
 void check_irql_at_most(ke::Irql highest, const Call& call);
 
 /// Whether this allocation of the driver is the one that was ordered to fail; tells so.
-[[nodiscard]] bool must_fail_allocation(std::string_view function);
+[[nodiscard]] bool must_fail_allocation(FunctionName function);
 
 /// The number of the allocation that fails, counted from 1 over all loads; 0: none.
 void order_allocation_failure(std::uint64_t number);

@@ -12,7 +12,6 @@ namespace hvp::lab::hal {
 namespace {
 
 enum class Register : std::uint64_t {
-    id = 0x20,
     end_of_interrupt = 0xB0,
     spurious_vector = 0xF0,
     command_low = 0x300,
@@ -36,8 +35,6 @@ constexpr std::uint32_t masked = 1U << 16;
 enum class Delivery : std::uint32_t { fixed = 0, nmi = 4, init = 5, startup = 6 };
 enum class Shorthand : std::uint32_t { none = 0, self = 1, all_others = 3 };
 
-constinit bool mapped{};
-
 /// Writing the low half sends; a driver's own command must not come between the halves.
 void send(Delivery delivery, Shorthand shorthand, std::uint32_t apic_id, std::uint8_t vector) {
     const arch::InterruptsOff interrupts_off;
@@ -59,11 +56,7 @@ void map_apic() {
     const std::uint64_t base = arch::rdmsr(arch::Msr::apic_base) & 0xFF'FFFF'F000;
     (void)mm::map(mm::local_apic, mm::PhysicalAddress{base},
                   {.writable = true, .caching = mm::Caching::uncached});
-    mapped = true;
-}
-
-bool apic_is_mapped() {
-    return mapped;
+    apic_is_mapped = true;
 }
 
 void initialise_apic() {
@@ -85,10 +78,6 @@ void start_clock(std::uint8_t vector, std::uint32_t ticks) {
 
 void end_of_interrupt() {
     at(Register::end_of_interrupt) = 0;
-}
-
-std::uint32_t apic_id() {
-    return at(Register::id) >> 24;
 }
 
 void send_interrupt(std::uint32_t apic_id, std::uint8_t vector) {

@@ -1,7 +1,10 @@
 // The local APIC: end of interrupt, the timer behind the clock, interrupts for other processors.
 #pragma once
 
+#include <bit>
 #include <cstdint>
+
+#include "lab/nt/mm/layout.hpp"
 
 namespace hvp::lab::hal {
 
@@ -11,7 +14,7 @@ namespace hvp::lab::hal {
 void map_apic();
 
 /// Whether map_apic has run.
-[[nodiscard]] bool apic_is_mapped();
+inline constinit bool apic_is_mapped{};
 
 /// Switches the local APIC on with a spurious vector, everything else masked.
 ///
@@ -26,7 +29,11 @@ void end_of_interrupt();
 
 /// The ID that other processors address this one by. The emulator counts them from 0, so it is
 /// also the processor's number. No driver can change it, as it could change what GS points to.
-[[nodiscard]] std::uint32_t apic_id();
+[[nodiscard]] inline std::uint32_t apic_id() {
+    constexpr std::uint64_t id_register = 0x20;
+    return *std::bit_cast<const volatile std::uint32_t*>((mm::local_apic + id_register).raw()) >>
+           24;
+}
 
 /// Interrupts the processor with that ID.
 void send_interrupt(std::uint32_t apic_id, std::uint8_t vector);

@@ -36,6 +36,10 @@ bool is_urgent(const Kdpc& dpc, bool here) {
 /// Takes the first one out of the queue into `call`: when its routine runs, its memory may be
 /// queued again, or be gone.
 bool take_first(Processor& here, Kdpc*& dpc, Kdpc& call) {
+    // Who queues one after this look also interrupts, or leaves it to the next clock interrupt.
+    if (__atomic_load_n(&here.dpcs.next, __ATOMIC_ACQUIRE) == &here.dpcs) {
+        return false;
+    }
     const Locked locked{dispatcher_lock};
     dpc = first_dpc(here);
     if (dpc == nullptr) {

@@ -8,7 +8,7 @@
 namespace hvp::lab::ke {
 namespace {
 
-void check_irql(std::string_view function, Irql highest, const void* return_address) {
+void check_irql(examiner::FunctionName function, Irql highest, const void* return_address) {
     examiner::check_irql_at_most(highest,
                                  {function, examiner::api_irql, examiner::caller(return_address)});
 }

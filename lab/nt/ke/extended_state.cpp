@@ -1,12 +1,26 @@
-// XSAVE and XRSTOR of everything that XCR0 allows.
+// XSAVE and XRSTOR of everything that XCR0 allows, unless there is nothing to save or load.
 #include "lab/nt/ke/extended_state.hpp"
 
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/ke/processor.hpp"
 
 namespace hvp::lab::ke {
+namespace {
+
+/// Whether x87, SSE and the rest are as after reset, as they are where nobody has used them. A
+/// processor that cannot tell says no.
+bool registers_are_initial() {
+    return features().tells_states_in_use && arch::read_states_in_use() == 0 &&
+           arch::read_mxcsr() == ExtendedState::initial_mxcsr;
+}
+
+}  // namespace
 
 void ExtendedState::save() {
+    initial_ = registers_are_initial();
+    if (initial_) {
+        return;
+    }
     if (features().extended_states != 0) {
         arch::xsave(area_.data());
     } else {
@@ -15,10 +29,15 @@ void ExtendedState::save() {
 }
 
 void ExtendedState::load() const {
+    if (initial_ && registers_are_initial()) {
+        return;
+    }
+    constexpr static ExtendedState nothing_in_use;
+    const auto& area = initial_ ? nothing_in_use.area_ : area_;
     if (features().extended_states != 0) {
-        arch::xrstor(area_.data());
+        arch::xrstor(area.data());
     } else {
-        arch::fxrstor(area_.data());
+        arch::fxrstor(area.data());
     }
 }
 

@@ -10,19 +10,22 @@ namespace hvp::lab::ke {
 /// [SDM 3A 13.7 "THE XSAVE FEATURE SET AND PROCESSOR SUPERVISOR STATE MANAGEMENT"]
 class alignas(64) ExtendedState {
 public:
+    static constexpr std::uint32_t initial_mxcsr = 0x1F80;
+
     /// What the registers hold after FNINIT and with MXCSR as after reset.
     constexpr ExtendedState() {
         area_[0] = 0x7F;  // FCW 037Fh
         area_[1] = 0x03;
-        area_[24] = 0x80;  // MXCSR 1F80h
-        area_[25] = 0x1F;
+        area_[24] = initial_mxcsr & 0xFF;
+        area_[25] = initial_mxcsr >> 8;
     }
 
     void save();
     void load() const;
 
 private:
-    std::array<std::uint8_t, 4096> area_{};  // AVX-512 needs 2696
+    std::array<std::uint8_t, 4032> area_{};  // AVX-512 needs 2696
+    bool initial_{};                         ///< all is as after reset, and the area means nothing
 };
 
 }  // namespace hvp::lab::ke

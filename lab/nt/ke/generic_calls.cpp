@@ -105,6 +105,25 @@ void await_everybody(std::uint64_t caller) {
     examiner::report_finding("DpcNotDone", detail, examiner::no_verifier_code, caller);
 }
 
+/// Whether all whose routine has not returned wait at the barrier: the others never come. Windows
+/// waits for them until its watchdog barks. True for one of those who wait.
+bool must_open(Barrier& barrier, std::uint32_t round) {
+    std::uint32_t present = __atomic_load_n(&barrier.present, __ATOMIC_ACQUIRE);
+    return present != 0 && present < barrier.expected &&
+           present == __atomic_load_n(&the_call.running, __ATOMIC_ACQUIRE) &&
+           round == __atomic_load_n(&barrier.round, __ATOMIC_ACQUIRE) &&
+           __atomic_compare_exchange_n(&barrier.present, &present, 0, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+void report_not_synchronized(const Barrier& barrier, std::uint64_t caller) {
+    rtl::Sentence detail{"KeSignalCallDpcSynchronize would wait for ever: on "};
+    detail.decimal(barrier.expected - __atomic_load_n(&the_call.running, __ATOMIC_ACQUIRE));
+    detail.put(" of ").decimal(barrier.expected).put(" processors the routine at ");
+    detail.hex(std::bit_cast<std::uint64_t>(the_call.routine)).put(" returned without it");
+    examiner::report_finding("DpcNotSynchronized", detail, examiner::no_verifier_code, caller);
+}
+
 }  // namespace
 
 /// [Windows: KeIpiGenericCall] Below IPI_LEVEL.
@@ -147,8 +166,8 @@ NT_EXPORT void KeSignalCallDpcDone(std::uint32_t* missing) {
 ///
 /// Returns  TRUE on one of them
 NT_EXPORT rtl::Boolean KeSignalCallDpcSynchronize(Barrier* barrier) {
-    examiner::check_stack("KeSignalCallDpcSynchronize",
-                          examiner::caller(__builtin_return_address(0)));
+    const auto caller = examiner::caller(__builtin_return_address(0));
+    examiner::check_stack("KeSignalCallDpcSynchronize", caller);
     const std::uint32_t round = __atomic_load_n(&barrier->round, __ATOMIC_ACQUIRE);
     if (__atomic_add_fetch(&barrier->present, 1, __ATOMIC_ACQ_REL) == barrier->expected) {
         __atomic_store_n(&barrier->present, 0, __ATOMIC_RELAXED);
@@ -156,6 +175,11 @@ NT_EXPORT rtl::Boolean KeSignalCallDpcSynchronize(Barrier* barrier) {
         return 1;
     }
     while (__atomic_load_n(&barrier->round, __ATOMIC_ACQUIRE) == round) {
+        if (must_open(*barrier, round)) {
+            report_not_synchronized(*barrier, caller);
+            __atomic_store_n(&barrier->round, round + 1, __ATOMIC_RELEASE);
+            return 1;
+        }
         arch::pause();
     }
     return 0;

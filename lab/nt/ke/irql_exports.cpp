@@ -12,13 +12,14 @@ std::uint64_t level(Irql irql) {
     return static_cast<std::uint64_t>(irql);
 }
 
-void report_wrong_way(std::string_view function, Irql from, Irql to, const examiner::Call& call) {
+void report_wrong_way(examiner::FunctionName function, Irql from, Irql to,
+                      const examiner::Call& call) {
     rtl::Sentence detail{function};
     detail.put(" went from IRQL ").decimal(level(from)).put(" to ").decimal(level(to));
     examiner::report_finding("IrqlWrongWay", detail, call.verifier, call.caller);
 }
 
-Irql raise_to(Irql wanted, std::string_view function, std::uint64_t caller) {
+Irql raise_to(Irql wanted, examiner::FunctionName function, std::uint64_t caller) {
     examiner::check_stack(function, caller);
     const Irql old = current_irql();
     if (old > wanted) {

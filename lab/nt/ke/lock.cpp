@@ -4,6 +4,7 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/ke/current_processor.hpp"
 #include "lab/nt/ke/ipi.hpp"
+#include "lab/nt/ke/processor.hpp"
 
 namespace hvp::lab::ke {
 
@@ -20,9 +21,15 @@ bool Lock::try_acquire(std::uint32_t self) {
 
 void Lock::acquire() {
     const std::uint32_t self = current_processor_number() + 1;
+    const bool& asked = current_processor().request.waiting;
     while (!try_acquire(self)) {
-        serve_requests();
-        arch::pause();
+        // A loop of few instructions: while nobody looks, a free lock serves nobody.
+        while (__atomic_load_n(&owner_, __ATOMIC_RELAXED) != 0) {
+            if (__atomic_load_n(&asked, __ATOMIC_RELAXED)) {
+                serve_requests();
+            }
+            arch::pause();
+        }
     }
 }
 

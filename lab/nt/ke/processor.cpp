@@ -98,10 +98,6 @@ void fill(Kpcr& kpcr, Processor& processor, std::uint32_t number) {
 /// [Windows: KeNumberProcessors] Data, and obsolete: a char.
 NT_EXPORT constinit char KeNumberProcessors = 1;
 
-std::uint32_t current_processor_number() {
-    return hal::apic_is_mapped() ? hal::apic_id() : 0;
-}
-
 std::uint32_t processor_count() {
     return __atomic_load_n(&started, __ATOMIC_ACQUIRE);
 }
@@ -115,7 +111,7 @@ Processor& processor(std::uint32_t number) {
 }
 
 Processor& current_processor() {
-    return processor(current_processor_number());
+    return *blocks[current_processor_number()];
 }
 
 bool create_processor(std::uint32_t number) {

@@ -89,7 +89,7 @@ void check_at_dispatch(const examiner::Call& call) {
     examiner::report_finding("IrqlNotDispatch", detail, call.verifier, call.caller);
 }
 
-Irql raise(std::string_view function, std::uint64_t caller) {
+Irql raise(examiner::FunctionName function, std::uint64_t caller) {
     examiner::check_irql_at_most(Irql::dispatch,
                                  {function, examiner::acquire_spin_lock_irql, caller});
     const Irql old = current_irql();

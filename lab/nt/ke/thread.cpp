@@ -137,7 +137,7 @@ void adopt_idle_thread(const mm::Stack& stack) {
 bool is_known_stack(mm::LinearAddress address) {
     const arch::InterruptsOff interrupts_off;
     const Processor& here = current_processor();
-    if (current_thread().stack.holds(address) || here.dpc_stack.holds(address) ||
+    if (here.kpcr.prcb.current_thread->stack.holds(address) || here.dpc_stack.holds(address) ||
         here.interrupt_stack.holds(address)) {
         return true;
     }

@@ -9,7 +9,7 @@
 namespace hvp::lab::ke {
 namespace {
 
-void check_irql(std::string_view function, const void* return_address) {
+void check_irql(examiner::FunctionName function, const void* return_address) {
     examiner::check_irql_at_most(Irql::dispatch,
                                  {function, examiner::api_irql, examiner::caller(return_address)});
 }

@@ -12,7 +12,7 @@ namespace hvp::lab::ke {
 namespace {
 
 /// At DISPATCH_LEVEL there is nobody to wait: the thread cannot be left.
-[[noreturn]] void refuse_wait(std::string_view function) {
+[[noreturn]] void refuse_wait(examiner::FunctionName function) {
     rtl::Sentence detail{function};
     detail.put(" has to wait, and the IRQL is ");
     detail.decimal(static_cast<std::uint64_t>(current_irql())).put(" (");

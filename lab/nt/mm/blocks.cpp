@@ -23,6 +23,13 @@ bool is_memory_of_driver(const Block& block) {
     return block.owner == Owner::driver && block.kind <= BlockKind::contiguous;
 }
 
+/// Of two processors that do it at the same time, one is told the state before.
+BlockState exchange(BlockState& state, BlockState next) {
+    BlockState before{};
+    __atomic_exchange(&state, &next, &before, __ATOMIC_ACQ_REL);
+    return before;
+}
+
 }  // namespace
 
 Block* BlockRegion::reserve(std::uint64_t pages) {
@@ -41,7 +48,7 @@ Block* BlockRegion::reserve(std::uint64_t pages) {
         recorded_pages_ += records_per_page;
     }
     next_page_ = end;
-    Block& block = records()[first];
+    Block& block = std::bit_cast<Block*>(records_.raw())[first];
     block.address = (pages_ + first * page_bytes).raw();
     block.pages = pages;
     return &block;
@@ -97,24 +104,29 @@ const DriverHoldings& driver_holdings() {
 }
 
 void begin_block(Block& block, std::uint64_t bytes, Owner owner, std::uint64_t allocated_by) {
-    const ke::Locked locked{memory_lock};
     block.bytes = bytes;
     block.owner = owner;
     block.allocated_by = allocated_by;
-    block.state = BlockState::live;
-    if (is_memory_of_driver(block)) {
-        holdings.now += bytes;
-        holdings.peak = std::max(holdings.peak, holdings.now);
+    (void)exchange(block.state, BlockState::live);
+    if (!is_memory_of_driver(block)) {
+        return;
+    }
+    const std::uint64_t now = __atomic_add_fetch(&holdings.now, bytes, __ATOMIC_RELAXED);
+    std::uint64_t peak = __atomic_load_n(&holdings.peak, __ATOMIC_RELAXED);
+    while (peak < now && !__atomic_compare_exchange_n(&holdings.peak, &peak, now, true,
+                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     }
 }
 
-void end_block(Block& block, std::uint64_t freed_by) {
-    const ke::Locked locked{memory_lock};
-    block.freed_by = freed_by;
-    block.state = BlockState::freed;
-    if (is_memory_of_driver(block)) {
-        holdings.now -= block.bytes;
+bool end_block(Block& block, std::uint64_t freed_by) {
+    if (exchange(block.state, BlockState::freed) != BlockState::live) {
+        return false;
     }
+    block.freed_by = freed_by;
+    if (is_memory_of_driver(block)) {
+        __atomic_sub_fetch(&holdings.now, block.bytes, __ATOMIC_RELAXED);
+    }
+    return true;
 }
 
 }  // namespace hvp::lab::mm

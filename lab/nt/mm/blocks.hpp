@@ -100,8 +100,11 @@ struct DriverHoldings {
 };
 [[nodiscard]] const DriverHoldings& driver_holdings();
 
-/// Book-keeping when a block comes to life or ends.
+/// Book-keeping when a block comes to life or ends. Needs no lock: the block is the caller's, until
+/// it is ended.
+///
+/// Returns  false: somebody else has ended it in the same moment
 void begin_block(Block& block, std::uint64_t bytes, Owner owner, std::uint64_t allocated_by);
-void end_block(Block& block, std::uint64_t freed_by);
+bool end_block(Block& block, std::uint64_t freed_by);
 
 }  // namespace hvp::lab::mm

@@ -14,7 +14,7 @@ namespace {
 constexpr int fresh_content = 0xA6;
 constexpr int freed_content = 0xDE;
 
-void* allocate_for_driver(const char* function, std::uint64_t bytes, RunRequest request,
+void* allocate_for_driver(examiner::FunctionName function, std::uint64_t bytes, RunRequest request,
                           Protection protection, std::uint64_t caller) {
     examiner::check_irql_at_most(ke::Irql::dispatch,
                                  {function, examiner::memory_call_irql, caller});
@@ -43,7 +43,7 @@ std::optional<Protection> protection_of(std::uint32_t protect) {
                                                                  : Caching::cached};
 }
 
-Block& live_block(std::string_view function, std::uint64_t address, std::uint64_t caller) {
+Block& live_block(examiner::FunctionName function, std::uint64_t address, std::uint64_t caller) {
     examiner::check_irql_at_most(ke::Irql::dispatch,
                                  {function, examiner::memory_call_irql, caller});
     if (Block* const block = contiguous_region().find_live(address, BlockKind::contiguous)) {

@@ -41,8 +41,19 @@ PageTableEntry leaf(PhysicalAddress frame, Protection protection) {
             .execute_disable = !protection.executable && execute_disable_works};
 }
 
-/// Makes sure that the tables of levels 3 to 1 that lead to the page exist.
+/// Whether the tables of levels 3 to 1 that lead to the page exist. No table ever goes again.
+bool has_tables(LinearAddress page) {
+    for (int level = levels; level > 1; --level) {
+        if (!entry_at(page, level)->present) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/// Makes sure that they do.
 bool ensure_tables(LinearAddress page) {
+    const ke::Locked locked{memory_lock};
     for (int level = levels; level > 1; --level) {
         auto* entry = entry_at(page, level);
         if (entry->present) {
@@ -98,10 +109,10 @@ PhysicalAddress create_address_space(bool nx_works) {
 }
 
 bool map(LinearAddress page, PhysicalAddress frame, Protection protection) {
-    const ke::Locked locked{memory_lock};
-    if (!ensure_tables(page)) {
+    if (!has_tables(page) && !ensure_tables(page)) {
         return false;
     }
+    // Whose page it is, is the only one who writes its entry: that needs no lock.
     *entry_at(page, 1) = leaf(frame, protection);
     return true;
 }
@@ -179,7 +190,6 @@ void unmap(LinearAddress first, std::uint64_t pages) {
 }
 
 void hide(LinearAddress first, std::uint64_t pages) {
-    const ke::Locked locked{memory_lock};
     for (std::uint64_t i = 0; i < pages; ++i) {
         if (translate(first + i * page_bytes)) {
             entry_at(first + i * page_bytes, 1)->present = 0;

@@ -1,6 +1,7 @@
 // The runs that wait for all processors to forget them.
 #include "lab/nt/mm/retired_pages.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -18,13 +19,19 @@ struct Run {
     std::uint64_t pages{};
 };
 
-constexpr std::size_t most_runs = 32;
+// So much memory may wait at most.
+constexpr std::size_t most_runs = 256;
+constexpr std::uint64_t most_pages = 512;
+
+// To forget everything costs more than to forget so few pages, and less than to forget more.
+constexpr std::uint64_t few_pages = 8;
 
 // Guarded by memory_lock.
 constinit std::array<Run, most_runs> runs{};
 constinit std::size_t used{};
+constinit std::uint64_t waiting_pages{};
 
-constinit std::uint64_t generation{};
+constinit std::uint64_t generation{};  ///< counts the runs
 constinit std::array<std::uint64_t, ke::most_processors> forgotten{};
 
 void forget(const Run& run) {
@@ -33,9 +40,20 @@ void forget(const Run& run) {
     }
 }
 
+/// Any change of CR4.PGE does it, for global pages too.
+/// [SDM 3A 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"]
+void forget_everything() {
+    const auto cr4 = arch::read_cr4();
+    constexpr auto global = static_cast<std::uint64_t>(arch::Cr4::page_global_enable);
+    arch::write_cr4(arch::Flags<arch::Cr4>{cr4.raw() ^ global});
+    arch::write_cr4(cr4);
+}
+
 void forget_all(void* /*unused*/) {
-    for (std::size_t i = 0; i < used; ++i) {
-        forget(runs[i]);
+    if (waiting_pages > few_pages) {
+        forget_everything();
+    } else {
+        std::for_each_n(runs.begin(), used, forget);
     }
     forgotten[ke::current_processor_number()] = generation;
 }
@@ -47,18 +65,20 @@ void give_back_all() {
         free_unmapped(runs[i].first, runs[i].pages);
     }
     used = 0;
+    waiting_pages = 0;
 }
 
 }  // namespace
 
 void retire(LinearAddress first, std::uint64_t pages) {
-    const ke::Locked locked{memory_lock};
-    hide(first, pages);
     const Run run{first, pages};
+    hide(first, pages);
     forget(run);
+    const ke::Locked locked{memory_lock};
     runs[used++] = run;
+    waiting_pages += pages;
     __atomic_store_n(&generation, generation + 1, __ATOMIC_RELEASE);
-    if (used == most_runs) {
+    if (used == most_runs || waiting_pages > most_pages) {
         give_back_all();
     }
 }

@@ -15,7 +15,7 @@ constexpr Handle current_process = ~0ULL;
 constexpr Handle current_thread = ~1ULL;
 
 /// References to something else, or a reference too few: Windows' counts would be spoilt by now.
-[[noreturn]] void refuse(std::string_view function, std::uint64_t body) {
+[[noreturn]] void refuse(examiner::FunctionName function, std::uint64_t body) {
     rtl::Sentence detail{function};
     detail.put(" was given ").hex(body).put(", which is no object, or one that has ended");
     ke::bug_check({.code = ke::BugCheckCode::reference_by_pointer,
@@ -23,7 +23,7 @@ constexpr Handle current_thread = ~1ULL;
                    .detail = detail.view()});
 }
 
-Object& object_at(std::string_view function, std::uint64_t body, std::uint64_t caller) {
+Object& object_at(examiner::FunctionName function, std::uint64_t body, std::uint64_t caller) {
     examiner::check_irql_at_most(ke::Irql::dispatch, {function, examiner::api_irql, caller});
     Object* const object = find_object(std::bit_cast<const void*>(body));
     if (object == nullptr) {
@@ -39,7 +39,7 @@ Object* behind(Handle handle) {
     return handle == current_thread ? find_object(&ke::current_thread()) : object_of(handle);
 }
 
-void report_no_handle(std::string_view function, Handle handle, std::uint64_t caller) {
+void report_no_handle(examiner::FunctionName function, Handle handle, std::uint64_t caller) {
     rtl::Sentence detail{function};
     detail.put(" was given ").hex(handle).put(", which is no open handle");
     examiner::report_finding("InvalidHandle", detail,

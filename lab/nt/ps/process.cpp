@@ -23,7 +23,7 @@ constexpr std::uint64_t system_process_id = 4;
 constinit const ob::ObjectType process_type{.name = "process"sv};
 
 /// Anything but a process has no field where one is read.
-const ke::Kprocess& process_at(std::string_view function, const void* body) {
+const ke::Kprocess& process_at(examiner::FunctionName function, const void* body) {
     if (!is_process(body)) {
         rtl::Sentence detail{function};
         detail.put(" was given ").hex(std::bit_cast<std::uint64_t>(body));

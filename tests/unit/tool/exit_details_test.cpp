@@ -30,7 +30,7 @@ TEST(ExitDetails, DecodeTheQualificationOfControlRegisters) {
     EXPECT_EQ(exit_details(exit_event(28, "0xd13")), "MOV from CR3 to R13");
     EXPECT_EQ(exit_details(exit_event(28, "0x400")), "MOV from RSP to CR0");
     EXPECT_EQ(exit_details(exit_event(28, "0x20")), "CLTS");
-    EXPECT_EQ(exit_details(exit_event(28, "0x30")), "LMSW");
+    EXPECT_EQ(exit_details(exit_event(28, "0x30")), "LMSW of 0x0");
 }
 
 TEST(ExitDetails, SayNothingWhereThereIsNothing) {

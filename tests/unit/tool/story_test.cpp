@@ -57,6 +57,49 @@ Timeline launch_timeline() {
     return timeline;
 }
 
+Event claimed_exit(std::uint64_t t, unsigned reason, std::string name) {
+    return {.t = t,
+            .cpu = 0,
+            .from = "driver",
+            .name = "VmExit",
+            .fields = {{"reason", std::move(name)},
+                       {"reason_number", reason},
+                       {"qualification", "0x0"},
+                       {"guest_rip", "0x1234"},
+                       {"handler", "on_hlt"}}};
+}
+
+Timeline exits_timeline(unsigned claimed_reason, std::string claimed_name) {
+    Timeline timeline{10'000};
+    const auto add = [&](std::uint64_t t, std::string name, Json fields) {
+        timeline.add({.t = t,
+                      .cpu = 0,
+                      .from = "processor",
+                      .name = std::move(name),
+                      .fields = std::move(fields)});
+    };
+    add(100, "VmExit", {{"reason", "HLT"}, {"reason_number", 12}, {"qualification", "0x0"}});
+    timeline.add(claimed_exit(110, claimed_reason, std::move(claimed_name)));
+    add(190, "VmResume", {{"vmcs", "0x1000"}});
+    add(190, "VmEntry", {{"mode", "x86-64 guest"}});
+    return timeline;
+}
+
+TEST(Story, TellsAnExitOfWhichBothWitnessesSayTheSameInOneLine) {
+    const AddressNames names;
+    EXPECT_EQ(lay_out(tell(exits_timeline(12, "HLT"), names), {.width = 80, .colour = false}),
+              "   0  processor  exit 12 HLT at 0x1234: on_hlt                          90 ticks\n");
+}
+
+TEST(Story, TellsWhatEachSaysWhereTheyDiffer) {
+    const AddressNames names;
+    const auto steps = tell(exits_timeline(10, "CPUID"), names);
+    ASSERT_EQ(steps.size(), 3U);
+    EXPECT_EQ(steps[0].text, "VM exit 12 HLT, qualification 0");
+    EXPECT_EQ(steps[1].text, "saw exit 10 CPUID at 0x1234");
+    EXPECT_EQ(steps[2].text, "VMRESUME: VM entry");
+}
+
 TEST(Story, TellsALaunch) {
     const AddressNames names;
     EXPECT_EQ(lay_out(tell(launch_timeline(), names), {.width = 80, .colour = false}),

@@ -73,6 +73,54 @@ TEST(Witnesses, NoticeAHiddenExit) {
         << report.disagreement;
 }
 
+// A guest of four exits of whose two middle ones the ring had no place.
+Testimony with_drops(std::uint64_t counted) {
+    Testimony testimony;
+    testimony.claim("VmEntry", Json::object());
+    testimony.log_entry();
+    const auto claim = [&](const char* reason, unsigned number, unsigned sequence) {
+        testimony.claim("VmExit", {{"reason", reason},
+                                   {"reason_number", number},
+                                   {"qualification", "0x0"},
+                                   {"sequence", sequence}});
+    };
+    claim("HLT", 12, 0);
+    testimony.claim("VmEntry", Json::object());
+    claim("VMCALL", 18, 3);
+    testimony.claim("EventsDropped", {{"count", counted}});
+    for (const auto& [reason, number] :
+         {std::pair{"HLT", 12}, {"CPUID", 10}, {"CPUID", 10}, {"VMCALL", 18}}) {
+        testimony.log_exit(reason, static_cast<std::uint16_t>(number));
+    }
+    for (int i = 0; i < 3; ++i) {
+        testimony.log_entry();
+    }
+    return testimony;
+}
+
+TEST(Witnesses, AgreeWhereDroppedExitsAreCounted) {
+    EXPECT_EQ(with_drops(2).compare().disagreement, "");
+}
+
+TEST(Witnesses, NoticeAnExitThatIsNeitherToldNorCounted) {
+    EXPECT_TRUE(with_drops(1).compare().disagreement.contains("leaves out 1 more"));
+}
+
+TEST(Witnesses, NoticeADroppedExitThatDidNotHappen) {
+    EXPECT_TRUE(with_drops(3).compare().disagreement.contains("counted 3 as dropped"));
+}
+
+TEST(Witnesses, HoldExitsByTheirSequenceNumbers) {
+    Testimony testimony = with_drops(2);
+    testimony.claim("VmEntry", Json::object());
+    testimony.log_entry();
+    testimony.claim(
+        "VmExit",
+        {{"reason", "CPUID"}, {"reason_number", 10}, {"qualification", "0x0"}, {"sequence", 0}});
+    testimony.log_exit("CPUID", 10);
+    EXPECT_EQ(testimony.compare().disagreement, "") << "another guest counts from 0 again";
+}
+
 TEST(Witnesses, NoticeAWrongReason) {
     Testimony wrong_number;
     wrong_number.claim_exit("CPUID", 10);

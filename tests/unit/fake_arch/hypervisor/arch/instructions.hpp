@@ -115,6 +115,10 @@ inline void cli() {
     write_rflags(read_rflags().without(Rflags::interrupt_enable));
 }
 
+inline void end_nmi_blocking() {
+    processor.write("blocking by NMI", 0);
+}
+
 /// What HLT does where no interrupt can end it.
 struct HaltedForGood : std::runtime_error {
     using std::runtime_error::runtime_error;
