@@ -27,6 +27,43 @@ std::string control_register(std::uint64_t qualification) {
     }
 }
 
+/// Every bit of an EPT violation's qualification.
+/// [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-7]
+std::string ept_violation(std::uint64_t qualification) {
+    const auto bit = [&](unsigned number) { return (qualification >> number & 1) != 0; };
+    std::string text;
+    const auto add = [&](bool holds, std::string_view words) {
+        if (holds) {
+            text += text.empty() ? "" : " and ";
+            text += words;
+        }
+    };
+    add(bit(0), "read");
+    add(bit(1), "write");
+    add(bit(2), "fetch");
+    if (bit(7)) {
+        text += bit(8) ? "" : " of a paging structure";
+    } else {
+        text += ", no linear address";
+    }
+    text +=
+        fmt::format("; mapped {}{}{}", bit(3) ? 'r' : '-', bit(4) ? 'w' : '-', bit(5) ? 'x' : '-');
+    // Bit 6 means something only with mode-based execute control, bits 11:9 only where the
+    // processor reports advanced information: where they are set, they are shown.
+    const auto also = [&](unsigned number, std::string_view words) {
+        text += bit(number) ? fmt::format("; {}", words) : "";
+    };
+    also(6, "executable in user mode");
+    also(9, "a user-mode address");
+    also(10, "a writable page of the guest");
+    also(11, "an execute-disable page of the guest");
+    also(12, "NMIs unblocked by IRET");
+    if (const std::uint64_t reserved = qualification >> 13 << 13; reserved != 0) {
+        text += fmt::format("; reserved bits {:#x}", reserved);
+    }
+    return text;
+}
+
 // The VM-exit interruption information.  [SDM 3C 24.9.2 "Information for VM Exits Due to Vectored
 // Events"]
 std::string exception_or_nmi(std::uint64_t information) {
@@ -50,6 +87,11 @@ std::string exit_details(const Event& exit) {
         case 31:
         case 32:
             return has_detail ? fmt::format("MSR {:#x}", exit.number("detail")) : "";
+        case 48:
+            return fmt::format("{}; guest-physical {:#x}",
+                               ept_violation(exit.number("qualification")), exit.number("detail"));
+        case 49:
+            return has_detail ? fmt::format("guest-physical {:#x}", exit.number("detail")) : "";
         default:
             return "";
     }

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 
+#include "tool/ept_sentences.hpp"
 #include "tool/exit_details.hpp"
 
 namespace hvp::tool {
@@ -294,6 +295,9 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
         return {{.who = "driver", .text = "prints: " + event.text("text"), .optional = true}};
     }
     Steps steps = vmm_event(sentences, event);
+    if (steps.empty()) {
+        steps = ept_event(sentences.names(), event);
+    }
     return steps.empty() ? Steps{{"driver", name + all_fields(event)}} : steps;
 }
 

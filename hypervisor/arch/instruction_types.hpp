@@ -44,6 +44,12 @@ enum class VmxResult : std::uint8_t {
     return zero ? VmxResult::fail_valid : VmxResult::succeed;
 }
 
+/// What INVEPT shall make the processor forget.  [SDM 3C 30.3 "VMX Instructions"] INVEPT
+enum class InveptType : std::uint64_t {
+    single_context = 1,  ///< what came from one EPT
+    all_contexts = 2,    ///< what came from any
+};
+
 /// What VMCALL brings back, by the convention of our VMM.
 struct VmcallResult {
     std::uint64_t rax;

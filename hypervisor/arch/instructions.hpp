@@ -532,6 +532,25 @@ inline void end_nmi_blocking() {
                  : "memory", "cc");
 }
 
+/// INVEPT: this processor forgets translations that came from EPT paging structures. Bits 63:0 of
+/// the descriptor are an EPT pointer, the rest is reserved.
+///
+/// Returns  a failure for a type that the processor lacks, and for a descriptor that VM entry would
+///          not take as an EPT pointer
+/// Where    VMX root operation; what other processors remember stays
+/// Source   [SDM 3C 30.3 "VMX Instructions"] INVEPT
+[[nodiscard, gnu::always_inline]] inline VmxResult invept(InveptType type,
+                                                          std::uint64_t ept_pointer) {
+    const std::uint64_t descriptor[2] = {ept_pointer, 0};
+    bool carry{};
+    bool zero{};
+    asm volatile("invept %[descriptor], %[type]"
+                 : "=@ccc"(carry), "=@ccz"(zero)
+                 : [descriptor] "m"(descriptor), [type] "r"(type)
+                 : "memory");
+    return vmx_result(carry, zero);
+}
+
 /// VMCALL: a guest's call to its VMM.
 ///
 /// Where    VMX non-root operation; raises #UD outside VMX operation

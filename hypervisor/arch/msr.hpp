@@ -24,6 +24,8 @@ enum class Msr : std::uint32_t {
     vmx_cr0_fixed1 = 0x487,
     vmx_cr4_fixed0 = 0x488,
     vmx_cr4_fixed1 = 0x489,
+    vmx_procbased_ctls2 = 0x48B,
+    vmx_ept_vpid_cap = 0x48C,
     vmx_true_pinbased_ctls = 0x48D,
     vmx_true_procbased_ctls = 0x48E,
     vmx_true_exit_ctls = 0x48F,

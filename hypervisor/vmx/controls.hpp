@@ -47,6 +47,12 @@ enum class PrimaryControl : std::uint32_t {
     activate_secondary_controls = 1U << 31,
 };
 
+/// [SDM 3C 24.6.2 "Processor-Based VM-Execution Controls", Table 24-7]. Their capability MSR has no
+/// TRUE form: all of them may be 0.
+enum class SecondaryControl : std::uint32_t {
+    enable_ept = 1U << 1,
+};
+
 /// [SDM 3C 24.7.1 "VM-Exit Controls"]
 enum class ExitControl : std::uint32_t {
     save_debug_controls = 1U << 2,

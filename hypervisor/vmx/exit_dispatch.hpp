@@ -48,6 +48,9 @@ template <VmcsAccess V>
         case 31:
         case 32:
             return registers.low(Register::rcx);
+        case 48:
+        case 49:
+            return exit.vmcs.read(guest_physical_address).raw();
         default:
             return 0;
     }

@@ -11,6 +11,7 @@
 #include "hypervisor/vmx/function_name.hpp"
 #include "hypervisor/vmx/handle_control_registers.hpp"
 #include "hypervisor/vmx/handle_cpuid.hpp"
+#include "hypervisor/vmx/handle_ept.hpp"
 #include "hypervisor/vmx/handle_hypercall.hpp"
 #include "hypervisor/vmx/handle_msr.hpp"
 #include "hypervisor/vmx/handle_nmi.hpp"
@@ -105,6 +106,8 @@ inline constexpr auto handler_table = [] {
     table.template instruction<28, on_control_register<V>>();
     table.template instruction<31, on_rdmsr<V>>();
     table.template instruction<32, on_wrmsr<V>>();
+    table.template event<48, on_ept_violation<V>>();
+    table.template event<49, on_ept_misconfiguration<V>>();
     return table;
 }();
 

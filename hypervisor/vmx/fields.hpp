@@ -12,6 +12,7 @@
 #include "hypervisor/arch/address.hpp"
 #include "hypervisor/arch/control_registers.hpp"
 #include "hypervisor/arch/segments.hpp"
+#include "hypervisor/ept/pointer.hpp"
 #include "hypervisor/vmx/controls.hpp"
 #include "hypervisor/vmx/exit_reason.hpp"
 #include "hypervisor/vmx/interruption.hpp"
@@ -136,8 +137,10 @@ inline constexpr Control32<2> exception_bitmap;
 inline constexpr Control32<3> page_fault_error_code_mask;
 inline constexpr Control32<4> page_fault_error_code_match;
 inline constexpr Control32<5> cr3_target_count;
+inline constexpr Control32<15, arch::Flags<SecondaryControl>> secondary_processor_based_controls;
 inline constexpr Control64<2, arch::HostPhysicalAddress> msr_bitmap_address;
 inline constexpr Control64<8> tsc_offset;
+inline constexpr Control64<13, ept::Pointer> ept_pointer;
 inline constexpr ControlNatural<0, arch::Flags<arch::Cr0>> cr0_guest_host_mask;
 inline constexpr ControlNatural<1, arch::Flags<arch::Cr4>> cr4_guest_host_mask;
 inline constexpr ControlNatural<2, arch::Flags<arch::Cr0>> cr0_read_shadow;
@@ -161,8 +164,13 @@ using Information32 = Field<Width::bits32, Area::exit_information, index, T>;
 inline constexpr Information32<0> vm_instruction_error;
 inline constexpr Information32<1, ExitReasonField> exit_reason;
 inline constexpr Information32<2, InterruptionInformation> exit_interruption_information;
+inline constexpr Information32<4, InterruptionInformation> idt_vectoring_information;
 inline constexpr Information32<6> exit_instruction_length;
 inline constexpr Field<Width::natural, Area::exit_information, 0> exit_qualification;
+inline constexpr Field<Width::natural, Area::exit_information, 5, arch::GuestLinearAddress>
+    guest_linear_address;
+inline constexpr Field<Width::bits64, Area::exit_information, 0, arch::GuestPhysicalAddress>
+    guest_physical_address;
 
 /// The encoding of the field that lies `segment` places behind the first one of its row.
 template <typename F>
@@ -176,11 +184,14 @@ static_assert(nth(guest_es_selector, SegmentIndex::es) == 0x0800);
 static_assert(nth(guest_es_selector, SegmentIndex::tr) == 0x080E);
 static_assert(host_es_selector.encoding == 0x0C00 && host_tr_selector.encoding == 0x0C0C);
 // [SDM 3D B.2.1 "64-Bit Control Fields"], [SDM 3D B.2.3 "64-Bit Guest-State Fields"]
+// [SDM 3D B.2.2 "64-Bit Read-Only Data Field"]
 static_assert(msr_bitmap_address.encoding == 0x2004 && tsc_offset.encoding == 0x2010);
+static_assert(ept_pointer.encoding == 0x201A && guest_physical_address.encoding == 0x2400);
 static_assert(guest_vmcs_link_pointer.encoding == 0x2800 && guest_debugctl.encoding == 0x2802);
 // [SDM 3D B.3.1 "32-Bit Control Fields"]
 static_assert(pin_based_controls.encoding == 0x4000);
 static_assert(primary_processor_based_controls.encoding == 0x4002);
+static_assert(secondary_processor_based_controls.encoding == 0x401E);
 static_assert(exception_bitmap.encoding == 0x4004 && cr3_target_count.encoding == 0x400A);
 static_assert(page_fault_error_code_mask.encoding == 0x4006);
 static_assert(page_fault_error_code_match.encoding == 0x4008);
@@ -193,6 +204,7 @@ static_assert(entry_instruction_length.encoding == 0x401A);
 // [SDM 3D B.3.2 "32-Bit Read-Only Data Fields"]
 static_assert(vm_instruction_error.encoding == 0x4400 && exit_reason.encoding == 0x4402);
 static_assert(exit_interruption_information.encoding == 0x4404);
+static_assert(idt_vectoring_information.encoding == 0x4408);
 static_assert(exit_instruction_length.encoding == 0x440C);
 // [SDM 3D B.3.3 "32-Bit Guest-State Fields"], [SDM 3D B.3.4 "32-Bit Host-State Field"]
 static_assert(nth(guest_es_limit, SegmentIndex::es) == 0x4800);
@@ -208,7 +220,7 @@ static_assert(guest_sysenter_cs.encoding == 0x482A && host_sysenter_cs.encoding 
 static_assert(cr0_guest_host_mask.encoding == 0x6000 && cr4_guest_host_mask.encoding == 0x6002);
 static_assert(cr0_read_shadow.encoding == 0x6004 && cr4_read_shadow.encoding == 0x6006);
 // [SDM 3D B.4.2 "Natural-Width Read-Only Data Fields"]
-static_assert(exit_qualification.encoding == 0x6400);
+static_assert(exit_qualification.encoding == 0x6400 && guest_linear_address.encoding == 0x640A);
 // [SDM 3D B.4.3 "Natural-Width Guest-State Fields"]
 static_assert(guest_cr0.encoding == 0x6800 && guest_cr3.encoding == 0x6802);
 static_assert(guest_cr4.encoding == 0x6804 && guest_es_base.encoding == 0x6806);

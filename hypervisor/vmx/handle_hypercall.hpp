@@ -33,6 +33,12 @@ Next on_vmcall(Exit<V> exit) {
         case Hypercall::stop:
             return exit.stop(End::stopped_by_guest);
     }
+    const StageHooks& hooks = exit.processor().hooks;
+    std::uint64_t value = 0;
+    if (hooks.on_hypercall != nullptr &&
+        hooks.on_hypercall(hooks.stage, exit.registers()[Register::rax], argument, value)) {
+        return answer(exit, HypercallStatus::success, value);
+    }
     return answer(exit, HypercallStatus::unknown_call);
 }
 

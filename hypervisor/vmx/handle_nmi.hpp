@@ -30,8 +30,10 @@ AfterEvent on_exception_or_nmi(Exit<V> exit) {
         exit.processor().ending.end = End::unhandled_detail;
         return AfterEvent::stop;
     }
-    __atomic_add_fetch(&exit.processor().nmis_waiting, 1, __ATOMIC_RELAXED);
-    open_nmi_window(exit.vmcs);
+    if (!exit.processor().hooks.takes_nmi()) {
+        __atomic_add_fetch(&exit.processor().nmis_waiting, 1, __ATOMIC_RELAXED);
+        open_nmi_window(exit.vmcs);
+    }
     arch::end_nmi_blocking();
     return AfterEvent::resume;
 }
@@ -46,7 +48,10 @@ AfterEvent on_nmi_window(Exit<V> exit) {
     if (__atomic_load_n(&exit.processor().nmis_waiting, __ATOMIC_RELAXED) == 0) {
         return AfterEvent::resume;
     }
-    exit.vmcs.write(entry_interruption_information, injected_nmi);
+    // One that came while the VMM ran was counted before anybody could ask whose it is.
+    if (!exit.processor().hooks.takes_nmi()) {
+        exit.vmcs.write(entry_interruption_information, injected_nmi);
+    }
     if (__atomic_sub_fetch(&exit.processor().nmis_waiting, 1, __ATOMIC_RELAXED) != 0) {
         open_nmi_window(exit.vmcs);
     }

@@ -16,6 +16,9 @@ enum class Hypercall : std::uint64_t {
     stop,                ///< ends this guest; there is no answer
 };
 
+/// From here on each stage has its own calls.
+inline constexpr std::uint64_t first_call_of_stage = 0x4856'5100;
+
 enum class HypercallStatus : std::uint64_t {
     success = 0,
     unknown_call = 1,

@@ -8,6 +8,7 @@
 
 #include "hypervisor/arch/address_space.hpp"
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/ept/violation.hpp"
 #include "hypervisor/trace/ring.hpp"
 #include "hypervisor/vmx/exit_reason.hpp"
 #include "hypervisor/vmx/failure.hpp"
@@ -40,13 +41,15 @@ static_assert(sizeof(VmmFrame) % 16 == 0);
 /// Why the VMM left the guest for good.
 enum class End : std::uint8_t {
     none,
-    stopped_by_guest,  ///< it asked to
-    unhandled_exit,    ///< a reason that no handler knows
-    unhandled_detail,  ///< a known reason, in a form that its handler does not know
-    triple_fault,      ///< the guest could not deliver an exception
-    entry_refused,     ///< VMLAUNCH or VMRESUME said VMfail
-    entry_failed,      ///< VM entry was given up because of the guest state or an MSR
-    exception_in_vmm,  ///< our own mistake; see `HostTrapReport`
+    stopped_by_guest,   ///< it asked to
+    unhandled_exit,     ///< a reason that no handler knows
+    unhandled_detail,   ///< a known reason, in a form that its handler does not know
+    triple_fault,       ///< the guest could not deliver an exception
+    entry_refused,      ///< VMLAUNCH or VMRESUME said VMfail
+    entry_failed,       ///< VM entry was given up because of the guest state or an MSR
+    exception_in_vmm,   ///< our own mistake; see `HostTrapReport`
+    outside_memory,     ///< an EPT violation that the stage does not answer: see `memory`
+    ept_misconfigured,  ///< an EPT entry that the processor refuses
 };
 
 /// What an exception in VMX root operation looked like.
@@ -67,6 +70,23 @@ struct Ending {
     std::uint64_t qualification{};
     std::uint64_t guest_rip{};
     HostTrapReport trap{};
+    ept::GuestMemoryEvent memory{};  ///< of an EPT violation or misconfiguration
+};
+
+/// What a stage does at exits that only it can answer. Called in VMX root operation; a stage
+/// without them has a guest that such an exit ends.
+struct StageHooks {
+    void* stage{};
+    /// An EPT violation. True: the guest tries the access again.
+    bool (*on_ept_violation)(void* stage, const ept::GuestMemoryEvent& event){};
+    /// A hypercall that the VMM itself does not know. False: the stage does not, either.
+    bool (*on_hypercall)(void* stage, std::uint64_t call, std::uint64_t argument,
+                         std::uint64_t& value){};
+    /// An NMI. True: it was another processor's VMM that wanted this one to look for work, and the
+    /// guest is not to see it.
+    bool (*on_nmi)(void* stage){};
+
+    [[nodiscard]] bool takes_nmi() const { return on_nmi != nullptr && on_nmi(stage); }
 };
 
 /// One logical processor's part of the VMM. It lies in ProcessorMemory; whoever launches keeps the
@@ -88,6 +108,7 @@ struct VirtualProcessor {
 
     std::array<std::uint64_t, exit_reason_names.size()> exits{};
     Ending ending{};
+    StageHooks hooks{};
 };
 
 /// The memory of one virtual processor: pages in a row, linear and physical, zeroed.

@@ -11,7 +11,7 @@ namespace hvp::windows {
 namespace {
 
 /// Room for the tables of four levels: the image and the processor's memory lie far apart.
-constexpr std::size_t table_pages = 16;
+constexpr std::size_t table_pages = 24;
 constexpr std::size_t guest_stack_pages = KERNEL_STACK_SIZE / arch::page_bytes;
 
 }  // namespace
@@ -25,7 +25,8 @@ VmmMemory::VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack
 
 std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& passive,
                                                        const vmx::Support& support,
-                                                       const DRIVER_OBJECT& driver) {
+                                                       const DRIVER_OBJECT& driver,
+                                                       std::span<const arch::MappedRange> also) {
     // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only.
     const arch::HostPhysicalAddress highest{
         support.basic.addresses_are_32_bits != 0 ? 0xFFFF'FFFF : 0x7FFF'FFFF'FFFF'FFFF};
@@ -49,6 +50,11 @@ std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& pas
     auto mapped = map_own_image(own, driver);
     if (mapped) {
         mapped = vmx::map(own, memory.region_);
+    }
+    for (const arch::MappedRange& range : also) {
+        if (mapped) {
+            mapped = own.map(range);
+        }
     }
     if (!mapped) {
         static constexpr vmx::Explanation why{

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <expected>
+#include <span>
 
 #include "hypervisor/arch/address_space.hpp"
 #include "hypervisor/vmx/failure.hpp"
@@ -18,11 +19,12 @@ namespace hvp::windows {
 class VmmMemory {
 public:
     /// Takes the memory, prepares the virtual processor and builds the VMM's page tables: the
-    /// driver's image, the VMM's stacks and tables, and nothing else. A wrong pointer in the VMM is
-    /// then a page fault, and not a silent change somewhere in Windows.
-    [[nodiscard]] static std::expected<VmmMemory, vmx::Failure> take(const AtPassiveLevel& passive,
-                                                                     const vmx::Support& support,
-                                                                     const DRIVER_OBJECT& driver);
+    /// driver's image, the VMM's stacks and tables, what else the stage works on, and nothing more.
+    /// A wrong pointer in the VMM is then a page fault, and not a silent change somewhere in
+    /// Windows.
+    [[nodiscard]] static std::expected<VmmMemory, vmx::Failure> take(
+        const AtPassiveLevel& passive, const vmx::Support& support, const DRIVER_OBJECT& driver,
+        std::span<const arch::MappedRange> also = {});
 
     [[nodiscard]] vmx::ProcessorMemory& processor() const { return *region_.memory; }
     [[nodiscard]] const vmx::ProcessorRegion& region() const { return region_; }

@@ -49,6 +49,10 @@ const char* name_of(vmx::End end) {
             return "VM entry failed";
         case vmx::End::exception_in_vmm:
             return "an exception in the VMM";
+        case vmx::End::outside_memory:
+            return "it went outside the memory that it was given";
+        case vmx::End::ept_misconfigured:
+            return "an entry of its EPT is one that the processor refuses";
     }
     return "unknown";
 }

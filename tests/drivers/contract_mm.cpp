@@ -103,6 +103,61 @@ bool page_tables_are_found() {
     return number(MmGetVirtualForPhysical(physical(root))) == 0xFFFF'F6FB'7DBE'D000;
 }
 
+NTSTATUS copy(void* target, std::uint64_t source, SIZE_T bytes, ULONG flags, SIZE_T& copied) {
+    MM_COPY_ADDRESS address{};
+    address.PhysicalAddress.QuadPart = static_cast<LONGLONG>(source);
+    return MmCopyMemory(target, address, bytes, flags, &copied);
+}
+
+bool physical_is_copied() {
+    volatile char* const block = pool(two_pages);
+    block[PAGE_SIZE - 1] = 7;
+    block[PAGE_SIZE - 2] = 6;
+    std::array<char, 2> target{};
+    SIZE_T copied = 0;
+    const NTSTATUS status = copy(target.data(), physical_of(block + PAGE_SIZE - 2), target.size(),
+                                 mm_copy_memory_physical, copied);
+    free(block);
+    return status == STATUS_SUCCESS && copied == 2 && target[0] == 6 && target[1] == 7;
+}
+
+bool page_tables_are_copied() {
+    std::uint64_t root{};
+    asm volatile("movq %%cr3, %0" : "=r"(root));
+    constexpr std::uint64_t of_self_map = 0x1ED * 8;
+    std::uint64_t entry = 0;
+    SIZE_T copied = 0;
+    return copy(&entry, root + of_self_map, sizeof entry, mm_copy_memory_physical, copied) ==
+               STATUS_SUCCESS &&
+           (entry & 0x000F'FFFF'FFFF'F000) == (root & 0x000F'FFFF'FFFF'F000);
+}
+
+bool virtual_is_copied_as_far_as_it_goes() {
+    auto* const block = static_cast<char*>(MmAllocateContiguousMemory(PAGE_SIZE, physical(~0ULL)));
+    block[PAGE_SIZE - 1] = 9;
+    std::array<char, 2> target{};
+    SIZE_T copied = 0;
+    const NTSTATUS whole =
+        copy(target.data(), number(block + PAGE_SIZE - 1), 1, mm_copy_memory_virtual, copied);
+    // Behind a block is nothing.
+    const NTSTATUS part =
+        copy(target.data(), number(block + PAGE_SIZE - 1), 2, mm_copy_memory_virtual, copied);
+    MmFreeContiguousMemory(block);
+    return whole == STATUS_SUCCESS && target[0] == 9 && part < 0 && copied == 1;
+}
+
+bool strange_copies_are_refused() {
+    std::uint64_t value = 0;
+    SIZE_T copied = 1;
+    const auto refuses = [&](std::uint64_t source, ULONG flags) {
+        copied = 1;
+        return copy(&value, source, sizeof value, flags, copied) < 0 && copied == 0;
+    };
+    return refuses(apic, mm_copy_memory_physical) && refuses(1ULL << 39, mm_copy_memory_physical) &&
+           refuses(0, mm_copy_memory_virtual) && refuses(number(&value), 0) &&
+           refuses(number(&value), mm_copy_memory_physical | mm_copy_memory_virtual);
+}
+
 bool routine_is_found(const wchar_t* name) {
     return routine_named<void>(name) != nullptr;
 }
@@ -141,6 +196,11 @@ constexpr std::array promises{
     Promise{"MmMapIoSpace", "shows the local APIC", io_space_maps_devices},
     Promise{"MmUnmapIoSpace", "with the size mapped", io_space_maps_own_memory},
     Promise{"MmGetPhysicalMemoryRanges", "hold pool, in ascending order", ranges_hold_pool},
+    Promise{"MmCopyMemory", "reads physical memory", physical_is_copied},
+    Promise{"MmCopyMemory", "reads page tables, too", page_tables_are_copied},
+    Promise{"MmCopyMemory", "says how far it came", virtual_is_copied_as_far_as_it_goes},
+    Promise{"MmCopyMemory", "refuses devices, nothing, and strange flags",
+            strange_copies_are_refused},
     Promise{"MmGetVirtualForPhysical", "finds a block of pool", virtual_is_found},
     Promise{"MmGetVirtualForPhysical", "finds page tables at their own place",
             page_tables_are_found},
@@ -196,6 +256,16 @@ constexpr std::array mistakes{
     Mistake{"MmFreeNonCachedMemory", "another size",
             [] { MmFreeNonCachedMemory(MmAllocateNonCachedMemory(PAGE_SIZE), 16); },
             "FreedDifferently"},
+    Mistake{"MmCopyMemory", "at DISPATCH_LEVEL",
+            [] {
+                at_irql(DISPATCH_LEVEL, [] {
+                    char byte{};
+                    SIZE_T copied{};
+                    static_cast<void>(
+                        copy(&byte, number(&byte), 1, mm_copy_memory_virtual, copied));
+                });
+            },
+            "IrqlTooHigh"},
     Mistake{"MmMapIoSpace", "memory that nobody has allocated",
             [] {
                 // The neighbour of a page of pool is free: the lab gives out every other one.

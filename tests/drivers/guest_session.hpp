@@ -3,10 +3,13 @@
 #pragma once
 
 #include <expected>
+#include <optional>
+#include <span>
 
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/vmx/current_vmcs.hpp"
 #include "hypervisor/vmx/entry.hpp"
+#include "hypervisor/vmx/ept_setup.hpp"
 #include "hypervisor/vmx/failure.hpp"
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/support.hpp"
@@ -37,13 +40,13 @@ inline void print_failure(const vmx::Failure& failure) {
 class GuestSession {
 public:
     [[nodiscard]] static std::expected<GuestSession, vmx::Failure> prepare(
-        const DRIVER_OBJECT& driver) {
+        const DRIVER_OBJECT& driver, std::span<const arch::MappedRange> also = {}) {
         const auto support = vmx::check_support();
         if (!support) {
             return std::unexpected{support.error()};
         }
-        auto memory =
-            windows::VmmMemory::take(windows::AtPassiveLevel::in_driver_entry(), *support, driver);
+        auto memory = windows::VmmMemory::take(windows::AtPassiveLevel::in_driver_entry(), *support,
+                                               driver, also);
         if (!memory) {
             return std::unexpected{memory.error()};
         }
@@ -54,6 +57,9 @@ public:
     void let_exits_go_to(void (*code)()) { exit_ = code; }
 
     [[nodiscard]] vmx::ProcessorMemory& vmm() const { return memory_.processor(); }
+
+    /// The guests to come have this EPT.
+    void use_ept(ept::Pointer pointer) { ept_ = pointer; }
 
     /// Runs the guest on this processor until its VMM leaves it.
     ///
@@ -79,6 +85,11 @@ public:
             !written) {
             return std::unexpected{written.error()};
         }
+        if (ept_) {
+            if (const auto enabled = vmx::enable_ept(*ept_); !enabled) {
+                return std::unexpected{enabled.error()};
+            }
+        }
         vmx::CurrentVmcs{}.write(vmx::host_rip,
                                  arch::HostLinearAddress{reinterpret_cast<std::uint64_t>(exit_)});
         vmx::run(memory_.region());
@@ -91,6 +102,7 @@ private:
 
     vmx::Support support_;
     windows::VmmMemory memory_;
+    std::optional<ept::Pointer> ept_;
     void (*exit_)() = vmx::hvp_exit_to_vmm;
 };
 

@@ -19,8 +19,11 @@ struct Layer {
 const std::vector<Layer> layers{
     {.folder = "hypervisor/arch/", .may_include = {}},
     {.folder = "hypervisor/trace/", .may_include = {}},
-    {.folder = "hypervisor/vmx/", .may_include = {"hypervisor/arch/", "hypervisor/trace/"}},
+    {.folder = "hypervisor/ept/", .may_include = {"hypervisor/arch/"}},
+    {.folder = "hypervisor/vmx/",
+     .may_include = {"hypervisor/arch/", "hypervisor/ept/", "hypervisor/trace/"}},
     {.folder = "platform/windows/", .may_include = {"hypervisor/"}},
+    {.folder = "stages/ept/", .may_include = {"hypervisor/", "platform/windows/"}},
     {.folder = "stages/guest-state/", .may_include = {"hypervisor/", "platform/windows/"}},
     {.folder = "stages/launch/", .may_include = {"hypervisor/", "platform/windows/"}},
     {.folder = "lab/nt/", .may_include = {"hypervisor/arch/", "lab/boot/"}},

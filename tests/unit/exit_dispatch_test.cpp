@@ -110,9 +110,9 @@ TEST_F(ExitTest, In32BitCodeRipWrapsAt4GiB) {
 }
 
 TEST_F(ExitTest, AnUnknownReasonEndsTheGuestAndIsNamed) {
-    EXPECT_FALSE(exit(48, 2, 0x181));
+    EXPECT_FALSE(exit(44, 2, 0x181));
     EXPECT_EQ(processor_.ending.end, End::unhandled_exit);
-    EXPECT_EQ(processor_.ending.reason.basic_reason, 48U);
+    EXPECT_EQ(processor_.ending.reason.basic_reason, 44U);
     EXPECT_EQ(processor_.ending.qualification, 0x181U);
     EXPECT_EQ(processor_.ending.guest_rip, rip);
     EXPECT_EQ(moved(), 0U);

@@ -4,7 +4,7 @@ set(hypervisor ${PROJECT_SOURCE_DIR}/hypervisor)
 set(fake_arch ${CMAKE_CURRENT_LIST_DIR}/fake_arch)
 hvp_test(hypervisor_tests
     unit/address_space_test.cpp unit/arch_types_test.cpp unit/control_setup_test.cpp
-    unit/current_vmcs_test.cpp unit/exit_dispatch_test.cpp unit/fake_entry.cpp
+    unit/current_vmcs_test.cpp unit/ept_exit_test.cpp unit/exit_dispatch_test.cpp unit/fake_entry.cpp
     unit/guest_segments_test.cpp unit/host_environment_test.cpp unit/host_traps_test.cpp
     unit/launch_test.cpp unit/memory_functions_test.cpp unit/operation_test.cpp
     unit/processor_state_test.cpp unit/ring_test.cpp unit/segments_test.cpp unit/support_test.cpp
@@ -12,7 +12,7 @@ hvp_test(hypervisor_tests
     ${hypervisor}/arch/address_space.cpp ${hypervisor}/arch/memory_functions.cpp
     ${hypervisor}/arch/processor_state.cpp ${hypervisor}/arch/segments.cpp
     ${hypervisor}/vmx/control_setup.cpp ${hypervisor}/vmx/exit_dispatch.cpp
-    ${hypervisor}/vmx/guest_segments.cpp ${hypervisor}/vmx/host_environment.cpp
+    ${hypervisor}/vmx/ept_setup.cpp ${hypervisor}/vmx/guest_segments.cpp ${hypervisor}/vmx/host_environment.cpp
     ${hypervisor}/vmx/host_traps.cpp ${hypervisor}/vmx/support.cpp
     ${hypervisor}/vmx/virtual_processor.cpp)
 target_include_directories(hypervisor_tests BEFORE PRIVATE ${fake_arch})

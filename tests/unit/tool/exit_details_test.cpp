@@ -38,5 +38,26 @@ TEST(ExitDetails, SayNothingWhereThereIsNothing) {
     EXPECT_EQ(exit_details(exit_event(10, "0x0")), "");
 }
 
+// [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-7]: each bit, one after the other.
+TEST(ExitDetails, EveryBitOfAnEptViolation) {
+    const auto details = [](const char* qualification) {
+        return exit_details(exit_event(48, qualification, "0x5000"));
+    };
+    EXPECT_EQ(details("0x181"), "read; mapped ---; guest-physical 0x5000");
+    EXPECT_EQ(details("0x182"), "write; mapped ---; guest-physical 0x5000");
+    EXPECT_EQ(details("0x184"), "fetch; mapped ---; guest-physical 0x5000");
+    EXPECT_EQ(details("0x083"),
+              "read and write of a paging structure; mapped ---; guest-physical 0x5000");
+    EXPECT_EQ(details("0x18A"), "write; mapped r--; guest-physical 0x5000");
+    EXPECT_EQ(details("0x191"), "read; mapped -w-; guest-physical 0x5000");
+    EXPECT_EQ(details("0x1A1"), "read; mapped --x; guest-physical 0x5000");
+    EXPECT_EQ(details("0x001"), "read, no linear address; mapped ---; guest-physical 0x5000");
+    EXPECT_EQ(details("0x1FC1"),
+              "read; mapped ---; executable in user mode; a user-mode address; a writable page of "
+              "the guest; an execute-disable page of the guest; NMIs unblocked by IRET; "
+              "guest-physical 0x5000");
+    EXPECT_EQ(details("0x2181"), "read; mapped ---; reserved bits 0x2000; guest-physical 0x5000");
+}
+
 }  // namespace
 }  // namespace hvp::tool

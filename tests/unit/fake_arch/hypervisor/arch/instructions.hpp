@@ -262,6 +262,11 @@ inline std::uint64_t vmread_unchecked(std::uint64_t encoding) {
 inline void vmwrite_unchecked(std::uint64_t encoding, std::uint64_t value) {
     processor.vmcs.at(encoding) = value;
 }
+inline VmxResult invept(InveptType type, std::uint64_t ept_pointer) {
+    processor.write(type == InveptType::single_context ? "INVEPT 1" : "INVEPT 2", ept_pointer);
+    const auto found = processor.refused.find("INVEPT");
+    return found == processor.refused.end() ? VmxResult::succeed : found->second;
+}
 inline VmcallResult vmcall(std::uint64_t, std::uint64_t) {
     throw std::runtime_error{"VMCALL: this processor is no guest"};
 }

@@ -1,0 +1,80 @@
+// The guest's own page tables, walked by software: from a linear address to a guest-physical one,
+// with every table on the way.
+//
+// With EPT the processor needs two kinds of translation for each access. The guest's page tables
+// lie in guest-physical memory, so each entry that it reads on the way is itself a guest-physical
+// access, which goes through the EPT. Whoever wants to give a guest only what it needs must know
+// these tables as well.  [SDM 3C 28.2.1 "EPT Overview"]
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "hypervisor/arch/address.hpp"
+#include "hypervisor/ept/entry.hpp"
+
+namespace hvp::ept {
+
+/// How the walker reads the guest's memory: eight bytes. False: nobody can read there.
+class GuestMemoryReader {
+public:
+    using Function = bool (*)(void* context, arch::GuestPhysicalAddress where,
+                              std::uint64_t& value);
+
+    constexpr GuestMemoryReader(Function function, void* context)
+        : function_{function}, context_{context} {}
+    [[nodiscard]] bool read(arch::GuestPhysicalAddress where, std::uint64_t& value) const {
+        return function_(context_, where, value);
+    }
+
+private:
+    Function function_;
+    void* context_;
+};
+
+/// What the walk depends on.
+struct GuestPaging {
+    std::uint64_t cr3{};
+    std::uint32_t physical_address_bits{};  ///< MAXPHYADDR
+    bool no_execute_enabled{};              ///< IA32_EFER.NXE
+    bool pages_1_gb{};                      ///< CPUID.80000001H:EDX[26]
+};
+
+/// How it ended.
+enum class GuestWalkEnd : std::uint8_t {
+    page,
+    not_canonical,
+    not_present,   ///< a page fault
+    reserved_bit,  ///< a page fault, too
+    unreadable,    ///< the table could not be read
+};
+
+/// One table that the walk went through.
+struct GuestWalkStep {
+    Level level{};
+    arch::GuestPhysicalAddress table{0};
+    std::uint32_t index{};
+    std::uint64_t entry{};
+};
+
+struct GuestWalk {
+    GuestWalkEnd end{};
+    std::array<GuestWalkStep, 4> steps{};
+    std::uint32_t step_count{};
+    std::uint64_t page_bytes{};  ///< 4 KBytes, 2 MBytes or 1 GByte
+    bool writable{};
+    bool executable{};
+    bool user{};
+    arch::GuestPhysicalAddress physical{0};  ///< where the address leads, to the byte
+};
+
+/// Walks the four levels.
+///
+/// Needs    a guest in 64-bit mode with CR0.PG, CR4.PAE, without CR4.LA57
+/// Source   [SDM 3A 4.5 "4-Level Paging and 5-Level Paging"],
+///          [SDM 3A 4.6.1 "Determination of Access Rights"]
+[[nodiscard]] GuestWalk walk_guest_tables(const GuestPaging& paging,
+                                          arch::GuestLinearAddress linear,
+                                          GuestMemoryReader memory);
+
+}  // namespace hvp::ept

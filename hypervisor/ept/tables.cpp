@@ -1,0 +1,295 @@
+// The mapper, the editor and the walker.
+#include "hypervisor/ept/tables.hpp"
+
+#include <algorithm>
+
+namespace hvp::ept {
+namespace {
+
+constexpr std::uint64_t guest_physical_end = 1ULL << 48;
+
+bool is_page_aligned(std::uint64_t number) {
+    return number % arch::page_bytes == 0;
+}
+
+/// One store, which a processor that walks sees whole or not at all; what was written before it, a
+/// new table, is there when the processor sees it.
+/// [SDM 3A 8.1.1 "Guaranteed Atomic Operations"]
+void publish(Entry& entry, Entry value) {
+    static_assert(sizeof(Entry) == sizeof(std::uint64_t));
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(&entry), value.raw(), __ATOMIC_RELEASE);
+}
+
+bool is_empty(const Table& table) {
+    return std::ranges::none_of(table, &Entry::raw);
+}
+
+}  // namespace
+
+/// What shall become of the guest-physical addresses from `start` to `end`.
+struct Tables::Edit {
+    std::uint64_t start;
+    std::uint64_t end;
+    bool maps;  ///< false: nothing shall be mapped there
+    Leaf to{};
+    Level largest{Level::pml4};
+
+    /// Which part of a region it concerns.
+    [[nodiscard]] std::uint64_t first_in(std::uint64_t base) const { return std::max(base, start); }
+    [[nodiscard]] std::uint64_t end_in(std::uint64_t base, Level level) const {
+        return std::min(base + bytes_of_entry(level), end);
+    }
+    [[nodiscard]] bool covers(std::uint64_t base, Level level) const {
+        return first_in(base) == base && end_in(base, level) == base + bytes_of_entry(level);
+    }
+    /// Where the first byte of a region leads that the edit covers.
+    [[nodiscard]] Leaf leaf_at(std::uint64_t base) const {
+        return {.physical = to.physical + (base - start), .rights = to.rights, .type = to.type};
+    }
+    /// Whether one entry of this level can hold all that shall become of the region.
+    [[nodiscard]] bool fits_entry(std::uint64_t base, Level level) const {
+        if (!covers(base, level)) {
+            return false;
+        }
+        return !maps || (level <= largest &&
+                         (to.physical.raw() + (base - start)) % bytes_of_entry(level) == 0);
+    }
+    [[nodiscard]] Entry entry_at(std::uint64_t base, Level level) const {
+        return maps ? Entry::mapping(level, leaf_at(base)) : Entry{};
+    }
+};
+
+std::expected<Tables, EditError> Tables::create(TablePool& pool, const Limits& limits) {
+    Table* const root = pool.take();
+    if (root == nullptr) {
+        return std::unexpected{EditError::no_table_left};
+    }
+    return Tables{pool, limits, *root};
+}
+
+Tables::~Tables() {
+    if (root_ == nullptr) {
+        return;
+    }
+    for (const Entry entry : *root_) {
+        retire_below(Level::pml4, entry);
+    }
+    pool_->retire(*root_);
+    pool_->reclaim();
+}
+
+std::expected<InvalidationDue, EditError> Tables::map(const Mapping& mapping) {
+    const std::uint64_t start = mapping.guest.raw();
+    const std::uint64_t target = mapping.to.physical.raw();
+    if (!is_page_aligned(start) || !is_page_aligned(mapping.bytes) || !is_page_aligned(target)) {
+        return std::unexpected{EditError::not_aligned};
+    }
+    const std::uint64_t host_physical_end = 1ULL << limits_.physical_address_bits;
+    if (start >= guest_physical_end || mapping.bytes > guest_physical_end - start ||
+        target >= host_physical_end || mapping.bytes > host_physical_end - target) {
+        return std::unexpected{EditError::out_of_range};
+    }
+    Level largest = std::min(mapping.largest, Level::pointers);
+    if (largest == Level::pointers && limits_.capability.pages_1_gb == 0) {
+        largest = Level::directory;
+    }
+    if (largest == Level::directory && limits_.capability.pages_2_mb == 0) {
+        largest = Level::page_table;
+    }
+    const Entry sample = Entry::mapping(Level::page_table, mapping.to);
+    if (!sample.is_present() ||
+        misconfiguration_of(Level::page_table, sample, limits_) != Misconfiguration::none) {
+        return std::unexpected{EditError::would_misconfigure};
+    }
+    return perform({.start = start,
+                    .end = start + mapping.bytes,
+                    .maps = true,
+                    .to = mapping.to,
+                    .largest = largest});
+}
+
+std::expected<InvalidationDue, EditError> Tables::unmap(arch::GuestPhysicalAddress guest,
+                                                        std::uint64_t bytes) {
+    if (!is_page_aligned(guest.raw()) || !is_page_aligned(bytes)) {
+        return std::unexpected{EditError::not_aligned};
+    }
+    if (guest.raw() >= guest_physical_end || bytes > guest_physical_end - guest.raw()) {
+        return std::unexpected{EditError::out_of_range};
+    }
+    return perform({.start = guest.raw(), .end = guest.raw() + bytes, .maps = false});
+}
+
+std::expected<InvalidationDue, EditError> Tables::perform(const Edit& edit) {
+    if (edit.start == edit.end) {
+        return InvalidationDue{.pointer = pointer()};
+    }
+    constexpr std::uint64_t region = bytes_of_entry(Level::pml4);
+    const std::uint64_t first_region = edit.start / region * region;
+    // All is counted before anything is changed, so that an edit happens whole or not at all.
+    std::size_t needed = 0;
+    for (std::uint64_t base = first_region; base < edit.end; base += region) {
+        needed += tables_needed(edit, Level::pml4, base, (*root_)[index_at(Level::pml4, base)]);
+    }
+    if (needed > pool_->free()) {
+        return std::unexpected{EditError::no_table_left};
+    }
+    bool due = false;
+    for (std::uint64_t base = first_region; base < edit.end; base += region) {
+        apply(edit, Level::pml4, base, (*root_)[index_at(Level::pml4, base)], due);
+    }
+    return owe(due);
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): four levels
+std::size_t Tables::tables_needed(const Edit& edit, Level level, std::uint64_t base,
+                                  Entry entry) const {
+    if (edit.fits_entry(base, level) || (!edit.maps && !entry.is_present())) {
+        return 0;
+    }
+    const bool has_table = entry.references_table(level);
+    std::size_t count = has_table ? 0 : 1;
+    const Level next = below(level);
+    if (next == Level::page_table) {
+        return count;
+    }
+    const std::uint64_t step = bytes_of_entry(next);
+    for (std::uint64_t at = edit.first_in(base) / step * step; at < edit.end_in(base, level);
+         at += step) {
+        Entry child{};
+        if (has_table) {
+            child = pool_->at(entry.address())[index_at(next, at)];
+        } else if (entry.is_present()) {
+            child = entry;  // a large page that will be split: its parts are present as well
+        }
+        count += tables_needed(edit, next, at, child);
+    }
+    return count;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): four levels
+void Tables::apply(const Edit& edit, Level level, std::uint64_t base, Entry& entry, bool& due) {
+    if (edit.fits_entry(base, level)) {
+        return replace(level, entry, edit.entry_at(base, level), due);
+    }
+    if (!edit.maps && !entry.is_present()) {
+        return;
+    }
+    Table& table =
+        entry.references_table(level) ? pool_->at(entry.address()) : split(level, entry, due);
+    const Level next = below(level);
+    const std::uint64_t step = bytes_of_entry(next);
+    for (std::uint64_t at = edit.first_in(base) / step * step; at < edit.end_in(base, level);
+         at += step) {
+        apply(edit, next, at, table[index_at(next, at)], due);
+    }
+    if (!edit.maps && is_empty(table)) {
+        replace(level, entry, Entry{}, due);
+    }
+}
+
+/// Puts a table where an entry was that maps a page, or nothing, and that means the same.
+Table& Tables::split(Level level, Entry& entry, bool& due) {
+    Table& table = *pool_->take();  // counted before
+    if (entry.is_present()) {
+        for (std::size_t i = 0; i < table.size(); ++i) {
+            table[i] = entry.part(level, i);
+        }
+    }
+    replace(level, entry, Entry::referencing(pool_->physical_of(table)), due);
+    return table;
+}
+
+void Tables::replace(Level level, Entry& entry, Entry by, bool& due) {
+    const Entry before = entry;
+    due = due || needs_invalidation(level, before, by);
+    publish(entry, by);
+    if (before.references_table(level) && before.address() != by.address()) {
+        retire_below(level, before);
+    }
+}
+
+/// Takes the table that the entry references out of use, and all below it.
+// NOLINTNEXTLINE(misc-no-recursion): four levels
+void Tables::retire_below(Level level, Entry entry) {
+    if (!entry.references_table(level)) {
+        return;
+    }
+    Table& table = pool_->at(entry.address());
+    for (const Entry child : table) {
+        retire_below(below(level), child);
+    }
+    pool_->retire(table);
+}
+
+InvalidationDue Tables::owe(bool due) {
+    const InvalidationDue owed{.pointer = pointer(),
+                               .processors = due ? processors_ : ProcessorSet{}};
+    outstanding_ += owed.is_nothing() ? 0 : 1;
+    reclaim_if_forgotten();
+    return owed;
+}
+
+void Tables::completed(const InvalidationDue& due) {
+    outstanding_ -= due.is_nothing() ? 0 : 1;
+    reclaim_if_forgotten();
+}
+
+/// With several invalidations under way nobody knows which of them a retired table waits for, so it
+/// waits for all.
+void Tables::reclaim_if_forgotten() {
+    if (outstanding_ == 0) {
+        pool_->reclaim();
+    }
+}
+
+Walk Tables::walk(arch::GuestPhysicalAddress guest) const {
+    Walk walk{.rights = everything};
+    if (guest.raw() >= guest_physical_end) {
+        walk.end = WalkEnd::address_too_wide;
+        return walk;
+    }
+    const Table* table = root_;
+    for (Level level = Level::pml4;; level = below(level)) {
+        const auto index = static_cast<std::uint32_t>(index_at(level, guest.raw()));
+        const Entry entry = (*table)[index];
+        walk.steps[walk.step_count++] = {
+            .level = level, .index = index, .table = pool_->physical_of(*table), .entry = entry};
+        // In this order the processor looks, too.
+        // [SDM 3C 28.2.3.3 "Prioritization of EPT Misconfigurations and EPT Violations"]
+        walk.rights = walk.rights & entry.rights();
+        if (!entry.is_present()) {
+            walk.end = WalkEnd::not_present;
+            return walk;
+        }
+        walk.rule = misconfiguration_of(level, entry, limits_);
+        if (walk.rule != Misconfiguration::none) {
+            walk.end = WalkEnd::misconfigured;
+            return walk;
+        }
+        if (entry.maps_page(level)) {
+            const Leaf leaf = entry.leaf(level);
+            walk.end = WalkEnd::page;
+            walk.type = leaf.type;
+            walk.physical = leaf.physical + guest.raw() % bytes_of_entry(level);
+            return walk;
+        }
+        if (!pool_->owns(entry.address())) {
+            walk.end = WalkEnd::foreign_table;
+            return walk;
+        }
+        table = &pool_->at(entry.address());
+    }
+}
+
+InvalidationDue Tables::write_raw(arch::GuestPhysicalAddress guest, Level level, Entry entry) {
+    Table* table = root_;
+    for (Level at = Level::pml4; at != level; at = below(at)) {
+        table = &pool_->at((*table)[index_at(at, guest.raw())].address());
+    }
+    Entry& place = (*table)[index_at(level, guest.raw())];
+    const bool due = needs_invalidation(level, place, entry);
+    publish(place, entry);
+    return owe(due);
+}
+
+}  // namespace hvp::ept

@@ -1,0 +1,90 @@
+#include "hypervisor/vmx/ept_setup.hpp"
+
+#include <bit>
+#include <utility>
+
+#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/vmx/control_setup.hpp"
+#include "hypervisor/vmx/operation.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+using arch::Msr;
+
+constexpr Rule capabilities{"3D", "A.10", "VPID and EPT Capabilities"};
+
+std::unexpected<Failure> no_ept() {
+    static constexpr Explanation why{
+        .step = "EPT",
+        .rule = {"3D", "A.3.3", "Secondary Processor-Based VM-Execution Controls"},
+        .remedy = "this processor has VT-x without EPT: choose a newer one",
+    };
+    return std::unexpected{Failure{.kind = FailureKind::not_supported, .why = &why}};
+}
+
+std::unexpected<Failure> lacks(const ept::Requirement& requirement) {
+    // One text for each requirement, as a Failure points to a text that lives on.
+    static constexpr auto texts = [] {
+        std::array<Explanation, ept::requirements.size()> all{};
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            all[i] = {.step = "EPT", .rule = capabilities, .remedy = ept::requirements[i].remedy};
+        }
+        return all;
+    }();
+    const auto index = static_cast<std::size_t>(&requirement - ept::requirements.data());
+    return std::unexpected{Failure{
+        .kind = FailureKind::not_supported, .why = &texts[index], .number = requirement.bit}};
+}
+
+}  // namespace
+
+std::expected<ept::Limits, Failure> check_ept_support() {
+    // Each MSR exists only where the one before it says so.
+    const auto primary = ControlCapability::from_msr(arch::rdmsr(Msr::vmx_procbased_ctls));
+    constexpr auto secondary_controls =
+        std::to_underlying(PrimaryControl::activate_secondary_controls);
+    if (primary.refused(secondary_controls) != 0) {
+        return no_ept();
+    }
+    const auto secondary = ControlCapability::from_msr(arch::rdmsr(Msr::vmx_procbased_ctls2));
+    if (secondary.refused(std::to_underlying(SecondaryControl::enable_ept)) != 0) {
+        return no_ept();
+    }
+    const std::uint64_t msr = arch::rdmsr(Msr::vmx_ept_vpid_cap);
+    if (const ept::Requirement* const missing = ept::missing_requirement(msr)) {
+        return lacks(*missing);
+    }
+    constexpr std::uint32_t address_sizes = 0x8000'0008;
+    return ept::Limits{.capability = std::bit_cast<ept::Capability>(msr),
+                       .physical_address_bits = arch::cpuid(address_sizes).eax & 0xFF};
+}
+
+std::expected<void, Failure> enable_ept(ept::Pointer pointer) {
+    CurrentVmcs vmcs;
+    const auto primary =
+        vmcs.read(primary_processor_based_controls) | PrimaryControl::activate_secondary_controls;
+    if (const auto written = write_controls(vmcs, primary_processor_based_controls, primary,
+                                            Msr::vmx_procbased_ctls, Msr::vmx_true_procbased_ctls);
+        !written) {
+        return written;
+    }
+    if (const auto written = write_controls(vmcs, secondary_processor_based_controls,
+                                            arch::Flags{SecondaryControl::enable_ept},
+                                            Msr::vmx_procbased_ctls2, Msr::vmx_procbased_ctls2);
+        !written) {
+        return written;
+    }
+    vmcs.write(ept_pointer, pointer);
+    if (const auto refused = vmcs.refused()) {
+        static constexpr Explanation why{
+            .step = "VMWRITE of the EPT pointer",
+            .rule = {"3C", "24.6.11", "Extended-Page-Table Pointer (EPTP)"},
+            .remedy = "no VMCS is current, or the processor lacks this field",
+        };
+        return instruction_failed(why, refused->result, refused->encoding);
+    }
+    return {};
+}
+
+}  // namespace hvp::vmx

@@ -1,0 +1,272 @@
+#include "stages/ept/journal.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "hypervisor/vmx/exit_reason.hpp"
+
+namespace hvp::ept_stage {
+namespace {
+
+using trace::HexInt32;
+using trace::HexInt64;
+using trace::Level;
+using trace::Text;
+using trace::UInt32;
+using trace::UInt64;
+using windows::TraceProvider;
+namespace keyword = windows::keyword;
+
+constexpr trace::Traits life{.keyword = keyword::life};
+constexpr trace::Traits each_exit{.level = Level::verbose, .keyword = keyword::exits};
+constexpr trace::Traits failure{.level = Level::error, .keyword = keyword::failures};
+
+// `at` is the time-stamp counter when it happened: the events are written later.
+using VmxOn = trace::Event<"VmxOn", life, HexInt64<"at">>;
+using VmxOff = trace::Event<"VmxOff", life, HexInt64<"at">>;
+using VmEntry = trace::Event<"VmEntry", each_exit, HexInt64<"at">>;
+using VmExit =
+    trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_number">,
+                 HexInt64<"qualification">, HexInt64<"guest_rip">, UInt32<"instruction_length">,
+                 HexInt64<"detail">, UInt32<"sequence">, HexInt64<"at">>;
+using EntryFailure = trace::Event<"EntryFailure", failure, Text<"reason">, UInt32<"reason_number">,
+                                  HexInt64<"qualification">, HexInt64<"at">>;
+using EptSupported = trace::Event<"EptSupported", life, UInt32<"physical_address_bits">,
+                                  Text<"execute_only">, Text<"pages_2_mb">, Text<"pages_1_gb">,
+                                  Text<"accessed_and_dirty">, HexInt64<"at">>;
+using EptNeededPage = trace::Event<"EptNeededPage", life, Text<"role">, Text<"rights">,
+                                   HexInt64<"guest_physical">, HexInt64<"guest_linear">>;
+using EptCost = trace::Event<"EptCost", life, UInt64<"pages">, UInt64<"table_bytes">,
+                             UInt64<"least_table_bytes">>;
+using GuestBegins =
+    trace::Event<"GuestBegins", life, Text<"with">, UInt64<"tables">, UInt64<"bytes">>;
+using EptViolation =
+    trace::Event<"EptViolation", each_exit, Text<"access">, Text<"page">, Text<"answer">,
+                 HexInt64<"qualification">, HexInt64<"guest_physical">, HexInt64<"guest_linear">,
+                 HexInt64<"guest_rip">, HexInt64<"at">>;
+using EptMisconfiguration =
+    trace::Event<"EptMisconfiguration", failure, Text<"rule">, UInt32<"level">, UInt32<"index">,
+                 HexInt64<"entry">, HexInt64<"table">, HexInt64<"guest_physical">>;
+using HostException =
+    trace::Event<"HostException", failure, UInt64<"vector">, HexInt64<"error_code">,
+                 HexInt64<"rip">, HexInt64<"rsp">, HexInt64<"cr2">, Text<"during">>;
+using GuestEnded =
+    trace::Event<"GuestEnded", life, Text<"why">, Text<"reason">, HexInt64<"guest_rip">>;
+using EmptyEptProof = trace::Event<"EmptyEptProof", life, UInt64<"violations">, UInt64<"predicted">,
+                                   UInt64<"in_order">, HexInt64<"answer">>;
+using RedirectProof = trace::Event<"RedirectProof", life, HexInt64<"before">,
+                                   HexInt64<"redirected">, HexInt64<"after">>;
+using SplitProof = trace::Event<"SplitProof", life, UInt64<"reads_right">, UInt64<"reads">,
+                                UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"violations">,
+                                HexInt64<"call_after">, UInt64<"edits">, UInt64<"invalidations">>;
+using OutsideProof = trace::Event<"OutsideProof", life, HexInt64<"guest_physical">,
+                                  HexInt64<"guest_linear">, UInt64<"came_back">>;
+
+const char* yes_or_no(std::uint64_t bit) {
+    return bit != 0 ? "yes" : "no";
+}
+
+const char* name_of(const ept::Rights& rights) {
+    static constexpr const char* names[] = {"---", "r--", "-w-", "rw-", "--x", "r-x", "-wx", "rwx"};
+    return names[(rights.read ? 1 : 0) + (rights.write ? 2 : 0) + (rights.execute ? 4 : 0)];
+}
+
+const char* name_of(const ept::ViolationQualification& qualification) {
+    if (qualification.execute != 0) {
+        return "fetch";
+    }
+    if (qualification.write != 0) {
+        return qualification.read != 0 ? "read and write" : "write";
+    }
+    return "read";
+}
+
+const char* name_of(Answer answer) {
+    switch (answer) {
+        case Answer::page_given:
+            return "the page is mapped";
+        case Answer::data_view:
+            return "the data view is mapped, read-only";
+        case Answer::code_view:
+            return "the code view is mapped, execute-only";
+        case Answer::refused:
+            return "refused";
+    }
+    return "unknown";
+}
+
+const char* name_of(vmx::End end) {
+    switch (end) {
+        case vmx::End::none:
+            return "nothing";
+        case vmx::End::stopped_by_guest:
+            return "it asked to be stopped";
+        case vmx::End::unhandled_exit:
+            return "no handler knows this exit reason";
+        case vmx::End::unhandled_detail:
+            return "the handler does not know this form of the exit";
+        case vmx::End::triple_fault:
+            return "triple fault";
+        case vmx::End::entry_refused:
+            return "VM entry was refused";
+        case vmx::End::entry_failed:
+            return "VM entry failed";
+        case vmx::End::exception_in_vmm:
+            return "an exception in the VMM";
+        case vmx::End::outside_memory:
+            return "it went outside the memory that it was given";
+        case vmx::End::ept_misconfigured:
+            return "an entry of its EPT is one that the processor refuses";
+    }
+    return "unknown";
+}
+
+void tell_exit(const TraceProvider& provider, const trace::ExitEvent& event) {
+    const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
+    const char* const name = vmx::exit_reason_name(reason.basic_reason);
+    const std::uint32_t number = reason.basic_reason;
+    if (reason.entry_failure != 0) {
+        provider.write<EntryFailure>(name, number, event.qualification, event.exit_at);
+        return;
+    }
+    provider.write<VmExit>(name, number, event.qualification, event.guest_rip,
+                           event.instruction_length, event.detail, event.sequence, event.exit_at);
+}
+
+void tell_violation(const TraceProvider& provider, const Noted& noted, const Memory& memory,
+                    std::uint64_t at) {
+    const char* const page = noted.needed ? ept::name_of(memory.needed.pages()[*noted.needed].role)
+                                          : "a page that is not the guest's,";
+    provider.write<EptViolation>(name_of(noted.event.qualification), page, name_of(noted.answer),
+                                 std::bit_cast<std::uint64_t>(noted.event.qualification),
+                                 noted.event.guest_physical.raw(), noted.event.guest_linear.raw(),
+                                 noted.event.guest_rip.raw(), at);
+}
+
+/// The entry that the processor refuses, found by walking as it does.
+void tell_misconfiguration(const TraceProvider& provider, const Memory& memory,
+                           const ept::GuestMemoryEvent& event) {
+    const ept::Walk walk = memory.views->tables().walk(event.guest_physical);
+    const ept::WalkStep& step = walk.last();
+    provider.write<EptMisconfiguration>(
+        ept::name_of(walk.rule), static_cast<std::uint32_t>(step.level), step.index,
+        step.entry.raw(), step.table.raw(), event.guest_physical.raw());
+}
+
+void tell_ending(const TraceProvider& provider, const Memory& memory, const vmx::Ending& ending) {
+    const char* const reason = vmx::exit_reason_name(ending.reason.basic_reason);
+    if (ending.end == vmx::End::exception_in_vmm) {
+        const vmx::HostTrapReport& trap = ending.trap;
+        provider.write<HostException>(trap.vector, trap.error_code, trap.rip, trap.rsp, trap.cr2,
+                                      reason);
+    }
+    if (ending.end == vmx::End::ept_misconfigured) {
+        tell_misconfiguration(provider, memory, ending.memory);
+    }
+    provider.write<GuestEnded>(name_of(ending.end), reason, ending.guest_rip);
+}
+
+}  // namespace
+
+void tell_support(const TraceProvider& provider, const vmx::VmxBasic& basic,
+                  const ept::Limits& limits, std::uint64_t at) {
+    windows::trace_supported(provider, basic, at);
+    const ept::Capability& capability = limits.capability;
+    provider.write<EptSupported>(limits.physical_address_bits, yes_or_no(capability.execute_only),
+                                 yes_or_no(capability.pages_2_mb), yes_or_no(capability.pages_1_gb),
+                                 yes_or_no(capability.accessed_and_dirty), at);
+}
+
+void tell_needed(const TraceProvider& provider, const Memory& memory) {
+    for (const ept::NeededPage& page : memory.needed.pages()) {
+        provider.write<EptNeededPage>(ept::name_of(page.role), name_of(page.rights),
+                                      page.page.raw(), page.linear.raw());
+    }
+}
+
+void tell_guest(const TraceProvider& provider, const char* name, const Memory& memory) {
+    const std::uint64_t tables = memory.pool->used();
+    provider.write<GuestBegins>(name, tables, tables * arch::page_bytes);
+}
+
+void tell_run(const TraceProvider& provider, const Times& times, const Memory& memory,
+              vmx::VirtualProcessor& processor) {
+    provider.write<VmxOn>(times.vmxon_at);
+    provider.write<VmEntry>(times.vm_entry_at);
+    const auto noted = memory.views->noted();
+    std::size_t violations = 0;
+    trace::ExitEvent event{};
+    while (processor.ring->read(event)) {
+        tell_exit(provider, event);
+        const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
+        if (reason.basic_reason == vmx::exit_reason_ept_violation && violations < noted.size()) {
+            tell_violation(provider, noted[violations++], memory, event.exit_at);
+        }
+        if (event.entry_at != 0) {
+            provider.write<VmEntry>(event.entry_at);
+        }
+    }
+    tell_ending(provider, memory, processor.ending);
+    provider.write<VmxOff>(times.left_at);
+}
+
+// ---- What came of it ----------------------------------------------------------------------------
+
+bool prove_touched(const TraceProvider& provider, const Memory& memory, const vmx::Ending& ending) {
+    // The prediction is the set itself: each of its pages but those of descriptor tables is met
+    // once, in the order in which the set was made.
+    const auto needed = memory.needed.pages();
+    const auto first_unused = std::ranges::find_if(
+        needed, [](const ept::NeededPage& page) { return page.first_use == ept::Role::system; });
+    const auto predicted = static_cast<std::size_t>(first_unused - needed.begin());
+    const auto noted = memory.views->noted();
+    std::size_t in_order = 0;
+    for (std::size_t i = 0; i < noted.size() && noted[i].needed == i; ++i) {
+        ++in_order;
+    }
+    const std::uint64_t answer = memory.guest.found.touched;
+    provider.write<EmptyEptProof>(std::uint64_t{noted.size()}, std::uint64_t{predicted},
+                                  std::uint64_t{in_order}, answer);
+    return ending.end == vmx::End::stopped_by_guest && noted.size() == predicted &&
+           in_order == predicted && answer == answer_of_target;
+}
+
+bool prove_views(const TraceProvider& provider, const Memory& memory, const vmx::Ending& ending) {
+    const Findings& found = memory.guest.found;
+    const Views& views = *memory.views;
+    const std::size_t tables = memory.pool->used();
+    const std::size_t least_tables = memory.needed.least_tables();
+    provider.write<EptCost>(std::uint64_t{memory.needed.pages().size()},
+                            std::uint64_t{tables * arch::page_bytes},
+                            std::uint64_t{least_tables * arch::page_bytes});
+    provider.write<RedirectProof>(found.before, found.redirected, found.after);
+    // The page as DriverEntry sees it, which no EPT can change.
+    const std::uint64_t right_sum = sum_of_page(memory.guest.target_page);
+    const auto reads = static_cast<std::uint64_t>(std::ranges::count(found.sums, right_sum));
+    const auto calls = static_cast<std::uint64_t>(std::ranges::count(found.calls, answer_of_other));
+    const std::uint64_t violations = views.noted().size();
+    provider.write<SplitProof>(reads, std::uint64_t{found.sums.size()}, calls,
+                               std::uint64_t{found.calls.size()}, violations, found.call_after,
+                               views.edits(), views.invalidations());
+    const bool redirected = found.before == answer_of_target &&
+                            found.redirected == answer_of_other && found.after == answer_of_target;
+    // The first reads need no violation, as the page begins with its data view.
+    const std::uint64_t predicted = found.sums.size() + found.calls.size() - 1;
+    const bool split =
+        found.split_was_accepted == 0 ||
+        (reads == found.sums.size() && calls == found.calls.size() && violations == predicted &&
+         found.sum_after == right_sum && found.call_after == answer_of_target);
+    return ending.end == vmx::End::stopped_by_guest && redirected && split &&
+           views.edits() == views.invalidations() && tables == least_tables;
+}
+
+bool prove_stopped(const TraceProvider& provider, const Memory& memory, const vmx::Ending& ending) {
+    const std::uint64_t came_back = memory.guest.found.came_back_from_outside;
+    provider.write<OutsideProof>(ending.memory.guest_physical.raw(),
+                                 ending.memory.guest_linear.raw(), came_back);
+    return ending.end == vmx::End::outside_memory && came_back == 0 &&
+           ending.memory.guest_linear ==
+               arch::GuestLinearAddress{reinterpret_cast<std::uint64_t>(memory.guest.outside)};
+}
+
+}  // namespace hvp::ept_stage

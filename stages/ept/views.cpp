@@ -1,0 +1,143 @@
+#include "stages/ept/views.hpp"
+
+#include "stages/ept/guest.hpp"
+
+namespace hvp::ept_stage {
+namespace {
+
+using ept::Leaf;
+
+/// One to one: the guest's physical address is the machine's. All of the set is RAM, so its memory
+/// type is write-back; what MTRRs say of other memory, the next stage asks.
+Leaf identity(const ept::NeededPage& page) {
+    return {.physical = arch::HostPhysicalAddress{page.page.raw()}, .rights = page.rights};
+}
+
+}  // namespace
+
+std::expected<Views, ept::EditError> Views::create(ept::TablePool& pool, const ept::Limits& limits,
+                                                   const ept::NeededPages& needed,
+                                                   const Functions& functions,
+                                                   std::uint32_t processor, Beginning beginning) {
+    auto tables = ept::Tables::create(pool, limits);
+    if (!tables) {
+        return std::unexpected{tables.error()};
+    }
+    if (beginning == Beginning::everything_needed) {
+        for (const ept::NeededPage& page : needed.pages()) {
+            const auto due =
+                tables->map({.guest = page.page, .bytes = arch::page_bytes, .to = identity(page)});
+            if (!due) {
+                return std::unexpected{due.error()};
+            }
+            // No processor uses it yet, so nothing is due; the tables know.
+            tables->completed(*due);
+        }
+    }
+    tables->used_by(processor);
+    return Views{std::move(*tables), limits, needed, functions, processor};
+}
+
+vmx::StageHooks Views::hooks() {
+    return {
+        .stage = this,
+        .on_ept_violation =
+            [](void* stage, const ept::GuestMemoryEvent& event) {
+                return static_cast<Views*>(stage)->on_violation(event);
+            },
+        .on_hypercall = [](void* stage, std::uint64_t call, std::uint64_t,
+                           std::uint64_t&) { return static_cast<Views*>(stage)->on_call(call); }};
+}
+
+std::expected<void, ept::InvalidationError> Views::forget() const {
+    return ept::invalidate_here(
+        {.pointer = tables_.pointer(), .processors = ept::ProcessorSet::only(processor_)},
+        processor_, limits_.capability);
+}
+
+// ---- At an EPT violation ------------------------------------------------------------------------
+
+bool Views::on_violation(const ept::GuestMemoryEvent& event) {
+    if (noted_count_ == noted_.size()) {
+        return false;  // a guest that goes on like this comes to no end
+    }
+    const ept::NeededPage* const page = needed_->find(event.guest_physical);
+    Noted& note = noted_[noted_count_++];
+    note = {.event = event, .answer = answer(event, page)};
+    if (page != nullptr) {
+        note.needed = static_cast<std::size_t>(page - needed_->pages().data());
+    }
+    return note.answer != Answer::refused && carry_out(note.answer, *page);
+}
+
+Answer Views::answer(const ept::GuestMemoryEvent& event, const ept::NeededPage* page) const {
+    if (page == nullptr) {
+        return Answer::refused;
+    }
+    const ept::Rights wanted = ept::wanted_by(event.qualification);
+    if (split_ && page->page == target_page()) {
+        if (wanted.write) {
+            return Answer::refused;
+        }
+        return wanted.execute ? Answer::code_view : Answer::data_view;
+    }
+    const bool is_mapped = tables_.walk(event.guest_physical).end == ept::WalkEnd::page;
+    const bool may = (wanted & page->rights) == wanted;
+    return !is_mapped && may ? Answer::page_given : Answer::refused;
+}
+
+/// Each view allows no more than what it is for, so that the other kind of access is a violation
+/// again, by which we get to know of it.
+bool Views::carry_out(Answer answer, const ept::NeededPage& page) {
+    switch (answer) {
+        case Answer::page_given:
+            return show(page.page, identity(page));
+        case Answer::data_view:
+            return show(page.page, {.physical = functions_.target, .rights = ept::read_only});
+        case Answer::code_view:
+            return show(page.page, {.physical = functions_.other, .rights = ept::execute_only});
+        case Answer::refused:
+            return false;
+    }
+    return false;
+}
+
+// ---- At a call of the guest ---------------------------------------------------------------------
+
+bool Views::on_call(std::uint64_t call) {
+    const Leaf as_it_is{.physical = functions_.target, .rights = ept::read_execute};
+    switch (static_cast<Call>(call)) {
+        case Call::redirect:
+            return show(target_page(), {.physical = functions_.other, .rights = ept::read_execute});
+        case Call::put_back:
+            return show(target_page(), as_it_is);
+        case Call::split:
+            // Without execute-only pages the code view could be read as well, and the attack seen.
+            if (limits_.capability.execute_only == 0) {
+                return false;
+            }
+            split_ = true;
+            return show(target_page(), {.physical = functions_.target, .rights = ept::read_only});
+        case Call::join:
+            split_ = false;
+            return show(target_page(), as_it_is);
+    }
+    return false;
+}
+
+/// Changes what one page leads to, and makes the processor forget what it led to before.
+bool Views::show(arch::GuestPhysicalAddress page, const Leaf& leaf) {
+    const auto due = tables_.map({.guest = page, .bytes = arch::page_bytes, .to = leaf});
+    if (!due) {
+        return false;
+    }
+    ++edits_;
+    if (!ept::invalidate_here(*due, processor_, limits_.capability)) {
+        return false;
+    }
+    invalidations_ += due->is_nothing() ? 0 : 1;
+    tables_.completed(*due);
+    return true;
+}
+
+}  // namespace hvp::ept_stage

@@ -1,0 +1,96 @@
+// The VMM's side of this stage: which page the guest gets at which moment. It runs in VMX root
+// operation, so it works on memory that was taken before, and calls nobody.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+
+#include "hypervisor/ept/needed_pages.hpp"
+#include "hypervisor/ept/tables.hpp"
+#include "hypervisor/vmx/virtual_processor.hpp"
+
+namespace hvp::ept_stage {
+
+/// What came of an EPT violation.
+enum class Answer : std::uint8_t {
+    page_given,  ///< the page is the guest's, and was not mapped yet
+    data_view,   ///< reads of the target's page see the target from now on
+    code_view,   ///< execution there meets the other function from now on
+    refused,     ///< the guest has no business there
+};
+
+/// One EPT violation.
+struct Noted {
+    ept::GuestMemoryEvent event{};
+    Answer answer{};
+    /// For which page of the set, by its number there; none: for one outside.
+    std::optional<std::size_t> needed{};
+};
+
+/// Where the two functions lie in host-physical memory.
+struct Functions {
+    arch::HostPhysicalAddress target{0};
+    arch::HostPhysicalAddress other{0};
+};
+
+/// What the guest finds at the beginning.
+enum class Beginning : std::uint8_t { nothing, everything_needed };
+
+/// A guest's EPT, and what is done with it while the guest runs.
+class Views {
+public:
+    /// Needs    `pool` is not used by another EPT, and `processor` is where the guest will run
+    [[nodiscard]] static std::expected<Views, ept::EditError> create(
+        ept::TablePool& pool, const ept::Limits& limits, const ept::NeededPages& needed,
+        const Functions& functions, std::uint32_t processor, Beginning beginning);
+
+    [[nodiscard]] const ept::Tables& tables() const { return tables_; }
+    [[nodiscard]] vmx::StageHooks hooks();
+
+    /// This processor forgets what it may remember of an EPT with this pointer: of ours, when it is
+    /// over, or of one that somebody had in the same page before.
+    ///
+    /// Where    VMX root operation
+    [[nodiscard]] std::expected<void, ept::InvalidationError> forget() const;
+
+    [[nodiscard]] std::span<const Noted> noted() const { return {noted_.data(), noted_count_}; }
+    /// How many times INVEPT was executed for an edit.
+    [[nodiscard]] std::uint64_t invalidations() const { return invalidations_; }
+    [[nodiscard]] std::uint64_t edits() const { return edits_; }
+
+private:
+    Views(ept::Tables tables, const ept::Limits& limits, const ept::NeededPages& needed,
+          const Functions& functions, std::uint32_t processor)
+        : tables_{std::move(tables)},
+          limits_{limits},
+          needed_{&needed},
+          functions_{functions},
+          processor_{processor} {}
+
+    [[nodiscard]] bool on_violation(const ept::GuestMemoryEvent& event);
+    [[nodiscard]] bool on_call(std::uint64_t call);
+    [[nodiscard]] Answer answer(const ept::GuestMemoryEvent& event,
+                                const ept::NeededPage* page) const;
+    [[nodiscard]] bool carry_out(Answer answer, const ept::NeededPage& page);
+    [[nodiscard]] bool show(arch::GuestPhysicalAddress page, const ept::Leaf& leaf);
+    [[nodiscard]] arch::GuestPhysicalAddress target_page() const {
+        return arch::GuestPhysicalAddress{functions_.target.raw()};
+    }
+
+    ept::Tables tables_;
+    ept::Limits limits_;
+    const ept::NeededPages* needed_;
+    Functions functions_;
+    std::uint32_t processor_;
+    bool split_{};
+    std::uint64_t invalidations_{};
+    std::uint64_t edits_{};
+    std::size_t noted_count_{};
+    std::array<Noted, 64> noted_{};
+};
+
+}  // namespace hvp::ept_stage

@@ -1,0 +1,196 @@
+// The mapper, the editor and the walker, case by case.
+#include "hypervisor/ept/tables.hpp"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "tests/unit/ept/memory.hpp"
+
+namespace hvp::ept {
+namespace {
+
+class EptTables : public testing::Test {
+protected:
+    PoolMemory memory{64};
+    Tables tables{*Tables::create(memory.pool, all_limits)};
+
+    InvalidationDue map(std::uint64_t from, std::uint64_t bytes, std::uint64_t to,
+                        Level largest = Level::page_table, Rights rights = everything) {
+        const auto due = tables.map({.guest = guest(from),
+                                     .bytes = bytes,
+                                     .to = {.physical = host(to), .rights = rights},
+                                     .largest = largest});
+        EXPECT_TRUE(due);
+        return due.value_or(InvalidationDue{});
+    }
+};
+
+TEST_F(EptTables, AnEmptyOneExplainsNothing) {
+    const Walk walk = tables.walk(guest(0x1234));
+    EXPECT_EQ(walk.end, WalkEnd::not_present);
+    EXPECT_EQ(walk.last().level, Level::pml4);
+    EXPECT_EQ(walk.step_count, 1U);
+    EXPECT_EQ(tables.walk(guest(1ULL << 48)).end, WalkEnd::address_too_wide);
+    EXPECT_EQ(memory.pool.used(), 1U);
+}
+
+TEST_F(EptTables, APageOf4KilobytesTakesThreeTables) {
+    EXPECT_TRUE(map(0x7654'3000, kb_4, 0xABC'D000, Level::page_table, read_execute).is_nothing());
+    EXPECT_EQ(memory.pool.used(), 4U);
+    const Walk walk = tables.walk(guest(0x7654'3210));
+    EXPECT_EQ(walk.end, WalkEnd::page);
+    EXPECT_EQ(walk.physical.raw(), 0xABC'D210U);
+    EXPECT_EQ(walk.rights, read_execute);
+    EXPECT_EQ(walk.type, MemoryType::write_back);
+    EXPECT_EQ(walk.step_count, 4U);
+    EXPECT_EQ(walk.steps[0].index, 0U);
+    EXPECT_EQ(walk.steps[1].index, 1U);
+    EXPECT_EQ(walk.steps[2].index, 0x1B2U);
+    EXPECT_EQ(walk.steps[3].index, 0x143U);
+    EXPECT_EQ(tables.walk(guest(0x7654'4000)).last().level, Level::page_table);
+}
+
+TEST_F(EptTables, TheLargestPagesThatFitAreTaken) {
+    static_cast<void>(map(gb_1 - kb_4, 2 * gb_1, 3 * gb_1 - kb_4, Level::pointers));
+    EXPECT_EQ(tables.walk(guest(gb_1 - 1)).last().level, Level::page_table);
+    EXPECT_EQ(tables.walk(guest(gb_1)).last().level, Level::pointers);
+    EXPECT_EQ(tables.walk(guest(2 * gb_1)).last().level, Level::directory);
+    EXPECT_EQ(tables.walk(guest(3 * gb_1 - mb_2)).last().level, Level::page_table);
+    EXPECT_EQ(tables.walk(guest(3 * gb_1 - kb_4)).end, WalkEnd::not_present);
+    EXPECT_EQ(tables.walk(guest(2 * gb_1 + 5)).physical.raw(), 4 * gb_1 + 5);
+}
+
+TEST_F(EptTables, AProcessorWithoutLargePagesGetsSmallOnes) {
+    Limits limits = all_limits;
+    limits.capability.pages_1_gb = 0;
+    Tables small{*Tables::create(memory.pool, limits)};
+    EXPECT_TRUE(small.map({.guest = guest(0),
+                           .bytes = gb_1,
+                           .to = {.physical = host(0), .rights = everything},
+                           .largest = Level::pointers}));
+    EXPECT_EQ(small.walk(guest(0)).last().level, Level::directory);
+}
+
+TEST_F(EptTables, ALargePageIsSplitWhereAPartChanges) {
+    tables.used_by(2);
+    static_cast<void>(map(0, mb_2, mb_2, Level::directory, read_execute));
+    const InvalidationDue due = map(kb_4, kb_4, 0x7000);
+    EXPECT_EQ(due.processors, ProcessorSet::only(2));
+    EXPECT_EQ(tables.walk(guest(kb_4)).physical.raw(), 0x7000U);
+    EXPECT_EQ(tables.walk(guest(2 * kb_4)).physical.raw(), mb_2 + 2 * kb_4);
+    EXPECT_EQ(tables.walk(guest(0)).rights, read_execute);
+    EXPECT_EQ(tables.walk(guest(mb_2 - 1)).physical.raw(), 2 * mb_2 - 1);
+}
+
+TEST_F(EptTables, ATableIsNotUsedAgainBeforeItsInvalidation) {
+    tables.used_by(0);
+    static_cast<void>(map(0, kb_4, 0));
+    const auto due = tables.unmap(guest(0), kb_4);
+    ASSERT_TRUE(due);
+    EXPECT_EQ(due->processors, ProcessorSet::only(0));
+    EXPECT_EQ(memory.pool.retired(), 3U);
+    static_cast<void>(map(gb_512, kb_4, 0));  // owes nothing, and must not free what waits
+    EXPECT_EQ(memory.pool.retired(), 3U);
+    tables.completed(*due);
+    EXPECT_EQ(memory.pool.retired(), 0U);
+    EXPECT_EQ(memory.pool.used(), 4U);
+}
+
+TEST_F(EptTables, EachOfTwoInvalidationsIsWaitedFor) {
+    tables.used_by(0);
+    static_cast<void>(map(0, kb_4, 0));
+    static_cast<void>(map(gb_512, kb_4, 0));
+    const auto first = tables.unmap(guest(0), kb_4);
+    const auto second = tables.unmap(guest(gb_512), kb_4);
+    tables.completed(*second);
+    EXPECT_EQ(memory.pool.retired(), 6U);
+    tables.completed(*first);
+    EXPECT_EQ(memory.pool.retired(), 0U);
+}
+
+TEST_F(EptTables, OnlyProcessorsThatUseItAreConcerned) {
+    static_cast<void>(map(0, kb_4, 0));
+    EXPECT_TRUE(map(0, kb_4, kb_4).is_nothing()) << "nobody has seen it";
+    tables.used_by(0);
+    tables.used_by(5);
+    EXPECT_EQ(map(0, kb_4, 0).processors, ProcessorSet::only(0) | ProcessorSet::only(5));
+    tables.left_by(0);
+    EXPECT_EQ(map(0, kb_4, kb_4).processors, ProcessorSet::only(5));
+}
+
+TEST_F(EptTables, RefusesWhatAProcessorWouldRefuse) {
+    const auto refused = [&](std::uint64_t from, std::uint64_t bytes, Leaf to) {
+        const auto due = tables.map({.guest = guest(from), .bytes = bytes, .to = to});
+        return due ? std::optional<EditError>{} : due.error();
+    };
+    const auto page = [](std::uint64_t raw, Rights rights = everything) {
+        return Leaf{.physical = host(raw), .rights = rights};
+    };
+    EXPECT_EQ(refused(1, kb_4, page(0)), EditError::not_aligned);
+    EXPECT_EQ(refused(0, kb_4 + 1, page(0)), EditError::not_aligned);
+    EXPECT_EQ(refused(0, kb_4, page(0x800)), EditError::not_aligned);
+    EXPECT_EQ(refused((1ULL << 48) - kb_4, 2 * kb_4, page(0)), EditError::out_of_range);
+    EXPECT_EQ(refused(0, kb_4, page(1ULL << 46)), EditError::out_of_range);
+    EXPECT_EQ(refused(0, 2 * kb_4, page((1ULL << 46) - kb_4)), EditError::out_of_range);
+    EXPECT_EQ(refused(0, kb_4, page(0, {.write = true})), EditError::would_misconfigure);
+    EXPECT_EQ(refused(0, kb_4, page(0, {})), EditError::would_misconfigure);
+    Leaf strange = page(0);
+    strange.type = static_cast<MemoryType>(7);
+    EXPECT_EQ(refused(0, kb_4, strange), EditError::would_misconfigure);
+    EXPECT_EQ(memory.pool.used(), 1U);
+}
+
+TEST_F(EptTables, AnEditHappensWholeOrNotAtAll) {
+    PoolMemory little{4};
+    Tables small{*Tables::create(little.pool, all_limits)};
+    const auto due = small.map({.guest = guest(mb_2 - kb_4),
+                                .bytes = 2 * kb_4,
+                                .to = {.physical = host(0), .rights = everything}});
+    EXPECT_EQ(due.error(), EditError::no_table_left);
+    EXPECT_EQ(little.pool.used(), 1U);
+    EXPECT_EQ(small.walk(guest(mb_2 - kb_4)).end, WalkEnd::not_present);
+    PoolMemory nothing{0};
+    EXPECT_EQ(Tables::create(nothing.pool, all_limits).error(), EditError::no_table_left);
+}
+
+TEST_F(EptTables, TheWalkerNamesTheRuleThatAnEntryBreaks) {
+    tables.used_by(1);
+    static_cast<void>(map(0, kb_4, 0));
+    EXPECT_TRUE(tables.write_raw(guest(0), Level::page_table, Entry{0x3F}).processors.has(1));
+    Walk walk = tables.walk(guest(0));
+    EXPECT_EQ(walk.end, WalkEnd::misconfigured);
+    EXPECT_EQ(walk.rule, Misconfiguration::memory_type);
+    EXPECT_EQ(walk.last().level, Level::page_table);
+    static_cast<void>(tables.write_raw(guest(0), Level::directory, Entry{1ULL << 50 | 7}));
+    walk = tables.walk(guest(0));
+    EXPECT_EQ(walk.rule, Misconfiguration::reserved_bit);
+    EXPECT_EQ(walk.last().level, Level::directory);
+    static_cast<void>(tables.write_raw(guest(0), Level::directory, Entry{0x7}));
+    EXPECT_EQ(tables.walk(guest(0)).end, WalkEnd::foreign_table);
+    static_cast<void>(tables.write_raw(guest(0), Level::directory, Entry{}));
+}
+
+TEST_F(EptTables, RightsAreWhatAllEntriesAllow) {
+    static_cast<void>(map(0, kb_4, 0));
+    const Entry above = tables.walk(guest(0)).steps[2].entry;
+    static_cast<void>(tables.write_raw(guest(0), Level::directory, Entry{above.raw() & ~2ULL}));
+    EXPECT_EQ(tables.walk(guest(0)).rights, read_execute);
+}
+
+TEST(EptTablesAll, GiveEveryPageBack) {
+    PoolMemory memory{600};
+    {
+        Tables tables{*Tables::create(memory.pool, all_limits)};
+        tables.used_by(0);
+        EXPECT_TRUE(tables.map({.guest = guest(kb_4),
+                                .bytes = gb_1,
+                                .to = {.physical = host(0), .rights = everything}}));
+        EXPECT_GT(memory.pool.used(), 512U);
+        Tables moved{std::move(tables)};
+    }
+    EXPECT_EQ(memory.pool.free(), 600U);
+}
+
+}  // namespace
+}  // namespace hvp::ept

@@ -1,0 +1,233 @@
+// EPT violations and misconfigurations: what the VMM makes of them, and what it asks before it
+// gives a guest an EPT.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <bit>
+
+#include "hypervisor/vmx/ept_setup.hpp"
+#include "hypervisor/vmx/exit_dispatch.hpp"
+#include "tests/unit/memory_vmcs.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+using arch::Msr;
+
+constexpr std::uint64_t rip = 0xFFFF'F801'0000'1000;
+constexpr std::uint32_t violation = 48;
+constexpr std::uint32_t misconfiguration = 49;
+
+/// A stage that notes what it is asked.
+struct Stage {
+    bool answer = true;
+    std::vector<ept::GuestMemoryEvent> events{};
+    std::vector<std::uint64_t> calls{};
+};
+
+class EptExit : public testing::Test {
+protected:
+    EptExit() {
+        arch::processor = {};
+        frame_.owner = &processor_;
+        processor_.ring = &ring_;
+        processor_.hooks = {
+            .stage = &stage_,
+            .on_ept_violation =
+                [](void* stage, const ept::GuestMemoryEvent& event) {
+                    auto& self = *static_cast<Stage*>(stage);
+                    self.events.push_back(event);
+                    return self.answer;
+                },
+            .on_hypercall =
+                [](void* stage, std::uint64_t call, std::uint64_t argument, std::uint64_t& value) {
+                    auto& self = *static_cast<Stage*>(stage);
+                    self.calls.push_back(call);
+                    value = argument * 2;
+                    return self.answer;
+                }};
+        vmcs_.write(guest_rip, arch::GuestLinearAddress{rip});
+        vmcs_.write(guest_cs_rights, {.long_mode = 1});
+        vmcs_.write(guest_physical_address, arch::GuestPhysicalAddress{0x12'3456'7890});
+        vmcs_.write(guest_linear_address, arch::GuestLinearAddress{0xFFFF'F880'0000'1234});
+        vmcs_.write(exit_instruction_length, 5);  // rubbish, as the SDM allows
+    }
+    bool exit(std::uint32_t reason, std::uint64_t qualification = 0x181) {
+        vmcs_.write(exit_reason, {.basic_reason = reason});
+        vmcs_.write(exit_qualification, qualification);
+        return dispatch_exit(vmcs_, frame_);
+    }
+    [[nodiscard]] std::uint64_t moved() const { return vmcs_.read(guest_rip).raw() - rip; }
+
+    MemoryVmcs vmcs_{};
+    VmmFrame frame_{};
+    VirtualProcessor processor_{};
+    trace::Ring ring_{};
+    Stage stage_;
+};
+
+TEST_F(EptExit, AViolationIsAnsweredByTheStageAndTriedAgain) {
+    EXPECT_TRUE(exit(violation, 0x182));
+    EXPECT_EQ(moved(), 0U) << "nothing has been executed";
+    ASSERT_EQ(stage_.events.size(), 1U);
+    EXPECT_EQ(stage_.events[0].guest_physical.raw(), 0x12'3456'7890U);
+    EXPECT_EQ(stage_.events[0].guest_linear.raw(), 0xFFFF'F880'0000'1234U);
+    EXPECT_EQ(stage_.events[0].guest_rip.raw(), rip);
+    EXPECT_EQ(std::bit_cast<std::uint64_t>(stage_.events[0].qualification), 0x182U);
+    EXPECT_FALSE(stage_.events[0].is_misconfiguration);
+}
+
+// [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-7], bit 7
+TEST_F(EptExit, ALinearAddressThatIsNotValidIsNotRead) {
+    EXPECT_TRUE(exit(violation, 0x1));
+    EXPECT_EQ(stage_.events[0].guest_linear.raw(), 0U);
+}
+
+TEST_F(EptExit, AViolationThatTheStageDoesNotAnswerEndsTheGuest) {
+    stage_.answer = false;
+    EXPECT_FALSE(exit(violation));
+    EXPECT_EQ(processor_.ending.end, End::outside_memory);
+    EXPECT_EQ(processor_.ending.memory.guest_physical.raw(), 0x12'3456'7890U);
+    EXPECT_EQ(processor_.ending.guest_rip, rip);
+    EXPECT_EQ(moved(), 0U);
+    processor_.hooks = {};
+    EXPECT_FALSE(exit(violation)) << "and where there is no stage";
+}
+
+// [SDM 3C 24.9.3 "Information for VM Exits That Occur During Event Delivery"]
+TEST_F(EptExit, AnEventIsNotLostInSilence) {
+    vmcs_.write(idt_vectoring_information, {.vector = 14, .type = 3, .valid = 1});
+    EXPECT_FALSE(exit(violation));
+    EXPECT_EQ(processor_.ending.end, End::unhandled_detail);
+    EXPECT_THAT(stage_.events, testing::IsEmpty());
+}
+
+// [SDM 3C 31.7.1.2 "Resuming Guest Software after Handling an Exception"]
+TEST_F(EptExit, AnIretThatIsTriedAgainHasNmisBlockedAgain) {
+    EXPECT_TRUE(exit(violation, 0x181));
+    EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).empty());
+    EXPECT_TRUE(exit(violation, 0x1181));
+    EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).has(Interruptibility::blocking_by_nmi));
+}
+
+TEST_F(EptExit, AMisconfigurationEndsTheGuest) {
+    EXPECT_FALSE(exit(misconfiguration, 0));
+    EXPECT_EQ(processor_.ending.end, End::ept_misconfigured);
+    EXPECT_TRUE(processor_.ending.memory.is_misconfiguration);
+    EXPECT_EQ(processor_.ending.memory.guest_linear.raw(), 0U) << "it has none";
+    EXPECT_EQ(processor_.ending.memory.guest_physical.raw(), 0x12'3456'7890U);
+    EXPECT_EQ(moved(), 0U);
+}
+
+TEST_F(EptExit, TheTraceHasTheGuestPhysicalAddress) {
+    processor_.tracing = true;
+    EXPECT_TRUE(exit(violation));
+    trace::ExitEvent event{};
+    ASSERT_TRUE(ring_.read(event));
+    EXPECT_EQ(event.detail, 0x12'3456'7890U);
+}
+
+TEST_F(EptExit, HypercallsThatTheVmmDoesNotKnowGoToTheStage) {
+    frame_.registers[Register::rax] = first_call_of_stage;
+    frame_.registers[Register::rcx] = 21;
+    EXPECT_TRUE(exit(18));
+    EXPECT_EQ(frame_.registers[Register::rax], 0U);
+    EXPECT_EQ(frame_.registers[Register::rdx], 42U);
+    EXPECT_EQ(moved(), 5U);
+    stage_.answer = false;
+    frame_.registers[Register::rax] = first_call_of_stage;
+    EXPECT_TRUE(exit(18));
+    EXPECT_EQ(frame_.registers[Register::rax],
+              static_cast<std::uint64_t>(HypercallStatus::unknown_call));
+    EXPECT_THAT(stage_.calls, testing::ElementsAre(first_call_of_stage, first_call_of_stage));
+}
+
+/// An NMI that another processor's VMM has sent, while `wanted` is not 0.
+class NmiForTheVmm : public EptExit {
+protected:
+    NmiForTheVmm() {
+        processor_.hooks = {.stage = &wanted_, .on_nmi = [](void* wanted) {
+                                int& left = *static_cast<int*>(wanted);
+                                return left > 0 && left-- > 0;
+                            }};
+        vmcs_.write(exit_interruption_information, injected_nmi);
+    }
+    int wanted_ = 1;
+};
+
+TEST_F(NmiForTheVmm, IsNotTheGuests) {
+    EXPECT_TRUE(exit(0));
+    EXPECT_EQ(processor_.nmis_waiting, 0U);
+    EXPECT_THAT(arch::processor.written, testing::ElementsAre("IRETQ"));
+    EXPECT_TRUE(exit(0)) << "the next one is";
+    EXPECT_EQ(processor_.nmis_waiting, 1U);
+    EXPECT_THAT(arch::processor.written, testing::SizeIs(1));
+}
+
+TEST_F(NmiForTheVmm, IsAskedForAtTheWindowToo) {
+    processor_.nmis_waiting = 2;
+    EXPECT_TRUE(exit(8));
+    EXPECT_EQ(vmcs_.read(entry_interruption_information).valid, 0U);
+    EXPECT_TRUE(exit(8));
+    EXPECT_TRUE(vmcs_.read(entry_interruption_information).is(EventType::nmi));
+    EXPECT_EQ(processor_.nmis_waiting, 0U);
+}
+
+// ---- Before the launch
+
+class EptSupport : public testing::Test {
+protected:
+    EptSupport() {
+        arch::processor = {};
+        arch::processor.cpuid[0x8000'0008].eax = 0x3028;
+        // corei7_skylake_x
+        arch::processor.msrs = {{Msr::vmx_basic, 0x00D8'1000'0000'002B},
+                                {Msr::vmx_procbased_ctls, 0xF7F9'FFFE'0401'E172},
+                                {Msr::vmx_true_procbased_ctls, 0xF7F9'FFFE'0400'6172},
+                                {Msr::vmx_procbased_ctls2, 0x0217'7FFF'0000'0000},
+                                {Msr::vmx_ept_vpid_cap, 0x0F01'0633'4141}};
+    }
+};
+
+TEST_F(EptSupport, IsThereAndHasLimits) {
+    const auto limits = check_ept_support();
+    ASSERT_TRUE(limits);
+    EXPECT_EQ(limits->physical_address_bits, 40U);
+    EXPECT_EQ(limits->capability.execute_only, 1U);
+    EXPECT_EQ(limits->capability.pages_1_gb, 1U);
+}
+
+// An MSR that is not there raises #GP: it is read only after the one before has promised it.
+TEST_F(EptSupport, IsAskedInAnOrderThatCannotFault) {
+    arch::processor.msrs.erase(Msr::vmx_ept_vpid_cap);
+    arch::processor.msrs[Msr::vmx_procbased_ctls2] = 0x0041'0000'0000;  // core2_penryn_t9600
+    EXPECT_STREQ(check_ept_support().error().why->step, "EPT");
+    arch::processor.msrs.erase(Msr::vmx_procbased_ctls2);
+    arch::processor.msrs[Msr::vmx_procbased_ctls] = 0x77F9'FFFE'0401'E172;
+    EXPECT_EQ(check_ept_support().error().kind, FailureKind::not_supported);
+}
+
+TEST_F(EptSupport, NamesTheBitThatIsMissing) {
+    arch::processor.msrs[Msr::vmx_ept_vpid_cap] &= ~(1ULL << 25);
+    const auto limits = check_ept_support();
+    ASSERT_FALSE(limits);
+    EXPECT_EQ(limits.error().number, 25U);
+    EXPECT_STREQ(limits.error().why->rule.section, "A.10");
+    EXPECT_THAT(limits.error().why->remedy, testing::HasSubstr("single-context"));
+}
+
+TEST_F(EptSupport, TheVmcsGetsControlsAndPointer) {
+    auto& fields = arch::processor.vmcs;
+    fields[primary_processor_based_controls.encoding] = 0x1400'61F2;
+    fields[secondary_processor_based_controls.encoding] = 0;
+    fields[ept_pointer.encoding] = 0;
+    EXPECT_TRUE(enable_ept(ept::pointer_to(arch::HostPhysicalAddress{0x5000})));
+    EXPECT_EQ(fields[primary_processor_based_controls.encoding], 0x9400'61F2U);
+    EXPECT_EQ(fields[secondary_processor_based_controls.encoding], 2U);
+    EXPECT_EQ(fields[ept_pointer.encoding], 0x501EU);
+    fields.erase(ept_pointer.encoding);
+    EXPECT_FALSE(enable_ept(ept::pointer_to(arch::HostPhysicalAddress{0x5000})));
+}
+
+}  // namespace
+}  // namespace hvp::vmx
