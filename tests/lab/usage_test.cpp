@@ -111,7 +111,7 @@ void expect_all_of_the_difference(const std::string& text) {
           "+void guest_main(void* argument) {", "journal.cpp: from launch to guest-state\n",
           "collatz.hpp: only in launch\n", "guest-state also uses\n",
           "  hypervisor/vmx/virtual_processor.hpp\n      A virtual processor: ",
-          "  platform/windows/trace.hpp\n"}) {
+          "  platform/windows/vmm_memory.hpp\n"}) {
         at = text.find(part, at);
         ASSERT_NE(at, std::string::npos) << part;
     }
