@@ -109,7 +109,10 @@ INSTANTIATE_TEST_SUITE_P(
                                      "corei7_sandy_bridge_2600k", "corei7_ivy_bridge_3770k",
                                      "corei7_haswell_4770", "broadwell_ult", "corei7_skylake_x",
                                      "corei3_cnl", "corei7_icelake_u", "tigerlake"),
-                     testing::Values("512", "4096")));
+                     testing::Values("512", "4096")),
+    [](const auto& info) {
+        return std::string{std::get<0>(info.param)} + "_with_" + std::get<1>(info.param) + "_MiB";
+    });
 
 TEST(Ept, PassesInAnOddState) {
     Playground playground;
