@@ -26,6 +26,11 @@ std::string spaced(const std::vector<fs::path>& names) {
     return text;
 }
 
+// Then commands change, and an object made by the old one is no use.
+bool belongs_to_cmake(const fs::path& file) {
+    return file.filename() == "CMakeLists.txt" || file.extension() == ".cmake";
+}
+
 }  // namespace
 
 std::vector<fs::path> MutationCopy::original_files() const {
@@ -104,9 +109,12 @@ std::string MutationCopy::refresh() const {
 
 std::string MutationCopy::build(const std::vector<std::string>& targets,
                                 const std::vector<fs::path>& changed) const {
-    const Environment environment{{"HVP_BUILT", original_.build.string()},
-                                  {"HVP_OFFERS", offers().string()},
-                                  {"HVP_CHANGED", spaced(changed)}};
+    Environment environment;
+    if (std::ranges::none_of(changed, belongs_to_cmake)) {
+        environment = {{"HVP_BUILT", original_.build.string()},
+                       {"HVP_OFFERS", offers().string()},
+                       {"HVP_CHANGED", spaced(changed)}};
+    }
     std::vector<std::string> arguments{"ninja", "-C", (tree_ / "build").string(), "-j2"};
     arguments.insert(arguments.end(), targets.begin(), targets.end());
     const auto built =

@@ -40,6 +40,16 @@ protected:
         return playground(arguments);
     }
 
+    /// The build of the original, as ./playground makes it.
+    void build() {
+        const std::string root = playground.folder().string();
+        const std::string command = "cmake -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo" +
+                                    (" -DCMAKE_CXX_COMPILER=clang++-19 -S '" + root) + "' -B '" +
+                                    root + "/build' > '" + root + "/log' && ninja -C '" + root +
+                                    "/build' >> '" + root + "/log' 2>&1";
+        ASSERT_EQ(std::system(command.c_str()), 0) << content(playground.folder() / "log");
+    }
+
     Playground playground;
 };
 
@@ -69,6 +79,27 @@ TEST_F(Mutations, ThatNobodyNoticesFail) {
     EXPECT_THAT(answer.output, HasSubstr("1 passed, 4 failed\n"));
 }
 
+// An object is taken from the build of the original only where its command is the same.
+TEST_F(Mutations, OfCompilerOptionsAreCompiled) {
+    playground.write("CMakeLists.txt",
+                     "cmake_minimum_required(VERSION 3.25)\n"
+                     "project(small CXX)\n"
+                     "enable_testing()\n"
+                     "add_executable(small small.cpp)\n"
+                     "target_compile_definitions(small PRIVATE ANSWER=0)\n"
+                     "add_test(NAME answer.is_right COMMAND small)\n");
+    playground.write("small.cpp", "int main() { return ANSWER; }\n");
+    playground.write("tests/mutations/option.patch",
+                     "Test: answer.is_right\nBuild: small\n\n"
+                     "--- a/CMakeLists.txt\n+++ b/CMakeLists.txt\n@@ -4,3 +4,3 @@\n"
+                     " add_executable(small small.cpp)\n"
+                     "-target_compile_definitions(small PRIVATE ANSWER=0)\n"
+                     "+target_compile_definitions(small PRIVATE ANSWER=1)\n"
+                     " add_test(NAME answer.is_right COMMAND small)\n");
+    build();
+    EXPECT_THAT(run().output, HasSubstr("noticed   option.patch\n"));
+}
+
 TEST_F(Mutations, NeedTestsThatPassWithoutThem) {
     mutation("good", "Test: answer.is_right\nBuild: nothing\n");
     playground.write("answer", "left\n");
@@ -79,11 +110,7 @@ TEST_F(Mutations, NeedTestsThatPassWithoutThem) {
 
 TEST_F(Mutations, ComeAfterTheOtherTests) {
     mutation("good", "Test: answer.is_right\nBuild: nothing\n");
-    const std::string build = (playground.folder() / "build").string();
-    ASSERT_EQ(std::system(("cmake -G Ninja -S '" + playground.folder().string() + "' -B '" + build +
-                           "' > '" + build + "/log'")
-                              .c_str()),
-              0);
+    build();
     const Answer all = playground({"test"});
     EXPECT_EQ(all.status, 0) << all.output;
     EXPECT_THAT(all.output, HasSubstr("3 passed, 0 failed\n"));
