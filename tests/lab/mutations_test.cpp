@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/lab/places.hpp"
 #include "tests/lab/playground.hpp"
 
 namespace hvp::tests {
@@ -96,6 +97,8 @@ TEST_F(Mutations, OfCompilerOptionsAreCompiled) {
                      "-target_compile_definitions(small PRIVATE ANSWER=0)\n"
                      "+target_compile_definitions(small PRIVATE ANSWER=1)\n"
                      " add_test(NAME answer.is_right COMMAND small)\n");
+    std::filesystem::copy(source_folder() / "tests/mutations/compile-or-take",
+                          playground.folder() / "tests/mutations");
     build();
     EXPECT_THAT(run().output, HasSubstr("noticed   option.patch\n"));
 }
