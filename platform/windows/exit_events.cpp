@@ -14,9 +14,13 @@ using trace::Text;
 using trace::UInt32;
 using trace::UInt64;
 
+constexpr trace::Traits life{.keyword = keyword::life};
 constexpr trace::Traits each_exit{.level = Level::verbose, .keyword = keyword::exits};
 constexpr trace::Traits failure{.level = Level::error, .keyword = keyword::failures};
 
+// `at` is the time-stamp counter when it happened: the events are written later.
+using VmxOn = trace::Event<"VmxOn", life, HexInt64<"at">>;
+using VmxOff = trace::Event<"VmxOff", life, HexInt64<"at">>;
 using VmEntry = trace::Event<"VmEntry", each_exit, HexInt64<"at">>;
 using VmExit =
     trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_number">,
@@ -26,7 +30,47 @@ using EntryFailure = trace::Event<"EntryFailure", failure, Text<"reason">, UInt3
                                   HexInt64<"qualification">, HexInt64<"at">>;
 using EventsDropped = trace::Event<"EventsDropped", failure, UInt64<"count">>;
 
+using HostException =
+    trace::Event<"HostException", failure, UInt64<"vector">, HexInt64<"error_code">,
+                 HexInt64<"rip">, HexInt64<"rsp">, HexInt64<"cr2">, Text<"during">>;
+using GuestEnded =
+    trace::Event<"GuestEnded", life, Text<"why">, Text<"reason">, HexInt64<"guest_rip">>;
+
+const char* name_of(vmx::End end) {
+    switch (end) {
+        case vmx::End::none:
+            return "nothing";
+        case vmx::End::stopped_by_guest:
+            return "it asked to be stopped";
+        case vmx::End::unhandled_exit:
+            return "no handler knows this exit reason";
+        case vmx::End::unhandled_detail:
+            return "the handler does not know this form of the exit";
+        case vmx::End::triple_fault:
+            return "triple fault";
+        case vmx::End::entry_refused:
+            return "VM entry was refused";
+        case vmx::End::entry_failed:
+            return "VM entry failed";
+        case vmx::End::exception_in_vmm:
+            return "an exception in the VMM";
+        case vmx::End::outside_memory:
+            return "it went outside the memory that it was given";
+        case vmx::End::ept_misconfigured:
+            return "an entry of its EPT is one that the processor refuses";
+    }
+    return "unknown";
+}
+
 }  // namespace
+
+void trace_vmx_on(const TraceProvider& provider, std::uint64_t at) {
+    provider.write<VmxOn>(at);
+}
+
+void trace_vmx_off(const TraceProvider& provider, std::uint64_t at) {
+    provider.write<VmxOff>(at);
+}
 
 void trace_entry(const TraceProvider& provider, std::uint64_t at) {
     provider.write<VmEntry>(at);
@@ -52,6 +96,16 @@ void trace_dropped(const TraceProvider& provider, const trace::Ring& ring) {
     if (ring.dropped() != 0) {
         provider.write<EventsDropped>(ring.dropped());
     }
+}
+
+void trace_ending(const TraceProvider& provider, const vmx::Ending& ending) {
+    const char* const reason = vmx::exit_reason_name(ending.reason.basic_reason);
+    if (ending.end == vmx::End::exception_in_vmm) {
+        const vmx::HostTrapReport& trap = ending.trap;
+        provider.write<HostException>(trap.vector, trap.error_code, trap.rip, trap.rsp, trap.cr2,
+                                      reason);
+    }
+    provider.write<GuestEnded>(name_of(ending.end), reason, ending.guest_rip);
 }
 
 }  // namespace hvp::windows

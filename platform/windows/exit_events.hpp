@@ -1,10 +1,15 @@
-// What the VMM has noted in its ring, as events for Windows' event tracing.
+// What the VMM has noted, from VMXON to VMXOFF, as events for Windows' event tracing.
 #pragma once
 
 #include "hypervisor/trace/ring.hpp"
+#include "hypervisor/vmx/virtual_processor.hpp"
 #include "platform/windows/trace.hpp"
 
 namespace hvp::windows {
+
+/// The processor entered VMX operation, and left it; `at` as below.
+void trace_vmx_on(const TraceProvider& provider, std::uint64_t at);
+void trace_vmx_off(const TraceProvider& provider, std::uint64_t at);
 
 /// A VM entry; `at` is the time-stamp counter when it happened.
 void trace_entry(const TraceProvider& provider, std::uint64_t at);
@@ -16,5 +21,8 @@ void trace_exit(const TraceProvider& provider, const trace::ExitEvent& event);
 
 /// How many exits found the ring full, if any did.
 void trace_dropped(const TraceProvider& provider, const trace::Ring& ring);
+
+/// Why the guest does not run any more, and the exception in the VMM where that is why.
+void trace_ending(const TraceProvider& provider, const vmx::Ending& ending);
 
 }  // namespace hvp::windows

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "hypervisor/vmx/exit_reason.hpp"
+#include "platform/windows/exit_events.hpp"
 
 namespace hvp::ept_stage {
 namespace {
@@ -22,9 +23,6 @@ constexpr trace::Traits each_exit{.level = Level::verbose, .keyword = keyword::e
 constexpr trace::Traits failure{.level = Level::error, .keyword = keyword::failures};
 
 // `at` is the time-stamp counter when it happened: the events are written later.
-using VmxOn = trace::Event<"VmxOn", life, HexInt64<"at">>;
-using VmxOff = trace::Event<"VmxOff", life, HexInt64<"at">>;
-using VmEntry = trace::Event<"VmEntry", each_exit, HexInt64<"at">>;
 using VmExit =
     trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_number">,
                  HexInt64<"qualification">, HexInt64<"guest_rip">, UInt32<"instruction_length">,
@@ -47,11 +45,6 @@ using EptViolation =
 using EptMisconfiguration =
     trace::Event<"EptMisconfiguration", failure, Text<"rule">, UInt32<"level">, UInt32<"index">,
                  HexInt64<"entry">, HexInt64<"table">, HexInt64<"guest_physical">>;
-using HostException =
-    trace::Event<"HostException", failure, UInt64<"vector">, HexInt64<"error_code">,
-                 HexInt64<"rip">, HexInt64<"rsp">, HexInt64<"cr2">, Text<"during">>;
-using GuestEnded =
-    trace::Event<"GuestEnded", life, Text<"why">, Text<"reason">, HexInt64<"guest_rip">>;
 using EmptyEptProof = trace::Event<"EmptyEptProof", life, UInt64<"violations">, UInt64<"predicted">,
                                    UInt64<"in_order">, HexInt64<"answer">>;
 using RedirectProof = trace::Event<"RedirectProof", life, HexInt64<"before">,
@@ -95,32 +88,6 @@ const char* name_of(Answer answer) {
     return "unknown";
 }
 
-const char* name_of(vmx::End end) {
-    switch (end) {
-        case vmx::End::none:
-            return "nothing";
-        case vmx::End::stopped_by_guest:
-            return "it asked to be stopped";
-        case vmx::End::unhandled_exit:
-            return "no handler knows this exit reason";
-        case vmx::End::unhandled_detail:
-            return "the handler does not know this form of the exit";
-        case vmx::End::triple_fault:
-            return "triple fault";
-        case vmx::End::entry_refused:
-            return "VM entry was refused";
-        case vmx::End::entry_failed:
-            return "VM entry failed";
-        case vmx::End::exception_in_vmm:
-            return "an exception in the VMM";
-        case vmx::End::outside_memory:
-            return "it went outside the memory that it was given";
-        case vmx::End::ept_misconfigured:
-            return "an entry of its EPT is one that the processor refuses";
-    }
-    return "unknown";
-}
-
 void tell_exit(const TraceProvider& provider, const trace::ExitEvent& event) {
     const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
     const char* const name = vmx::exit_reason_name(reason.basic_reason);
@@ -154,16 +121,10 @@ void tell_misconfiguration(const TraceProvider& provider, const Memory& memory,
 }
 
 void tell_ending(const TraceProvider& provider, const Memory& memory, const vmx::Ending& ending) {
-    const char* const reason = vmx::exit_reason_name(ending.reason.basic_reason);
-    if (ending.end == vmx::End::exception_in_vmm) {
-        const vmx::HostTrapReport& trap = ending.trap;
-        provider.write<HostException>(trap.vector, trap.error_code, trap.rip, trap.rsp, trap.cr2,
-                                      reason);
-    }
     if (ending.end == vmx::End::ept_misconfigured) {
         tell_misconfiguration(provider, memory, ending.memory);
     }
-    provider.write<GuestEnded>(name_of(ending.end), reason, ending.guest_rip);
+    windows::trace_ending(provider, ending);
 }
 
 }  // namespace
@@ -191,8 +152,8 @@ void tell_guest(const TraceProvider& provider, const char* name, const Memory& m
 
 void tell_run(const TraceProvider& provider, const Times& times, const Memory& memory,
               vmx::VirtualProcessor& processor) {
-    provider.write<VmxOn>(times.vmxon_at);
-    provider.write<VmEntry>(times.vm_entry_at);
+    windows::trace_vmx_on(provider, times.vmxon_at);
+    windows::trace_entry(provider, times.vm_entry_at);
     const auto noted = memory.views->noted();
     std::size_t violations = 0;
     trace::ExitEvent event{};
@@ -203,11 +164,11 @@ void tell_run(const TraceProvider& provider, const Times& times, const Memory& m
             tell_violation(provider, noted[violations++], memory, event.exit_at);
         }
         if (event.entry_at != 0) {
-            provider.write<VmEntry>(event.entry_at);
+            windows::trace_entry(provider, event.entry_at);
         }
     }
     tell_ending(provider, memory, processor.ending);
-    provider.write<VmxOff>(times.left_at);
+    windows::trace_vmx_off(provider, times.left_at);
 }
 
 // ---- What came of it ----------------------------------------------------------------------------
