@@ -31,6 +31,41 @@ bool belongs_to_cmake(const fs::path& file) {
     return file.filename() == "CMakeLists.txt" || file.extension() == ".cmake";
 }
 
+// A file that has the same time and size is the same: both are copied.
+void copy_with_time(const fs::path& from, const fs::path& to) {
+    std::error_code not_there;
+    const fs::file_time_type time = fs::last_write_time(from);
+    if (fs::last_write_time(to, not_there) == time && fs::file_size(to) == fs::file_size(from)) {
+        return;
+    }
+    fs::create_directories(to.parent_path());
+    fs::copy_file(from, to, fs::copy_options::overwrite_existing);
+    fs::last_write_time(to, time);
+}
+
+// The files below `folder`, relative to it. Not the links: tests make them for themselves.
+std::vector<fs::path> files_below(const fs::path& folder) {
+    std::vector<fs::path> names;
+    std::error_code not_there;
+    for (const auto& entry : fs::recursive_directory_iterator{folder, not_there}) {
+        if (entry.is_regular_file() && !entry.is_symlink()) {
+            names.push_back(entry.path().lexically_relative(folder));
+        }
+    }
+    return names;
+}
+
+void mirror(const fs::path& from, const fs::path& to) {
+    for (const fs::path& name : files_below(to)) {
+        if (!fs::exists(from / name)) {
+            fs::remove(to / name);
+        }
+    }
+    for (const fs::path& name : files_below(from)) {
+        copy_with_time(from / name, to / name);
+    }
+}
+
 }  // namespace
 
 std::vector<fs::path> MutationCopy::original_files() const {
@@ -133,15 +168,12 @@ std::string MutationCopy::apply(const fs::path& patch) const {
     return patched && patched->status == 0 ? "" : "the patch does not fit any more";
 }
 
-void MutationCopy::restore(const std::vector<fs::path>& files) const {
-    for (const fs::path& name : files) {
-        std::error_code ignored;
-        fs::remove(tree_ / (name.string() + ".orig"), ignored);
-        fs::remove(tree_ / (name.string() + ".rej"), ignored);
-        if (fs::exists(original_.root / name)) {
-            copy_if_different(name);
-        }
-    }
+void MutationCopy::keep() const {
+    mirror(tree_, kept_);
+}
+
+void MutationCopy::restore() const {
+    mirror(kept_, tree_);
 }
 
 bool MutationCopy::tests_pass(const std::string& tests) const {

@@ -15,7 +15,9 @@ class MutationCopy {
 public:
     /// `name` distinguishes the copies of one repository.
     MutationCopy(const Repository& repository, const std::string& name)
-        : original_{repository}, tree_{repository.build / "mutations" / name} {}
+        : original_{repository},
+          tree_{repository.build / "mutations" / name},
+          kept_{repository.build / "mutations" / (name + "-kept")} {}
 
     /// Makes the copy as the original is.
     [[nodiscard]] std::string refresh() const;
@@ -24,8 +26,10 @@ public:
     [[nodiscard]] std::string build(const std::vector<std::string>& targets,
                                     const std::vector<std::filesystem::path>& changed) const;
     [[nodiscard]] std::string apply(const std::filesystem::path& patch) const;
-    /// Makes these files, which a patch has changed, as in the original.
-    void restore(const std::vector<std::filesystem::path>& files) const;
+    /// Remembers the copy as it is now, with all that is built.
+    void keep() const;
+    /// Makes the copy as it was kept, and by the files' times, too: nothing is built again.
+    void restore() const;
     /// `tests` is a regular expression over names, as ctest takes it.
     [[nodiscard]] bool tests_pass(const std::string& tests) const;
     [[nodiscard]] std::string list_of_tests() const;
@@ -37,6 +41,7 @@ private:
 
     const Repository& original_;
     std::filesystem::path tree_;
+    std::filesystem::path kept_;
 };
 
 }  // namespace hvp::tool

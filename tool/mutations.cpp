@@ -89,8 +89,14 @@ std::string prepare(const MutationCopy& copy, const std::vector<Mutation>& mutat
     for (const Mutation& mutation : mutations) {
         targets.insert(mutation.targets.begin(), mutation.targets.end());
     }
-    const std::string error = copy.refresh();
-    return error.empty() ? copy.build({targets.begin(), targets.end()}, {}) : error;
+    std::string error = copy.refresh();
+    if (error.empty()) {
+        error = copy.build({targets.begin(), targets.end()}, {});
+    }
+    if (error.empty()) {
+        copy.keep();
+    }
+    return error;
 }
 
 // A test that fails without any mutation would prove nothing.
@@ -124,7 +130,7 @@ TestCounts judge_all(const std::array<MutationCopy, 2>& copies,
     const auto work = [&](const MutationCopy& copy) {
         for (std::size_t i = next++; i < mutations.size(); i = next++) {
             const std::string complaint = judge(copy, mutations[i]);
-            copy.restore(mutations[i].files);
+            copy.restore();
             const std::lock_guard lock{telling};
             fmt::print("{}  {}{}\n", complaint.empty() ? "noticed " : "MISSED  ",
                        mutations[i].patch.filename().string(),
@@ -151,12 +157,17 @@ TestCounts run_mutations(const std::vector<std::string>& filters, const Reposito
     std::fflush(stdout);
     // Two at once: while one links or runs a single test, the other uses the second processor.
     const std::array copies{MutationCopy{repository, "1"}, MutationCopy{repository, "2"}};
-    std::string error = prepare(copies[0], mutations);
-    if (error.empty()) {
-        error = check_without_mutation(copies[0], mutations);
+    std::string error;
+    std::string other_error;
+    {
+        const std::jthread other{[&] { other_error = prepare(copies[1], mutations); }};
+        error = prepare(copies[0], mutations);
+        if (error.empty()) {
+            error = check_without_mutation(copies[0], mutations);
+        }
     }
     if (error.empty()) {
-        error = prepare(copies[1], mutations);
+        error = other_error;
     }
     if (!error.empty()) {
         fmt::print("mutations: the copy {}\n", error);
