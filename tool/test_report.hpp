@@ -10,8 +10,9 @@ struct TestCounts {
     unsigned failed = 0;
 };
 
-/// Reads the counts in the first element of ctest's JUnit report. Tests that were skipped count as
-/// failed: nobody has seen them pass.
+/// Reads the counts in the first element of ctest's JUnit report. A GoogleTest program counts as
+/// the tests that it says it has run. Tests that were skipped count as failed: nobody has seen them
+/// pass.
 [[nodiscard]] TestCounts read_test_report(std::string_view report);
 
 }  // namespace hvp::tool
