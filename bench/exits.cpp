@@ -25,13 +25,13 @@
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/guest_session.hpp"
+#include "tests/drivers/probe_operands.hpp"
 #include "tests/drivers/service_name.hpp"
 
 namespace {
 
 using namespace hvp;
 using namespace std::string_view_literals;
-using arch::Msr;
 using arch::Probe;
 using vmx::GuestRegisters;
 using vmx::Register;
@@ -72,27 +72,7 @@ GuestRegisters choose_registers(Probe probe) {
         registers[static_cast<Register>(i)] = 0x0123'4567'89AB'CDEF * (i + 1);
     }
     registers[Register::rsp] = always_one;
-    switch (probe) {
-        case Probe::cpuid:
-            registers[Register::rax] = 0;
-            break;
-        case Probe::rdmsr:
-            registers[Register::rcx] = static_cast<std::uint32_t>(Msr::feature_control);
-            break;
-        case Probe::wrmsr:
-            registers[Register::rcx] = static_cast<std::uint32_t>(Msr::efer);
-            registers.set_edx_eax(arch::rdmsr(Msr::efer));
-            break;
-        case Probe::vmcall:
-            registers[Register::rax] = static_cast<std::uint64_t>(vmx::Hypercall::ping);
-            break;
-        case Probe::write_cr3:
-            registers[Register::rax] = before_launch.cr3;
-            break;
-        case Probe::hlt:
-        case Probe::read_cr3:
-            break;
-    }
+    tests::put_operands(registers, probe, 0, before_launch.cr3);
     return registers;
 }
 

@@ -1,7 +1,9 @@
 # The two exit handlers that ours is measured against, and a single step over CPUID.
 #
-# RSP is HOST_RSP, the VmmFrame of hypervisor/vmx/virtual_processor.hpp: 32 bytes of home space, then
-# the registers in the order of their numbers. hvp_leave_vmm (hypervisor/vmx/entry.S) leaves the guest.
+# RSP is HOST_RSP, the VmmFrame of hypervisor/vmx/virtual_processor.hpp. hvp_leave_vmm
+# (hypervisor/vmx/entry.S) leaves the guest.
+
+#include "hypervisor/vmx/vmm_frame.inc"
 
     .intel_syntax noprefix
     .text
@@ -16,30 +18,6 @@ GUEST_RFLAGS = 0x6820
 GUEST_PENDING_DEBUG_EXCEPTIONS = 0x6822
 
 REASON_CPUID = 10
-
-.macro FOR_EACH_GUEST_REGISTER operation
-    \operation rax, 0
-    \operation rcx, 1
-    \operation rdx, 2
-    \operation rbx, 3
-    \operation rbp, 5
-    \operation rsi, 6
-    \operation rdi, 7
-    \operation r8, 8
-    \operation r9, 9
-    \operation r10, 10
-    \operation r11, 11
-    \operation r12, 12
-    \operation r13, 13
-    \operation r14, 14
-    \operation r15, 15
-.endm
-.macro SAVE register, number
-    mov [rsp + 32 + 8 * \number], \register
-.endm
-.macro LOAD register, number
-    mov \register, [rsp + 32 + 8 * \number]
-.endm
 
 # ---- The honest floor: 61 instructions for a CPUID of an ordinary leaf --------------------------
 

@@ -20,6 +20,8 @@
 # above the return address; RBX, RBP, RDI, RSI, R12-R15 are preserved. XMM6-XMM15 would be too, but
 # nothing here is compiled to touch them. RSP is a multiple of 16 before each call.
 
+#include "hypervisor/vmx/vmm_frame.inc"
+
     .intel_syntax noprefix
 
 # What differs between Windows' object files and Linux': how a function is announced and how it
@@ -131,30 +133,6 @@ END hvp_vm_exit
 # HOST_RSP points to the VmmFrame: 32 bytes of home space for the handler, then the registers. So
 # an exit costs one store for each register, and an entry one load.
 
-.macro FOR_EACH_GUEST_REGISTER operation
-    \operation rax, 0
-    \operation rcx, 1
-    \operation rdx, 2
-    \operation rbx, 3
-    # 4 is RSP, which the processor keeps in the VMCS
-    \operation rbp, 5
-    \operation rsi, 6
-    \operation rdi, 7
-    \operation r8, 8
-    \operation r9, 9
-    \operation r10, 10
-    \operation r11, 11
-    \operation r12, 12
-    \operation r13, 13
-    \operation r14, 14
-    \operation r15, 15
-.endm
-.macro SAVE register, number
-    mov [rsp + 32 + 8 * \number], \register
-.endm
-.macro LOAD register, number
-    mov \register, [rsp + 32 + 8 * \number]
-.endm
 LAUNCH_RSP = 32 + 8 * 16
 LAUNCH_CR3 = LAUNCH_RSP + 8
 ON_EXIT = LAUNCH_CR3 + 8

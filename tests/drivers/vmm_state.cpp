@@ -19,6 +19,7 @@
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/guest_session.hpp"
+#include "tests/drivers/probe_operands.hpp"
 
 namespace {
 
@@ -148,27 +149,8 @@ GuestRegisters choose_registers(Probe probe, Random& random, std::uint64_t cr3) 
     constexpr std::uint64_t free_flags = 0x24'0CD5;
     constexpr std::uint64_t always_one = 2;
     registers[Register::rsp] = (registers[Register::rsp] & free_flags) | always_one;
-    switch (probe) {
-        case Probe::cpuid:
-            registers[Register::rax] = random() % 8;
-            break;
-        case Probe::rdmsr:
-            registers[Register::rcx] = static_cast<std::uint32_t>(Msr::feature_control);
-            break;
-        case Probe::wrmsr:
-            registers[Register::rcx] = static_cast<std::uint32_t>(Msr::efer);
-            registers.set_edx_eax(arch::rdmsr(Msr::efer));
-            break;
-        case Probe::vmcall:
-            registers[Register::rax] = static_cast<std::uint64_t>(vmx::Hypercall::ping);
-            break;
-        case Probe::write_cr3:
-            registers[Register::rax] = cr3;
-            break;
-        case Probe::hlt:
-        case Probe::read_cr3:
-            break;
-    }
+    const std::uint64_t leaf = probe == Probe::cpuid ? random() % 8 : 0;
+    tests::put_operands(registers, probe, leaf, cr3);
     return registers;
 }
 
