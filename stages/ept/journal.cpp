@@ -23,12 +23,6 @@ constexpr trace::Traits each_exit{.level = Level::verbose, .keyword = keyword::e
 constexpr trace::Traits failure{.level = Level::error, .keyword = keyword::failures};
 
 // `at` is the time-stamp counter when it happened: the events are written later.
-using VmExit =
-    trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_number">,
-                 HexInt64<"qualification">, HexInt64<"guest_rip">, UInt32<"instruction_length">,
-                 HexInt64<"detail">, UInt32<"sequence">, HexInt64<"at">>;
-using EntryFailure = trace::Event<"EntryFailure", failure, Text<"reason">, UInt32<"reason_number">,
-                                  HexInt64<"qualification">, HexInt64<"at">>;
 using EptSupported = trace::Event<"EptSupported", life, UInt32<"physical_address_bits">,
                                   Text<"execute_only">, Text<"pages_2_mb">, Text<"pages_1_gb">,
                                   Text<"accessed_and_dirty">, HexInt64<"at">>;
@@ -86,18 +80,6 @@ const char* name_of(Answer answer) {
             return "refused";
     }
     return "unknown";
-}
-
-void tell_exit(const TraceProvider& provider, const trace::ExitEvent& event) {
-    const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
-    const char* const name = vmx::exit_reason_name(reason.basic_reason);
-    const std::uint32_t number = reason.basic_reason;
-    if (reason.entry_failure != 0) {
-        provider.write<EntryFailure>(name, number, event.qualification, event.exit_at);
-        return;
-    }
-    provider.write<VmExit>(name, number, event.qualification, event.guest_rip,
-                           event.instruction_length, event.detail, event.sequence, event.exit_at);
 }
 
 void tell_violation(const TraceProvider& provider, const Noted& noted, const Memory& memory,
@@ -158,15 +140,13 @@ void tell_run(const TraceProvider& provider, const Times& times, const Memory& m
     std::size_t violations = 0;
     trace::ExitEvent event{};
     while (processor.ring->read(event)) {
-        tell_exit(provider, event);
+        windows::trace_exit(provider, event);
         const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
         if (reason.basic_reason == vmx::exit_reason_ept_violation && violations < noted.size()) {
             tell_violation(provider, noted[violations++], memory, event.exit_at);
         }
-        if (event.entry_at != 0) {
-            windows::trace_entry(provider, event.entry_at);
-        }
     }
+    windows::trace_dropped(provider, *processor.ring);
     tell_ending(provider, memory, processor.ending);
     windows::trace_vmx_off(provider, times.left_at);
 }
