@@ -66,16 +66,22 @@ Steps proof(const Event& event) {
                              event.text("before"), event.text("redirected"), event.text("after"))}};
     }
     if (event.name == "SplitProof") {
-        return {
-            {"guest", fmt::format("read the function's own bytes in {} of {} reads, and executed "
-                                  "the other one in {} of {} calls; joined again {}",
-                                  event.text("reads_right"), event.text("reads"),
-                                  event.text("calls_elsewhere"), event.text("calls"),
-                                  event.text("call_after"))},
-            {"driver", fmt::format("changed the page {} times, with INVEPT after {}; {} of the "
-                                   "changes at an EPT violation",
-                                   event.text("edits"), event.text("invalidations"),
-                                   event.text("violations"))}};
+        const StoryStep guest{
+            "guest",
+            event.number("tried") == 0
+                ? fmt::format("was shown no second page, as this processor has no execute-only "
+                              "ones; the function answered {}",
+                              event.text("call_after"))
+                : fmt::format("read the function's own bytes in {} of {} reads, and executed the "
+                              "other one in {} of {} calls; joined again {}",
+                              event.text("reads_right"), event.text("reads"),
+                              event.text("calls_elsewhere"), event.text("calls"),
+                              event.text("call_after"))};
+        return {guest,
+                {"driver", fmt::format("changed the page {} times, with INVEPT after {}; {} of the "
+                                       "changes at an EPT violation",
+                                       event.text("edits"), event.text("invalidations"),
+                                       event.text("violations"))}};
     }
     if (event.name == "OutsideProof") {
         return {{"guest",

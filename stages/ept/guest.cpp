@@ -42,9 +42,9 @@ namespace {
             data.found.calls[i] = data.target();
         }
         (void)ask(Call::join);
-        data.found.sum_after = sum_of_page(data.target_page);
-        data.found.call_after = data.target();
     }
+    data.found.sum_after = sum_of_page(data.target_page);
+    data.found.call_after = data.target();
     stop();
 }
 

@@ -43,9 +43,10 @@ using EmptyEptProof = trace::Event<"EmptyEptProof", life, UInt64<"violations">, 
                                    UInt64<"in_order">, HexInt64<"answer">>;
 using RedirectProof = trace::Event<"RedirectProof", life, HexInt64<"before">,
                                    HexInt64<"redirected">, HexInt64<"after">>;
-using SplitProof = trace::Event<"SplitProof", life, UInt64<"reads_right">, UInt64<"reads">,
-                                UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"violations">,
-                                HexInt64<"call_after">, UInt64<"edits">, UInt64<"invalidations">>;
+using SplitProof =
+    trace::Event<"SplitProof", life, UInt64<"tried">, UInt64<"reads_right">, UInt64<"reads">,
+                 UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"violations">,
+                 HexInt64<"call_after">, UInt64<"edits">, UInt64<"invalidations">>;
 using OutsideProof = trace::Event<"OutsideProof", life, HexInt64<"guest_physical">,
                                   HexInt64<"guest_linear">, UInt64<"came_back">>;
 
@@ -186,18 +187,19 @@ bool prove_views(const TraceProvider& provider, const Memory& memory, const vmx:
     const auto reads = static_cast<std::uint64_t>(std::ranges::count(found.sums, right_sum));
     const auto calls = static_cast<std::uint64_t>(std::ranges::count(found.calls, answer_of_other));
     const std::uint64_t violations = views.noted().size();
-    provider.write<SplitProof>(reads, std::uint64_t{found.sums.size()}, calls,
-                               std::uint64_t{found.calls.size()}, violations, found.call_after,
-                               views.edits(), views.invalidations());
+    provider.write<SplitProof>(found.split_was_accepted, reads, std::uint64_t{found.sums.size()},
+                               calls, std::uint64_t{found.calls.size()}, violations,
+                               found.call_after, views.edits(), views.invalidations());
     const bool redirected = found.before == answer_of_target &&
                             found.redirected == answer_of_other && found.after == answer_of_target;
     // The first reads need no violation, as the page begins with its data view.
     const std::uint64_t predicted = found.sums.size() + found.calls.size() - 1;
     const bool split =
-        found.split_was_accepted == 0 ||
-        (reads == found.sums.size() && calls == found.calls.size() && violations == predicted &&
-         found.sum_after == right_sum && found.call_after == answer_of_target);
-    return ending.end == vmx::End::stopped_by_guest && redirected && split &&
+        reads == found.sums.size() && calls == found.calls.size() && violations == predicted;
+    const bool not_tried = found.split_was_accepted == 0 && violations == 0;
+    const bool joined = found.sum_after == right_sum && found.call_after == answer_of_target;
+    return ending.end == vmx::End::stopped_by_guest && redirected &&
+           (views.can_split() ? split : not_tried) && joined &&
            views.edits() == views.invalidations() && tables == least_tables;
 }
 

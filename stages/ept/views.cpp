@@ -112,8 +112,7 @@ bool Views::on_call(std::uint64_t call) {
         case Call::put_back:
             return show(target_page(), as_it_is);
         case Call::split:
-            // Without execute-only pages the code view could be read as well, and the attack seen.
-            if (limits_.capability.execute_only == 0) {
+            if (!can_split()) {
                 return false;
             }
             split_ = true;

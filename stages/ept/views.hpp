@@ -50,6 +50,9 @@ public:
 
     [[nodiscard]] const ept::Tables& tables() const { return tables_; }
     [[nodiscard]] vmx::StageHooks hooks();
+    /// Whether reads can see one page and execution another. Without execute-only pages the code
+    /// view could be read as well, and the attack seen.
+    [[nodiscard]] bool can_split() const { return limits_.capability.execute_only != 0; }
 
     /// This processor forgets what it may remember of an EPT with this pointer: of ours, when it is
     /// over, or of one that somebody had in the same page before.

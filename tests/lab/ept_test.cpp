@@ -114,6 +114,25 @@ INSTANTIATE_TEST_SUITE_P(
         return std::string{std::get<0>(info.param)} + "_with_" + std::get<1>(info.param) + "_MiB";
     });
 
+// The driver is the stage's, told that the processor lacks them: no emulated one does.
+TEST(Ept, ShowsOnePageOnlyWhereThereAreNoExecuteOnlyPages) {
+    Playground playground;
+    const Answer answer =
+        playground({"run", "--driver", playground.driver("ept-without-execute-only", "ept")});
+    EXPECT_EQ(answer.status, 0) << answer.errors;
+    EXPECT_THAT(answer.output, HasSubstr("execute-only pages no"));
+    EXPECT_THAT(answer.output, HasSubstr("0xaa, redirected 0xbb, put back 0xaa"));
+    EXPECT_THAT(answer.output,
+                HasSubstr("was shown no second page, as this processor has no execute-only"));
+    // As in the stage, but for the three exchanges of views and the call that joins them again.
+    EXPECT_EQ(playground.summary()["exits"]["0"], (Json{{"EPT Violation", 12}, {"VMCALL", 5}}));
+    const auto proofs = playground.events("SplitProof");
+    ASSERT_EQ(proofs.size(), 1U);
+    EXPECT_EQ(proofs[0]["call_after"], "0xaa");
+    EXPECT_EQ(proofs[0]["edits"], 2);
+    EXPECT_EQ(proofs[0]["invalidations"], 2);
+}
+
 TEST(Ept, PassesInAnOddState) {
     Playground playground;
     const Answer answer = playground(
