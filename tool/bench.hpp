@@ -15,4 +15,8 @@ namespace hvp::tool {
 /// Returns  failed when CPUID costs more than we allow ourselves
 [[nodiscard]] ExitStatus bench_exits(const BenchOptions& options, const Repository& repository);
 
+/// `ept`: instructions for building the tables of a guest that has only the pages that it needs,
+/// for changing one page, and for an EPT violation; bytes of the tables.
+[[nodiscard]] ExitStatus bench_ept(const BenchOptions& options, const Repository& repository);
+
 }  // namespace hvp::tool

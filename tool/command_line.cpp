@@ -227,9 +227,10 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     bench
         ->add_option("name", bench_options.name,
                      "startup: seconds from command to story; exits: instructions that the VMM "
-                     "needs for each kind of exit")
+                     "needs for each kind of exit; ept: what an EPT costs, in instructions and "
+                     "bytes")
         ->required()
-        ->check(CLI::IsMember({"startup", "exits"}))
+        ->check(CLI::IsMember({"startup", "exits", "ept"}))
         ->type_name("NAME");
     bench->add_flag("--json", bench_options.json, "print the figures as JSON and nothing else");
     bench->add_option("-n", bench_options.runs, "startup: how often")
@@ -261,8 +262,9 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
         return CleanOptions{};
     }
     if (*bench) {
-        if (bench_options.name == "exits" && bench->count("-n") > 0) {
-            return bad_usage("bench exits counts instructions: the same each time, so no -n");
+        if (bench_options.name != "startup" && bench->count("-n") > 0) {
+            return bad_usage("bench " + bench_options.name +
+                             " counts instructions: the same each time, so no -n");
         }
         return bench_options;
     }

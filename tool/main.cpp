@@ -21,8 +21,11 @@ public:
     ExitStatus operator()(const RunOptions& options) const { return run(options, repository_); }
     ExitStatus operator()(const TestOptions& options) const { return test(options, repository_); }
     ExitStatus operator()(const BenchOptions& options) const {
-        return options.name == "exits" ? bench_exits(options, repository_)
-                                       : bench_startup(options, repository_);
+        if (options.name == "startup") {
+            return bench_startup(options, repository_);
+        }
+        return options.name == "ept" ? bench_ept(options, repository_)
+                                     : bench_exits(options, repository_);
     }
     ExitStatus operator()(const DiffOptions& options) const { return diff(options, repository_); }
     ExitStatus operator()(const ListOptions&) const { return list(repository_); }

@@ -1,26 +1,6 @@
 #include "stages/ept/guest.hpp"
 
-#include "hypervisor/arch/instructions.hpp"
-
 namespace hvp::ept_stage {
-namespace {
-
-// All that these programs use is inlined, as whatever is not would lie on a page that the guest
-// does not have.
-
-[[gnu::always_inline]] inline bool ask(Call call) {
-    return arch::vmcall(static_cast<std::uint64_t>(call), 0).rax ==
-           static_cast<std::uint64_t>(vmx::HypercallStatus::success);
-}
-
-[[noreturn, gnu::always_inline]] inline void stop() {
-    (void)arch::vmcall(static_cast<std::uint64_t>(vmx::Hypercall::stop), 0);
-    for (;;) {
-        arch::hlt();
-    }
-}
-
-}  // namespace
 
 [[gnu::section("GUEST")]] void touch_everything(void* guest_data) {
     GuestData& data = *static_cast<GuestData*>(guest_data);

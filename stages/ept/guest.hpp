@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "hypervisor/arch/address.hpp"
+#include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/vmx/hypercall.hpp"
 
 namespace hvp::ept_stage {
@@ -51,6 +52,22 @@ struct alignas(arch::page_bytes) GuestData {
     const volatile std::uint64_t* outside{};
     Findings found{};
 };
+
+// All that these programs use is inlined, as whatever is not would lie on a page that the guest
+// does not have.
+
+/// Returns  whether the VMM has done it
+[[gnu::always_inline]] inline bool ask(Call call) {
+    return arch::vmcall(static_cast<std::uint64_t>(call), 0).rax ==
+           static_cast<std::uint64_t>(vmx::HypercallStatus::success);
+}
+
+[[noreturn, gnu::always_inline]] inline void stop() {
+    (void)arch::vmcall(static_cast<std::uint64_t>(vmx::Hypercall::stop), 0);
+    for (;;) {
+        arch::hlt();
+    }
+}
 
 inline constexpr std::size_t words_of_page = arch::page_bytes / sizeof(std::uint64_t);
 

@@ -24,18 +24,25 @@ std::expected<Views, ept::EditError> Views::create(ept::TablePool& pool, const e
         return std::unexpected{tables.error()};
     }
     if (beginning == Beginning::everything_needed) {
-        for (const ept::NeededPage& page : needed.pages()) {
-            const auto due =
-                tables->map({.guest = page.page, .bytes = arch::page_bytes, .to = identity(page)});
-            if (!due) {
-                return std::unexpected{due.error()};
-            }
-            // No processor uses it yet, so nothing is due; the tables know.
-            tables->completed(*due);
+        if (const auto mapped = map_all(*tables, needed); !mapped) {
+            return std::unexpected{mapped.error()};
         }
     }
     tables->used_by(processor);
     return Views{std::move(*tables), limits, needed, functions, processor};
+}
+
+std::expected<void, ept::EditError> map_all(ept::Tables& tables, const ept::NeededPages& needed) {
+    for (const ept::NeededPage& page : needed.pages()) {
+        const auto due =
+            tables.map({.guest = page.page, .bytes = arch::page_bytes, .to = identity(page)});
+        if (!due) {
+            return std::unexpected{due.error()};
+        }
+        // No processor uses it yet, so nothing is due; the tables know.
+        tables.completed(*due);
+    }
+    return {};
 }
 
 vmx::StageHooks Views::hooks() {

@@ -40,6 +40,12 @@ struct Functions {
 /// What the guest finds at the beginning.
 enum class Beginning : std::uint8_t { nothing, everything_needed };
 
+/// Maps each page of the set to itself, with the rights that the guest needs there.
+///
+/// Needs    no processor uses the tables yet
+[[nodiscard]] std::expected<void, ept::EditError> map_all(ept::Tables& tables,
+                                                          const ept::NeededPages& needed);
+
 /// A guest's EPT, and what is done with it while the guest runs.
 class Views {
 public:

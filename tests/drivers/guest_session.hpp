@@ -61,13 +61,15 @@ public:
     /// The guests to come have this EPT.
     void use_ept(ept::Pointer pointer) { ept_ = pointer; }
 
+    /// The guests to come run on this stack.
+    void use_stack(std::byte* end) { stack_end_ = end; }
+
     /// Runs the guest on this processor until its VMM leaves it.
     ///
     /// Where    the thread pinned
     [[nodiscard]] std::expected<vmx::Ending, vmx::Failure> run(void (*code)(void*),
                                                                void* argument) {
-        const vmx::GuestStart guest{
-            .code = code, .argument = argument, .stack_end = memory_.guest_stack_end()};
+        const vmx::GuestStart guest{.code = code, .argument = argument, .stack_end = stack_end_};
         const arch::ProcessorState windows = arch::ProcessorState::capture();
         const arch::InterruptsOff interrupts_off;
         const vmx::OwnTablesLeft tables_left{vmm(), windows};
@@ -98,10 +100,11 @@ public:
 
 private:
     GuestSession(const vmx::Support& support, windows::VmmMemory memory)
-        : support_{support}, memory_{std::move(memory)} {}
+        : support_{support}, memory_{std::move(memory)}, stack_end_{memory_.guest_stack_end()} {}
 
     vmx::Support support_;
     windows::VmmMemory memory_;
+    std::byte* stack_end_;
     std::optional<ept::Pointer> ept_;
     void (*exit_)() = vmx::hvp_exit_to_vmm;
 };

@@ -71,6 +71,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "there is no stage lunch; did you mean launch?"},
         Mistake{"Benchmark", {"bench", "everything"}, "startup"},
         Mistake{"BenchmarkThatIsExact", {"bench", "exits", "-n", "3"}, "no -n"},
+        Mistake{"BenchmarkOfEptIsExact", {"bench", "ept", "-n", "3"}, "no -n"},
         Mistake{"BenchmarkIsMissing", {"bench"}, "name"}),
     [](const auto& instance) { return std::string{instance.param.name}; });
 

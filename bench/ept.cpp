@@ -1,0 +1,242 @@
+// What an EPT costs: to build it, to change it, and to be told of an access that it does not allow.
+// It is the prepared guest of stages/ept, with the stage's own set of pages and its own views; only
+// the guest's programs are others, as they do the same thing again and again.
+//
+// The time-stamp counter of the lab's machine counts instructions. From an EPT violation to the VM
+// entry after it, and from a CPUID, the processor's own log has the ticks.
+//
+// Maps of all memory, which a later stage makes, belong here too: one more `Built` event each.
+#include <array>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <utility>
+
+#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/vmx/ept_setup.hpp"
+#include "platform/windows/nt.hpp"
+#include "platform/windows/processors.hpp"
+#include "platform/windows/status.hpp"
+#include "stages/ept/guest.hpp"
+#include "stages/ept/memory.hpp"
+#include "stages/ept/views.hpp"
+#include "tests/drivers/guest_session.hpp"
+
+namespace {
+
+using namespace hvp;
+using ept_stage::Call;
+using ept_stage::GuestData;
+
+/// A guest's violations, which its views note, must stay below 64.
+constexpr std::size_t times = 20;
+constexpr std::size_t edits = 2 * times;
+
+/// What both parts work on. Not on the stack: in VMX root operation that is another one.
+struct Bench {
+    ept_stage::Memory* memory{};
+    ept::Limits limits{};
+    bool all_right{true};
+    vmx::StageHooks views{};
+    std::uint64_t call{};
+    std::size_t edits_done{};
+    std::array<std::uint64_t, times> build_ticks{};
+    std::array<std::uint64_t, edits> edit_ticks{};
+} bench;
+
+[[gnu::noinline]] std::uint64_t ticks_of_call(void (*work)(void*), void* argument) {
+    const std::uint64_t before = arch::rdtsc();
+    work(argument);
+    return arch::rdtsc() - before;
+}
+
+[[gnu::noinline]] void do_nothing(void*) {
+    asm volatile("");
+}
+
+/// Those of the call itself left out.
+std::uint64_t ticks_of(void (*work)(void*), void* argument) {
+    const std::uint64_t call_alone = ticks_of_call(do_nothing, argument);
+    return ticks_of_call(work, argument) - call_alone;
+}
+
+// ---- Building -----------------------------------------------------------------------------------
+
+void build(void* place) {
+    auto tables = ept::Tables::create(*bench.memory->pool, bench.limits);
+    if (!tables || !ept_stage::map_all(*tables, bench.memory->needed)) {
+        bench.all_right = false;
+        return;
+    }
+    static_cast<std::optional<ept::Tables>*>(place)->emplace(std::move(*tables));
+}
+
+void build_often() {
+    const arch::InterruptsOff interrupts_off;
+    for (std::uint64_t& ticks : bench.build_ticks) {
+        std::optional<ept::Tables> built;
+        ticks = ticks_of(build, &built);
+    }
+}
+
+/// The stores that no way of building can do without: each entry of each table once, as a table
+/// that is taken may hold anything, and once more where it leads to a page or a table.
+std::uint64_t least_stores(std::size_t tables, std::size_t pages) {
+    return tables * ept::entries_of_table + pages + tables - 1;
+}
+
+// ---- The guests ---------------------------------------------------------------------------------
+
+// On the page of the stage's own programs.
+[[noreturn, gnu::section("GUEST")]] void redirect_often(void* guest_data) {
+    GuestData& data = *static_cast<GuestData*>(guest_data);
+    for (std::size_t i = 0; i < times; ++i) {
+        (void)ept_stage::ask(Call::redirect);
+        data.found.redirected += data.target();
+        (void)ept_stage::ask(Call::put_back);
+        data.found.after += data.target();
+    }
+    ept_stage::stop();
+}
+
+[[noreturn, gnu::section("GUEST")]] void swap_often(void* guest_data) {
+    GuestData& data = *static_cast<GuestData*>(guest_data);
+    (void)ept_stage::ask(Call::split);
+    for (std::size_t i = 0; i < times; ++i) {
+        data.found.call_after += data.target();
+        (void)*data.target_page;
+        (void)arch::cpuid(0);
+    }
+    ept_stage::stop();
+}
+
+// ---- Their VMM ----------------------------------------------------------------------------------
+
+void answer_call(void*) {
+    std::uint64_t value = 0;
+    bench.all_right &= bench.views.on_hypercall(bench.views.stage, bench.call, 0, value);
+}
+
+/// In VMX root operation: the stage's own answer to a call, between two looks at the counter.
+bool measure_call(void*, std::uint64_t call, std::uint64_t, std::uint64_t&) {
+    if (bench.edits_done == bench.edit_ticks.size()) {
+        return false;
+    }
+    bench.call = call;
+    bench.edit_ticks[bench.edits_done++] = ticks_of(answer_call, nullptr);
+    return true;
+}
+
+std::expected<void, vmx::Failure> run(tests::GuestSession& session, void (*code)(void*),
+                                      const vmx::StageHooks& hooks) {
+    vmx::VirtualProcessor& processor = session.vmm().processor;
+    processor.hooks = hooks;
+    processor.ending = {};
+    const auto ending = session.run(code, &bench.memory->guest);
+    if (!ending) {
+        return std::unexpected{ending.error()};
+    }
+    bench.all_right &= ending->end == vmx::End::stopped_by_guest;
+    return {};
+}
+
+std::expected<void, vmx::Failure> run_guests(const DRIVER_OBJECT& driver,
+                                             const arch::MappedRange& memory) {
+    auto session = tests::GuestSession::prepare(driver, {&memory, 1});
+    if (!session) {
+        return std::unexpected{session.error()};
+    }
+    ept_stage::Memory& stage = *bench.memory;
+    auto views = ept_stage::Views::create(*stage.pool, bench.limits, stage.needed,
+                                          {.target = ept_stage::page_of(ept_stage::target),
+                                           .other = ept_stage::page_of(ept_stage::other)},
+                                          0, ept_stage::Beginning::everything_needed);
+    if (!views) {
+        bench.all_right = false;
+        return {};
+    }
+    stage.views.emplace(std::move(*views));
+    stage.guest.target = ept_stage::target;
+    stage.guest.target_page = reinterpret_cast<const volatile std::uint64_t*>(ept_stage::target);
+    session->use_ept(stage.views->tables().pointer());
+    session->use_stack((&stage.guest_stack + 1)->bytes.data());
+    bench.views = stage.views->hooks();
+    if (const auto ran = run(*session, redirect_often, {.on_hypercall = measure_call}); !ran) {
+        return ran;
+    }
+    return run(*session, swap_often, bench.views);
+}
+
+// ---- What came of it ----------------------------------------------------------------------------
+
+bool is_right(const ept_stage::Memory& memory) {
+    const ept_stage::Findings& found = memory.guest.found;
+    return bench.all_right && bench.edits_done == edits &&
+           found.redirected == times * ept_stage::answer_of_other &&
+           found.after == times * ept_stage::answer_of_target &&
+           found.call_after == times * ept_stage::answer_of_other &&
+           memory.views->noted().size() == 2 * times &&
+           memory.views->edits() == memory.views->invalidations();
+}
+
+void tell(const ept_stage::Memory& memory) {
+    const std::size_t tables = memory.pool->used();
+    const std::size_t pages = memory.needed.pages().size();
+    tests::print_event(
+        "Built map=\"the prepared guest\" pages=%llu table_bytes=%llu "
+        "pool_bytes=%llu least=%llu\n",
+        std::uint64_t{pages}, tables * arch::page_bytes, std::uint64_t{sizeof memory.tables},
+        least_stores(tables, pages));
+    for (const std::uint64_t ticks : bench.build_ticks) {
+        tests::print_event("Ticks of=build ticks=%llu\n", ticks);
+    }
+    for (const std::uint64_t ticks : bench.edit_ticks) {
+        tests::print_event("Ticks of=edit ticks=%llu\n", ticks);
+    }
+}
+
+std::expected<bool, vmx::Failure> measure(const DRIVER_OBJECT& driver) {
+    const auto support = vmx::check_support();
+    if (!support) {
+        return std::unexpected{support.error()};
+    }
+    const auto limits = vmx::check_ept_support();
+    if (!limits) {
+        return std::unexpected{limits.error()};
+    }
+    const auto memory = ept_stage::StageMemory::take(windows::AtPassiveLevel::in_driver_entry());
+    if (!memory) {
+        return std::unexpected{memory.error()};
+    }
+    bench.memory = &**memory;
+    bench.limits = *limits;
+    if (const auto found = find_needed(**memory, *limits, arch::ProcessorState::capture());
+        !found) {
+        return std::unexpected{found.error()};
+    }
+    build_often();
+    if (const auto ran = run_guests(driver, memory->range()); !ran) {
+        return std::unexpected{ran.error()};
+    }
+    const bool right = (*memory)->views && is_right(**memory);
+    if (right) {
+        tell(**memory);
+    }
+    (*memory)->views.reset();
+    return right;
+}
+
+void on_unload(PDRIVER_OBJECT) {}
+
+}  // namespace
+
+extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
+    driver->DriverUnload = on_unload;
+    const windows::PinnedToProcessor pinned;
+    const auto right = measure(*driver);
+    if (!right) {
+        tests::print_failure(right.error());
+        return windows::status_of(right.error().kind);
+    }
+    return *right ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+}
