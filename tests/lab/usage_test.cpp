@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <initializer_list>
+
 #include "tests/lab/playground.hpp"
 
 namespace hvp::tests {
@@ -102,17 +104,9 @@ TEST(List, ShowsTheStagesInTheOrderOfReading) {
     EXPECT_THAT(answer.output, HasSubstr("\nguest-state "));
 }
 
-// What `diff launch guest-state` must show, in this order.
-void expect_all_of_the_difference(const std::string& text) {
+void expect_in_this_order(const std::string& text, std::initializer_list<const char*> parts) {
     std::size_t at = 0;
-    for (const char* const part :
-         {"driver.cpp: from launch to guest-state\n", "--- a/stages/launch/driver.cpp\n",
-          "+++ b/stages/guest-state/driver.cpp\n", "guest.hpp: only in guest-state\n",
-          "guest.cpp: only in guest-state\n", "+++ b/stages/guest-state/guest.cpp\n",
-          "+void guest_main(void* argument) {", "journal.cpp: from launch to guest-state\n",
-          "collatz.hpp: only in launch\n", "guest-state also uses\n",
-          "  hypervisor/vmx/virtual_processor.hpp\n      A virtual processor: ",
-          "  platform/windows/vmm_memory.hpp\n"}) {
+    for (const char* const part : parts) {
         at = text.find(part, at);
         ASSERT_NE(at, std::string::npos) << part;
     }
@@ -122,10 +116,33 @@ TEST(Diff, ShowsWhatAStageAddsInTheOrderOfReading) {
     Playground playground;
     const Answer answer = playground({"diff", "launch", "guest-state"});
     EXPECT_EQ(answer.status, 0) << answer.errors;
-    expect_all_of_the_difference(answer.output);
+    expect_in_this_order(
+        answer.output,
+        {"driver.cpp: from launch to guest-state\n", "--- a/stages/launch/driver.cpp\n",
+         "+++ b/stages/guest-state/driver.cpp\n", "guest.hpp: only in guest-state\n",
+         "guest.cpp: only in guest-state\n", "+++ b/stages/guest-state/guest.cpp\n",
+         "+void guest_main(void* argument) {", "journal.cpp: from launch to guest-state\n",
+         "collatz.hpp: only in launch\n", "guest-state also uses\n",
+         "  hypervisor/vmx/virtual_processor.hpp\n      A virtual processor: ",
+         "  platform/windows/vmm_memory.hpp\n"});
     EXPECT_THAT(answer.output, Not(HasSubstr("\033"))) << "no colour in a pipe";
     EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vmx/current_vmcs.hpp\n  ")))
         << "launch uses it, too";
+}
+
+TEST(Diff, ShowsWhatAnEptNeeds) {
+    Playground playground;
+    const Answer answer = playground({"diff", "guest-state", "ept"});
+    EXPECT_EQ(answer.status, 0) << answer.errors;
+    expect_in_this_order(
+        answer.output, {"driver.cpp: from guest-state to ept\n",
+                        "+        const Expected<ept::Limits> limits = vmx::check_ept_support();\n",
+                        "guest.cpp: from guest-state to ept\n", "memory.hpp: only in ept\n",
+                        "views.cpp: only in ept\n", "ept also uses\n",
+                        "  hypervisor/vmx/ept_setup.hpp\n      Giving a guest an EPT.\n",
+                        "  hypervisor/ept/tables.hpp\n      One EPT: "});
+    EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vmx/virtual_processor.hpp\n  ")))
+        << "guest-state uses it, too";
 }
 
 TEST(Diff, HasColourOnATerminalOnly) {
