@@ -68,7 +68,7 @@ Steps proof(const Event& event) {
     if (event.name == "SplitProof") {
         const StoryStep guest{
             "guest",
-            event.number("tried") == 0
+            event.number("possible") == 0
                 ? fmt::format("was shown no second page, as this processor has no execute-only "
                               "ones; the function answered {}",
                               event.text("call_after"))

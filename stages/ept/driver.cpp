@@ -167,13 +167,19 @@ Expected<void> run_guest(const Setting& setting, const char* name, Beginning beg
     auto views = ept_stage::Views::create(*memory.pool, setting.limits, memory.needed,
                                           setting.functions, setting.processor, beginning);
     if (!views) {
-        static constexpr vmx::Explanation why{
+        static constexpr vmx::Explanation too_few_tables{
             .step = "the EPT",
             .rule = {"3C", "28.2.2", "EPT Translation Mechanism"},
             .remedy = "the guest's pages lie further apart than expected: raise table_pages",
         };
+        static constexpr vmx::Explanation wrong_entry{
+            .step = "the EPT",
+            .rule = {"3C", "28.2.3.1", "EPT Misconfigurations"},
+            .remedy = "the mapper does not write an entry that the processor would refuse",
+        };
+        const bool too_few = views.error() == ept::EditError::no_table_left;
         return std::unexpected{Failure{.kind = FailureKind::unexpected,
-                                       .why = &why,
+                                       .why = too_few ? &too_few_tables : &wrong_entry,
                                        .number = static_cast<std::uint32_t>(views.error())}};
     }
     memory.views.emplace(std::move(*views));

@@ -44,7 +44,7 @@ using EmptyEptProof = trace::Event<"EmptyEptProof", life, UInt64<"violations">, 
 using RedirectProof = trace::Event<"RedirectProof", life, HexInt64<"before">,
                                    HexInt64<"redirected">, HexInt64<"after">>;
 using SplitProof =
-    trace::Event<"SplitProof", life, UInt64<"tried">, UInt64<"reads_right">, UInt64<"reads">,
+    trace::Event<"SplitProof", life, UInt64<"possible">, UInt64<"reads_right">, UInt64<"reads">,
                  UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"violations">,
                  HexInt64<"call_after">, UInt64<"edits">, UInt64<"invalidations">>;
 using OutsideProof = trace::Event<"OutsideProof", life, HexInt64<"guest_physical">,
@@ -187,9 +187,10 @@ bool prove_views(const TraceProvider& provider, const Memory& memory, const vmx:
     const auto reads = static_cast<std::uint64_t>(std::ranges::count(found.sums, right_sum));
     const auto calls = static_cast<std::uint64_t>(std::ranges::count(found.calls, answer_of_other));
     const std::uint64_t violations = views.noted().size();
-    provider.write<SplitProof>(found.split_was_accepted, reads, std::uint64_t{found.sums.size()},
-                               calls, std::uint64_t{found.calls.size()}, violations,
-                               found.call_after, views.edits(), views.invalidations());
+    provider.write<SplitProof>(std::uint64_t{views.can_split()}, reads,
+                               std::uint64_t{found.sums.size()}, calls,
+                               std::uint64_t{found.calls.size()}, violations, found.call_after,
+                               views.edits(), views.invalidations());
     const bool redirected = found.before == answer_of_target &&
                             found.redirected == answer_of_other && found.after == answer_of_target;
     // The first reads need no violation, as the page begins with its data view.
