@@ -50,6 +50,12 @@ enum class InveptType : std::uint64_t {
     all_contexts = 2,    ///< what came from any
 };
 
+/// What INVVPID shall make the processor forget.  [SDM 3C 30.3 "VMX Instructions"] INVVPID
+enum class InvvpidType : std::uint64_t {
+    single_context = 1,                    ///< all that one VPID has
+    single_context_retaining_globals = 3,  ///< … but what the guest's own tables call global
+};
+
 /// What VMCALL brings back, by the convention of our VMM.
 struct VmcallResult {
     std::uint64_t rax;

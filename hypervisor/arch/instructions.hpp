@@ -551,6 +551,23 @@ inline void end_nmi_blocking() {
     return vmx_result(carry, zero);
 }
 
+/// INVVPID: this processor forgets translations of linear addresses that one VPID has. Bits 15:0 of
+/// the descriptor are the VPID.
+///
+/// Returns  a failure for a type that the processor lacks, and for VPID 0
+/// Where    VMX root operation; what other processors remember stays
+/// Source   [SDM 3C 30.3 "VMX Instructions"] INVVPID
+[[nodiscard, gnu::always_inline]] inline VmxResult invvpid(InvvpidType type, std::uint16_t vpid) {
+    const std::uint64_t descriptor[2] = {vpid, 0};
+    bool carry{};
+    bool zero{};
+    asm volatile("invvpid %[descriptor], %[type]"
+                 : "=@ccc"(carry), "=@ccz"(zero)
+                 : [descriptor] "m"(descriptor), [type] "r"(type)
+                 : "memory");
+    return vmx_result(carry, zero);
+}
+
 /// VMCALL: a guest's call to its VMM.
 ///
 /// Where    VMX non-root operation; raises #UD outside VMX operation

@@ -24,8 +24,6 @@ template <VmcsAccess V>
     }
     vmcs.write(guest_rip, after);
 
-    constexpr auto until_next_instruction =
-        Interruptibility::blocking_by_sti | Interruptibility::blocking_by_mov_ss;
     const auto interruptibility = vmcs.read(guest_interruptibility_state);
     if (!(interruptibility & until_next_instruction).empty()) {
         vmcs.write(guest_interruptibility_state, interruptibility.without(until_next_instruction));

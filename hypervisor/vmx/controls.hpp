@@ -51,6 +51,8 @@ enum class PrimaryControl : std::uint32_t {
 /// TRUE form: all of them may be 0.
 enum class SecondaryControl : std::uint32_t {
     enable_ept = 1U << 1,
+    enable_vpid = 1U << 5,
+    enable_pml = 1U << 17,
 };
 
 /// [SDM 3C 24.7.1 "VM-Exit Controls"]

@@ -37,6 +37,27 @@ std::unexpected<Failure> lacks(const ept::Requirement& requirement) {
         .kind = FailureKind::not_supported, .why = &texts[index], .number = requirement.bit}};
 }
 
+/// Switches one more secondary control on, where the processor has it.
+std::expected<bool, Failure> add(SecondaryControl control) {
+    const auto capability = ControlCapability::from_msr(arch::rdmsr(Msr::vmx_procbased_ctls2));
+    if (capability.refused(std::to_underlying(control)) != 0) {
+        return false;
+    }
+    CurrentVmcs vmcs;
+    vmcs.write(secondary_processor_based_controls,
+               vmcs.read(secondary_processor_based_controls) | control);
+    return !vmcs.refused();
+}
+
+std::unexpected<Failure> refused_field(const CurrentVmcs::Refusal& refusal) {
+    static constexpr Explanation why{
+        .step = "VMWRITE of a VPID or of the page-modification log",
+        .rule = {"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"},
+        .remedy = "no VMCS is current, or the processor lacks this field",
+    };
+    return instruction_failed(why, refusal.result, refusal.encoding);
+}
+
 }  // namespace
 
 std::expected<ept::Limits, Failure> check_ept_support() {
@@ -85,6 +106,49 @@ std::expected<void, Failure> enable_ept(ept::Pointer pointer) {
         return instruction_failed(why, refused->result, refused->encoding);
     }
     return {};
+}
+
+std::expected<bool, Failure> enable_vpid(VirtualProcessor& processor,
+                                         const ept::Capability& capability, std::uint16_t vpid) {
+    processor.vpid = 0;
+    if (capability.invvpid == 0 || capability.invvpid_single_context == 0) {
+        return false;
+    }
+    const auto added = add(SecondaryControl::enable_vpid);
+    if (!added || !*added) {
+        return added;
+    }
+    CurrentVmcs vmcs;
+    vmcs.write(virtual_processor_identifier, vpid);
+    if (const auto refused = vmcs.refused()) {
+        return refused_field(*refused);
+    }
+    const arch::VmxResult forgotten = arch::invvpid(arch::InvvpidType::single_context, vpid);
+    if (forgotten != arch::VmxResult::succeed) {
+        static constexpr Explanation why{
+            .step = "INVVPID",
+            .rule = {"3C", "28.3.3.3", "Guidelines for Use of the INVVPID Instruction"},
+            .remedy = "the processor refuses the type, or the VPID is 0",
+        };
+        return instruction_failed(why, forgotten);
+    }
+    processor.vpid = vpid;
+    processor.invvpid_retains_globals = capability.invvpid_single_context_but_globals != 0;
+    return true;
+}
+
+std::expected<bool, Failure> enable_page_modification_log(arch::HostPhysicalAddress log) {
+    const auto added = add(SecondaryControl::enable_pml);
+    if (!added || !*added) {
+        return added;
+    }
+    CurrentVmcs vmcs;
+    vmcs.write(pml_address, log);
+    vmcs.write(pml_index, last_pml_index);
+    if (const auto refused = vmcs.refused()) {
+        return refused_field(*refused);
+    }
+    return true;
 }
 
 }  // namespace hvp::vmx

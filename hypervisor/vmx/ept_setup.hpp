@@ -6,6 +6,7 @@
 #include "hypervisor/ept/misconfiguration.hpp"
 #include "hypervisor/ept/pointer.hpp"
 #include "hypervisor/vmx/failure.hpp"
+#include "hypervisor/vmx/virtual_processor.hpp"
 
 namespace hvp::vmx {
 
@@ -22,5 +23,25 @@ namespace hvp::vmx {
 /// Where    behind `write_vmcs`
 /// Source   [SDM 3C 24.6.11 "Extended-Page-Table Pointer (EPTP)"]
 [[nodiscard]] std::expected<void, Failure> enable_ept(ept::Pointer pointer);
+
+/// Gives the current VMCS a VPID, if the processor has them and can be made to forget one: then
+/// translations survive entries and exits. What an earlier guest with this VPID has left is
+/// forgotten.
+///
+/// Returns  whether it has one now
+/// Where    behind `enable_ept`
+/// Source   [SDM 3C 24.6.12 "Virtual-Processor Identifier (VPID)"]
+[[nodiscard]] std::expected<bool, Failure> enable_vpid(VirtualProcessor& processor,
+                                                       const ept::Capability& capability,
+                                                       std::uint16_t vpid);
+
+/// Lets the processor note which pages the guest writes to for the first time, if it can.
+///
+/// Needs    accessed and dirty flags on in the EPT pointer; `log`: a page
+/// Returns  whether it does
+/// Where    behind `enable_ept`
+/// Source   [SDM 3C 28.2.5 "Page-Modification Logging"]
+[[nodiscard]] std::expected<bool, Failure> enable_page_modification_log(
+    arch::HostPhysicalAddress log);
 
 }  // namespace hvp::vmx

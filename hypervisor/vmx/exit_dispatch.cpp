@@ -7,6 +7,10 @@ bool handle_vm_exit(VmmFrame* frame) {
     return dispatch_exit(ExitVmcs{}, *frame);
 }
 
+bool handle_vm_exit_of_step(VmmFrame* frame) {
+    return dispatch_exit<ExitVmcs, handle_in_step<ExitVmcs>>(ExitVmcs{}, *frame);
+}
+
 void handle_failed_entry(VmmFrame* frame) {
     // With VMfailValid there is a VM-instruction error; VMfailInvalid means that no VMCS is
     // current.  [SDM 3C 30.2 "Conventions"]

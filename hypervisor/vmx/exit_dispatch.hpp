@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "hypervisor/vmx/exit_handlers.hpp"
+#include "hypervisor/vmx/single_step.hpp"
 
 namespace hvp::vmx {
 
@@ -26,6 +27,16 @@ template <VmcsAccess V>
     }
     ++exit.processor().exits[reason];
     return exit_handlers<V>[reason](exit);
+}
+
+/// The same for the exit that ends a step of one instruction.
+template <VmcsAccess V>
+[[nodiscard]] bool handle_in_step(Exit<V> exit, std::uint32_t reason) {
+    if (reason < exit_handlers<V>.size() && end_step(exit, reason)) {
+        ++exit.processor().exits[reason];
+        return true;
+    }
+    return handle(exit, reason);
 }
 
 /// What the trace shows of an exit beside the VMCS: the leaf, the MSR, the value, the event.
@@ -57,7 +68,7 @@ template <VmcsAccess V>
 }
 
 /// Handles one exit, with a note of it in the ring.
-template <VmcsAccess V>
+template <VmcsAccess V, bool (*handler)(Exit<V>, std::uint32_t)>
 [[nodiscard, gnu::noinline]] bool handle_and_trace(Exit<V> exit, std::uint32_t reason) {
     trace::ExitEvent event{.exit_at = arch::rdtsc(),
                            .qualification = exit.vmcs.read(exit_qualification),
@@ -66,7 +77,7 @@ template <VmcsAccess V>
                            .registers = exit.registers().sum(),
                            .reason = reason,
                            .instruction_length = exit.vmcs.read(exit_instruction_length)};
-    const bool goes_on = handle(exit, reason);
+    const bool goes_on = handler(exit, reason);
     // The exit has cleared the field's valid bit, so what is valid is for the entry to come.
     // [SDM 3C 24.8.3 "VM-Entry Controls for Event Injection"]
     event.injected = std::bit_cast<std::uint32_t>(exit.vmcs.read(entry_interruption_information));
@@ -78,14 +89,14 @@ template <VmcsAccess V>
 /// What happens at every exit.
 ///
 /// Returns  whether the guest goes on
-template <VmcsAccess V>
+template <VmcsAccess V, bool (*handler)(Exit<V>, std::uint32_t) = handle<V>>
 [[nodiscard, gnu::always_inline]] inline bool dispatch_exit(V vmcs, VmmFrame& frame) {
     const Exit<V> exit{.vmcs = vmcs, .frame = frame};
     const auto reason = std::bit_cast<std::uint32_t>(vmcs.read(exit_reason));
     if (exit.processor().tracing) [[unlikely]] {
-        return handle_and_trace(exit, reason);
+        return handle_and_trace<V, handler>(exit, reason);
     }
-    return handle(exit, reason);
+    return handler(exit, reason);
 }
 
 /// For VmmFrame: the dispatcher on the processor's current VMCS, and the note about an entry that

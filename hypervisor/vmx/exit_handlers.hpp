@@ -108,6 +108,7 @@ inline constexpr auto handler_table = [] {
     table.template instruction<32, on_wrmsr<V>>();
     table.template event<48, on_ept_violation<V>>();
     table.template event<49, on_ept_misconfiguration<V>>();
+    table.template event<62, on_page_modification_log_full<V>>();
     return table;
 }();
 

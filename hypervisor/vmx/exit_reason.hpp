@@ -22,6 +22,7 @@ struct ExitReasonField {
 static_assert(sizeof(ExitReasonField) == sizeof(std::uint32_t));
 
 inline constexpr std::uint32_t exit_reason_hlt = 12;
+inline constexpr std::uint32_t exit_reason_monitor_trap_flag = 37;
 inline constexpr std::uint32_t exit_reason_ept_violation = 48;
 
 /// Basic exit reasons, ascending.  [SDM 3C 24.9.1 "Basic VM-Exit Information"], 3D appendix C

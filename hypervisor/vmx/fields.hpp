@@ -87,6 +87,11 @@ enum class Interruptibility : std::uint32_t {
 
 /// Debug exceptions that wait.  [SDM 3C 24.4.2 "Guest Non-Register State", Table 24-4]
 enum class PendingDebug : std::uint64_t {
+    breakpoint_0 = 1ULL << 0,
+    breakpoint_1 = 1ULL << 1,
+    breakpoint_2 = 1ULL << 2,
+    breakpoint_3 = 1ULL << 3,
+    enabled_breakpoint = 1ULL << 12,
     single_step = 1ULL << 14,
 };
 
@@ -95,6 +100,9 @@ inline constexpr Field<Width::bits32, Area::guest, 18, arch::Flags<Interruptibil
     guest_interruptibility_state;
 inline constexpr GuestNatural<17, arch::Flags<PendingDebug>> guest_pending_debug_exceptions;
 inline constexpr Field<Width::bits64, Area::guest, 0> guest_vmcs_link_pointer;
+/// The log is filled from its last entry down.  [SDM 3C 28.2.5 "Page-Modification Logging"]
+inline constexpr Field<Width::bits16, Area::guest, 9> pml_index;
+inline constexpr std::uint16_t last_pml_index = 511;
 
 // ---- Host-state area.  [SDM 3C 24.5 "Host-State Area"] ----------------------------------------
 template <std::uint32_t index>
@@ -139,6 +147,8 @@ inline constexpr Control32<4> page_fault_error_code_match;
 inline constexpr Control32<5> cr3_target_count;
 inline constexpr Control32<15, arch::Flags<SecondaryControl>> secondary_processor_based_controls;
 inline constexpr Control64<2, arch::HostPhysicalAddress> msr_bitmap_address;
+inline constexpr Field<Width::bits16, Area::control, 0> virtual_processor_identifier;
+inline constexpr Control64<7, arch::HostPhysicalAddress> pml_address;
 inline constexpr Control64<8> tsc_offset;
 inline constexpr Control64<13, ept::Pointer> ept_pointer;
 inline constexpr ControlNatural<0, arch::Flags<arch::Cr0>> cr0_guest_host_mask;
@@ -164,7 +174,9 @@ using Information32 = Field<Width::bits32, Area::exit_information, index, T>;
 inline constexpr Information32<0> vm_instruction_error;
 inline constexpr Information32<1, ExitReasonField> exit_reason;
 inline constexpr Information32<2, InterruptionInformation> exit_interruption_information;
+inline constexpr Information32<3> exit_interruption_error_code;
 inline constexpr Information32<4, InterruptionInformation> idt_vectoring_information;
+inline constexpr Information32<5> idt_vectoring_error_code;
 inline constexpr Information32<6> exit_instruction_length;
 inline constexpr Field<Width::natural, Area::exit_information, 0> exit_qualification;
 inline constexpr Field<Width::natural, Area::exit_information, 5, arch::GuestLinearAddress>
@@ -183,7 +195,10 @@ template <typename F>
 static_assert(nth(guest_es_selector, SegmentIndex::es) == 0x0800);
 static_assert(nth(guest_es_selector, SegmentIndex::tr) == 0x080E);
 static_assert(host_es_selector.encoding == 0x0C00 && host_tr_selector.encoding == 0x0C0C);
+// [SDM 3D B.1.1 "16-Bit Control Fields"], [SDM 3D B.1.2 "16-Bit Guest-State Fields"]
+static_assert(virtual_processor_identifier.encoding == 0x0000 && pml_index.encoding == 0x0812);
 // [SDM 3D B.2.1 "64-Bit Control Fields"], [SDM 3D B.2.3 "64-Bit Guest-State Fields"]
+static_assert(pml_address.encoding == 0x200E);
 // [SDM 3D B.2.2 "64-Bit Read-Only Data Field"]
 static_assert(msr_bitmap_address.encoding == 0x2004 && tsc_offset.encoding == 0x2010);
 static_assert(ept_pointer.encoding == 0x201A && guest_physical_address.encoding == 0x2400);
@@ -204,7 +219,9 @@ static_assert(entry_instruction_length.encoding == 0x401A);
 // [SDM 3D B.3.2 "32-Bit Read-Only Data Fields"]
 static_assert(vm_instruction_error.encoding == 0x4400 && exit_reason.encoding == 0x4402);
 static_assert(exit_interruption_information.encoding == 0x4404);
+static_assert(exit_interruption_error_code.encoding == 0x4406);
 static_assert(idt_vectoring_information.encoding == 0x4408);
+static_assert(idt_vectoring_error_code.encoding == 0x440A);
 static_assert(exit_instruction_length.encoding == 0x440C);
 // [SDM 3D B.3.3 "32-Bit Guest-State Fields"], [SDM 3D B.3.4 "32-Bit Host-State Field"]
 static_assert(nth(guest_es_limit, SegmentIndex::es) == 0x4800);

@@ -48,8 +48,21 @@ Next write_guest_cr0(Exit<V> exit, std::uint64_t raw) {
     return Next::step_over;
 }
 
-/// MOV to CR3. The entry that follows invalidates all of the guest's translations, as VPID is not
-/// used.  [SDM 3C 28.3.3.1 "Operations that Invalidate Cached Mappings"]
+/// MOV to CR3 makes the processor forget what is not global. Without a VPID the entry that follows
+/// forgets everything; with one it forgets nothing, and the emulation owes it.
+/// [SDM 3C 28.3.3.3 "Guidelines for Use of the INVVPID Instruction"]
+///
+/// Returns  false: the processor has refused, and the guest would go on with old translations
+[[nodiscard]] inline bool forget_translations(const VirtualProcessor& processor) {
+    if (processor.vpid == 0) {
+        return true;
+    }
+    const auto type = processor.invvpid_retains_globals
+                          ? arch::InvvpidType::single_context_retaining_globals
+                          : arch::InvvpidType::single_context;
+    return arch::invvpid(type, processor.vpid) == arch::VmxResult::succeed;
+}
+
 template <VmcsAccess V>
 Next write_guest_cr3(Exit<V> exit, std::uint64_t value) {
     constexpr std::uint64_t keep_translations = 1ULL << 63;
@@ -61,6 +74,10 @@ Next write_guest_cr3(Exit<V> exit, std::uint64_t value) {
         return exit.fault(Vector::general_protection);
     }
     exit.vmcs.write(guest_cr3, stored);
+    const bool keeps = identifiers && (value & keep_translations) != 0;
+    if (!keeps && !forget_translations(exit.processor())) {
+        return exit.stop(End::unhandled_detail);
+    }
     return Next::step_over;
 }
 

@@ -8,7 +8,7 @@
 
 #include <bit>
 
-#include "hypervisor/vmx/exit.hpp"
+#include "hypervisor/vmx/single_step.hpp"
 
 namespace hvp::vmx {
 
@@ -30,28 +30,44 @@ template <VmcsAccess V>
     return event;
 }
 
-/// The stage decides. An event whose delivery met the violation would be lost if the guest went on
-/// without it, and no stage so far delivers it anew: such a guest ends.
-/// [SDM 3C 24.9.3 "Information for VM Exits That Occur During Event Delivery"]
+/// The stage decides. An event whose delivery met the violation is delivered anew.
 template <VmcsAccess V>
 AfterEvent on_ept_violation(Exit<V> exit) {
     const ept::GuestMemoryEvent event = guest_memory_event(exit, false);
     const StageHooks& hooks = exit.processor().hooks;
-    const bool during_delivery = exit.vmcs.read(idt_vectoring_information).valid != 0;
-    if (!during_delivery && hooks.on_ept_violation != nullptr &&
-        hooks.on_ept_violation(hooks.stage, event)) {
-        // IRET has ended the blocking of NMIs already, and is going to be executed again.
-        // [SDM 3C 31.7.1.2 "Resuming Guest Software after Handling an Exception"]
-        if (event.qualification.nmi_unblocking_by_iret != 0) {
-            exit.vmcs.write(
-                guest_interruptibility_state,
-                exit.vmcs.read(guest_interruptibility_state) | Interruptibility::blocking_by_nmi);
-        }
-        return AfterEvent::resume;
+    const AfterViolation answer = hooks.on_ept_violation == nullptr
+                                      ? AfterViolation{}
+                                      : hooks.on_ept_violation(hooks.stage, event);
+    if (!answer.goes_on) {
+        exit.processor().ending.end = End::outside_memory;
+        exit.processor().ending.memory = event;
+        return AfterEvent::stop;
     }
-    exit.processor().ending.end = during_delivery ? End::unhandled_detail : End::outside_memory;
-    exit.processor().ending.memory = event;
-    return AfterEvent::stop;
+    if (answer.ept) {
+        exit.vmcs.write(ept_pointer, *answer.ept);
+    }
+    deliver_again(exit.vmcs, event.qualification.nmi_unblocking_by_iret != 0);
+    if (answer.for_one_instruction) {
+        begin_step(exit);
+    }
+    return AfterEvent::resume;
+}
+
+/// The log of written pages has no place left, and the access that wanted one has not happened. The
+/// stage takes what there is, and the processor begins anew at the end of the page.
+/// [SDM 3C 28.2.5 "Page-Modification Logging"]
+template <VmcsAccess V>
+AfterEvent on_page_modification_log_full(Exit<V> exit) {
+    constexpr std::uint64_t nmi_unblocking_by_iret = 1U << 12;
+    const StageHooks& hooks = exit.processor().hooks;
+    if (hooks.on_log_full == nullptr) {
+        exit.processor().ending.end = End::unhandled_exit;
+        return AfterEvent::stop;
+    }
+    hooks.on_log_full(hooks.stage);
+    exit.vmcs.write(pml_index, last_pml_index);
+    deliver_again(exit.vmcs, (exit.vmcs.read(exit_qualification) & nmi_unblocking_by_iret) != 0);
+    return AfterEvent::resume;
 }
 
 /// Our tables are wrong. Nothing that the guest could do would change that.

@@ -59,6 +59,24 @@ constexpr void fill_msr_bitmap(std::span<std::byte> bitmap) {
     intercept(static_cast<std::uint32_t>(arch::Msr::efer), MsrAccess::write);
 }
 
+/// The MTRRs: a base and a mask for each variable range, the fixed ranges, the default type.
+/// [SDM 3A 11.11.2 "Setting Memory Ranges with MTRRs"]
+[[nodiscard]] constexpr bool is_mtrr(std::uint32_t msr) {
+    return (msr >= 0x200 && msr < 0x220) || msr == 0x250 || msr == 0x258 || msr == 0x259 ||
+           (msr >= 0x268 && msr <= 0x26F) || msr == 0x2FF;
+}
+
+/// For a guest with an EPT, whose memory types are our copy of what the MTRRs say: writes of them
+/// come here. Reads do not.
+constexpr void intercept_mtrr_writes(std::span<std::byte> bitmap) {
+    for (std::uint32_t msr = 0x200; msr <= 0x2FF; ++msr) {
+        if (is_mtrr(msr)) {
+            const std::size_t bit = msr_bitmap_bit(msr, MsrAccess::write).value_or(0);
+            bitmap[bit / 8] |= std::byte{1} << bit % 8;
+        }
+    }
+}
+
 template <VmcsAccess V>
 Next on_rdmsr(Exit<V> exit) {
     const std::uint32_t msr = exit.registers().low(Register::rcx);
@@ -85,6 +103,11 @@ Next on_wrmsr(Exit<V> exit) {
             arch::wrmsr(arch::Msr::efer, wanted);
             return Next::step_over;
         }
+    }
+    const StageHooks& hooks = exit.processor().hooks;
+    if (is_mtrr(msr) && hooks.on_mtrr_write != nullptr &&
+        hooks.on_mtrr_write(hooks.stage, msr, exit.registers().edx_eax())) {
+        return Next::step_over;
     }
     return exit.fault(Vector::general_protection);
 }

@@ -5,13 +5,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 
 #include "hypervisor/arch/address_space.hpp"
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/ept/pointer.hpp"
 #include "hypervisor/ept/violation.hpp"
 #include "hypervisor/trace/ring.hpp"
 #include "hypervisor/vmx/exit_reason.hpp"
 #include "hypervisor/vmx/failure.hpp"
+#include "hypervisor/vmx/fields.hpp"
 #include "hypervisor/vmx/guest_registers.hpp"
 #include "hypervisor/vmx/host_environment.hpp"
 #include "hypervisor/vmx/support.hpp"
@@ -73,12 +76,28 @@ struct Ending {
     ept::GuestMemoryEvent memory{};  ///< of an EPT violation or misconfiguration
 };
 
+/// How a guest goes on after an EPT violation.
+struct AfterViolation {
+    bool goes_on{};  ///< and tries the access again; false: this was the guest's end
+    /// This processor's guest has this EPT from now on. Another EPT pointer is another context:
+    /// what the processor remembers of the EPT before is not used, and nothing need be forgotten.
+    /// [SDM 3C 28.3.2 "Creating and Using Cached Translation Information"]
+    std::optional<ept::Pointer> ept{};
+    bool for_one_instruction{};  ///< and then `on_step` is asked
+};
+
 /// What a stage does at exits that only it can answer. Called in VMX root operation; a stage
 /// without them has a guest that such an exit ends.
 struct StageHooks {
     void* stage{};
-    /// An EPT violation. True: the guest tries the access again.
-    bool (*on_ept_violation)(void* stage, const ept::GuestMemoryEvent& event){};
+    AfterViolation (*on_ept_violation)(void* stage, const ept::GuestMemoryEvent& event){};
+    /// A step is over; `executed`: the instruction has been executed, else another exit came first.
+    /// Returns the EPT to go on with.
+    ept::Pointer (*on_step)(void* stage, bool executed){};
+    /// The guest wants to write an MTRR. False: the value is one that the processor refuses.
+    bool (*on_mtrr_write)(void* stage, std::uint32_t msr, std::uint64_t value){};
+    /// The page-modification log is full.
+    void (*on_log_full)(void* stage){};
     /// A hypercall that the VMM itself does not know. False: the stage does not, either.
     bool (*on_hypercall)(void* stage, std::uint64_t call, std::uint64_t argument,
                          std::uint64_t& value){};
@@ -87,6 +106,21 @@ struct StageHooks {
     bool (*on_nmi)(void* stage){};
 
     [[nodiscard]] bool takes_nmi() const { return on_nmi != nullptr && on_nmi(stage); }
+};
+
+/// What makes an exit after one instruction.
+enum class StepBy : std::uint8_t { trap_flag, monitor_trap_flag };
+
+/// A step of one instruction, and what of the guest's state waits for its end; see single_step.hpp.
+struct SingleStep {
+    StepBy by{};
+    bool (*on_exit)(VmmFrame* frame){};  ///< where exits go when it is over
+    bool blocks_interrupts{};            ///< by STI, for the monitor trap flag
+    arch::Flags<arch::Rflags> rflags{};
+    arch::Flags<Interruptibility> interruptibility{};
+    arch::Flags<PendingDebug> pending{};
+    std::uint64_t debugctl{};
+    std::uint32_t exception_bitmap{};
 };
 
 /// One logical processor's part of the VMM. It lies in ProcessorMemory; whoever launches keeps the
@@ -101,6 +135,10 @@ struct VirtualProcessor {
     arch::Flags<arch::Cr0> cr0_ones{};  ///< what VMX operation fixes
     arch::Flags<arch::Cr4> cr4_ones{};
     std::uint32_t physical_address_bits{};
+    /// The tag of this guest's translations; 0: none, and every entry and exit forgets them all.
+    /// [SDM 3C 28.1 "Virtual Processor Identifiers (VPIDs)"]
+    std::uint16_t vpid{};
+    bool invvpid_retains_globals{};
 
     /// NMIs that arrived while the VMM ran, and that the guest has yet to see. Only the NMI handler
     /// adds, only the NMI-window exit takes.
@@ -109,6 +147,7 @@ struct VirtualProcessor {
     std::array<std::uint64_t, exit_reason_names.size()> exits{};
     Ending ending{};
     StageHooks hooks{};
+    SingleStep step{};
 };
 
 /// The memory of one virtual processor: pages in a row, linear and physical, zeroed.

@@ -50,7 +50,8 @@ vmx::StageHooks Views::hooks() {
         .stage = this,
         .on_ept_violation =
             [](void* stage, const ept::GuestMemoryEvent& event) {
-                return static_cast<Views*>(stage)->on_violation(event);
+                return vmx::AfterViolation{.goes_on =
+                                               static_cast<Views*>(stage)->on_violation(event)};
             },
         .on_hypercall = [](void* stage, std::uint64_t call, std::uint64_t,
                            std::uint64_t&) { return static_cast<Views*>(stage)->on_call(call); }};

@@ -21,6 +21,8 @@ constexpr std::uint32_t misconfiguration = 49;
 /// A stage that notes what it is asked.
 struct Stage {
     bool answer = true;
+    std::optional<ept::Pointer> ept{};
+    bool for_one_instruction = false;
     std::vector<ept::GuestMemoryEvent> events{};
     std::vector<std::uint64_t> calls{};
 };
@@ -37,7 +39,9 @@ protected:
                 [](void* stage, const ept::GuestMemoryEvent& event) {
                     auto& self = *static_cast<Stage*>(stage);
                     self.events.push_back(event);
-                    return self.answer;
+                    return AfterViolation{.goes_on = self.answer,
+                                          .ept = self.ept,
+                                          .for_one_instruction = self.for_one_instruction};
                 },
             .on_hypercall =
                 [](void* stage, std::uint64_t call, std::uint64_t argument, std::uint64_t& value) {
@@ -94,12 +98,16 @@ TEST_F(EptExit, AViolationThatTheStageDoesNotAnswerEndsTheGuest) {
     EXPECT_FALSE(exit(violation)) << "and where there is no stage";
 }
 
-// [SDM 3C 24.9.3 "Information for VM Exits That Occur During Event Delivery"]
-TEST_F(EptExit, AnEventIsNotLostInSilence) {
-    vmcs_.write(idt_vectoring_information, {.vector = 14, .type = 3, .valid = 1});
-    EXPECT_FALSE(exit(violation));
-    EXPECT_EQ(processor_.ending.end, End::unhandled_detail);
-    EXPECT_THAT(stage_.events, testing::IsEmpty());
+// [SDM 3C 28.3.2 "Creating and Using Cached Translation Information"]: another EPT pointer is
+// another context, so there is nothing to forget.
+TEST_F(EptExit, TheStageMayChooseAnotherEpt) {
+    vmcs_.write(ept_pointer, ept::pointer_to(arch::HostPhysicalAddress{0x5000}));
+    EXPECT_TRUE(exit(violation));
+    EXPECT_EQ(vmcs_.read(ept_pointer).frame, 5U) << "nothing was chosen";
+    stage_.ept = ept::pointer_to(arch::HostPhysicalAddress{0x6000});
+    EXPECT_TRUE(exit(violation));
+    EXPECT_EQ(vmcs_.read(ept_pointer).frame, 6U);
+    EXPECT_THAT(arch::processor.written, testing::IsEmpty()) << "no INVEPT";
 }
 
 // [SDM 3C 31.7.1.2 "Resuming Guest Software after Handling an Exception"]
@@ -108,6 +116,21 @@ TEST_F(EptExit, AnIretThatIsTriedAgainHasNmisBlockedAgain) {
     EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).empty());
     EXPECT_TRUE(exit(violation, 0x1181));
     EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).has(Interruptibility::blocking_by_nmi));
+}
+
+// The log's place is given again, and an event that was being delivered comes anew.
+TEST_F(EptExit, AFullLogIsTakenAndBegunAnew) {
+    static int taken;
+    taken = 0;
+    vmcs_.write(pml_index, 0xFFFF);
+    vmcs_.write(idt_vectoring_information, {.vector = 0xD1, .type = 0, .valid = 1});
+    EXPECT_FALSE(exit(62, 0)) << "a stage that does not want the log has none";
+    processor_.hooks.on_log_full = [](void*) { ++taken; };
+    EXPECT_TRUE(exit(62, 0));
+    EXPECT_EQ(taken, 1);
+    EXPECT_EQ(vmcs_.read(pml_index), 511);
+    EXPECT_EQ(vmcs_.read(entry_interruption_information).vector, 0xD1U);
+    EXPECT_EQ(moved(), 0U);
 }
 
 TEST_F(EptExit, AMisconfigurationEndsTheGuest) {
@@ -140,6 +163,52 @@ TEST_F(EptExit, HypercallsThatTheVmmDoesNotKnowGoToTheStage) {
     EXPECT_EQ(frame_.registers[Register::rax],
               static_cast<std::uint64_t>(HypercallStatus::unknown_call));
     EXPECT_THAT(stage_.calls, testing::ElementsAre(first_call_of_stage, first_call_of_stage));
+}
+
+// ---- An event whose delivery met the violation
+
+class DuringDelivery : public EptExit {
+protected:
+    void deliver(const InterruptionInformation& event, std::uint32_t error_code = 0) {
+        vmcs_.write(idt_vectoring_information, event);
+        vmcs_.write(idt_vectoring_error_code, error_code);
+        EXPECT_TRUE(exit(violation, 0x1182));
+    }
+    [[nodiscard]] std::uint32_t injected() const {
+        return std::bit_cast<std::uint32_t>(vmcs_.read(entry_interruption_information));
+    }
+};
+
+// [SDM 3C 31.7.1.2 "Resuming Guest Software after Handling an Exception"]
+TEST_F(DuringDelivery, AnInterruptComesAnew) {
+    deliver({.vector = 0xD1, .type = 0, .nmi_unblocking = 1, .valid = 1});
+    EXPECT_EQ(injected(), 0x8000'00D1U) << "bit 12 is undefined at the exit, and 0 at the entry";
+    EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).empty()) << "no IRET was executed";
+    EXPECT_EQ(moved(), 0U);
+}
+
+TEST_F(DuringDelivery, AnExceptionHasItsErrorCode) {
+    deliver({.vector = 14, .type = 3, .has_error_code = 1, .valid = 1}, 0x13);
+    EXPECT_EQ(injected(), 0x8000'0B0EU);
+    EXPECT_EQ(vmcs_.read(entry_exception_error_code), 0x13U);
+    EXPECT_EQ(vmcs_.read(entry_instruction_length), 0U) << "only for those of instructions";
+}
+
+TEST_F(DuringDelivery, AnInterruptOfAnInstructionHasItsLength) {
+    for (const EventType type : {EventType::software_interrupt, EventType::software_exception,
+                                 EventType::privileged_software_exception}) {
+        vmcs_.write(entry_instruction_length, 0);
+        deliver({.vector = 3, .type = static_cast<std::uint32_t>(type), .valid = 1});
+        EXPECT_EQ(vmcs_.read(entry_instruction_length), 5U);
+    }
+}
+
+// [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"]: else the entry fails.
+TEST_F(DuringDelivery, AnNmiIsNotBlockedByItself) {
+    vmcs_.write(guest_interruptibility_state, Interruptibility::blocking_by_nmi);
+    deliver(injected_nmi);
+    EXPECT_EQ(injected(), 0x8000'0202U);
+    EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).empty());
 }
 
 /// An NMI that another processor's VMM has sent, while `wanted` is not 0.
@@ -226,6 +295,38 @@ TEST_F(EptSupport, TheVmcsGetsControlsAndPointer) {
     EXPECT_EQ(fields[ept_pointer.encoding], 0x501EU);
     fields.erase(ept_pointer.encoding);
     EXPECT_FALSE(enable_ept(ept::pointer_to(arch::HostPhysicalAddress{0x5000})));
+}
+
+// [SDM 3C 28.3.3.3 "Guidelines for Use of the INVVPID Instruction"]
+TEST_F(EptSupport, AVpidIsForgottenBeforeItIsUsed) {
+    auto& fields = arch::processor.vmcs;
+    fields[secondary_processor_based_controls.encoding] = 2;
+    fields[virtual_processor_identifier.encoding] = 0;
+    VirtualProcessor processor{};
+    const auto capability = check_ept_support()->capability;
+    EXPECT_TRUE(enable_vpid(processor, capability, 3).value());
+    EXPECT_EQ(fields[secondary_processor_based_controls.encoding], 0x22U);
+    EXPECT_EQ(fields[virtual_processor_identifier.encoding], 3U);
+    EXPECT_EQ(processor.vpid, 3U);
+    EXPECT_TRUE(processor.invvpid_retains_globals);
+    EXPECT_THAT(arch::processor.written, testing::ElementsAre("INVVPID 1"));
+    arch::processor.refused["INVVPID"] = arch::VmxResult::fail_invalid;
+    EXPECT_FALSE(enable_vpid(processor, capability, 3));
+    EXPECT_EQ(processor.vpid, 0U);
+    EXPECT_FALSE(enable_vpid(processor, {}, 3).value()) << "one that could not be forgotten";
+}
+
+TEST_F(EptSupport, ThePageModificationLogBeginsAtItsEnd) {
+    auto& fields = arch::processor.vmcs;
+    fields[secondary_processor_based_controls.encoding] = 2;
+    fields[pml_address.encoding] = 0;
+    fields[pml_index.encoding] = 0;
+    EXPECT_TRUE(enable_page_modification_log(arch::HostPhysicalAddress{0x7000}).value());
+    EXPECT_EQ(fields[secondary_processor_based_controls.encoding], 0x2'0002U);
+    EXPECT_EQ(fields[pml_address.encoding], 0x7000U);
+    EXPECT_EQ(fields[pml_index.encoding], 511U);
+    arch::processor.msrs[Msr::vmx_procbased_ctls2] = 0x0005'7FFF'0000'0000;  // broadwell_ult
+    EXPECT_FALSE(enable_page_modification_log(arch::HostPhysicalAddress{0x7000}).value());
 }
 
 }  // namespace

@@ -98,6 +98,9 @@ inline void write_cr4(Flags<Cr4> value) {
 inline std::uint64_t read_cr2() {
     return processor.read("CR2");
 }
+inline void write_cr2(std::uint64_t value) {
+    processor.write("CR2", value);
+}
 inline std::uint64_t read_dr7() {
     return processor.read("DR7");
 }
@@ -265,6 +268,11 @@ inline void vmwrite_unchecked(std::uint64_t encoding, std::uint64_t value) {
 inline VmxResult invept(InveptType type, std::uint64_t ept_pointer) {
     processor.write(type == InveptType::single_context ? "INVEPT 1" : "INVEPT 2", ept_pointer);
     const auto found = processor.refused.find("INVEPT");
+    return found == processor.refused.end() ? VmxResult::succeed : found->second;
+}
+inline VmxResult invvpid(InvvpidType type, std::uint16_t vpid) {
+    processor.write(type == InvvpidType::single_context ? "INVVPID 1" : "INVVPID 3", vpid);
+    const auto found = processor.refused.find("INVVPID");
     return found == processor.refused.end() ? VmxResult::succeed : found->second;
 }
 inline VmcallResult vmcall(std::uint64_t, std::uint64_t) {

@@ -1,0 +1,46 @@
+#include "hypervisor/vmx/single_step.hpp"
+
+#include "hypervisor/vmx/current_vmcs.hpp"
+#include "hypervisor/vmx/hypercall.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+[[noreturn]] void stop_at_once(void*) {
+    (void)hypercall(Hypercall::stop, 0);
+    for (;;) {
+        arch::hlt();
+    }
+}
+
+}  // namespace
+
+std::expected<StepBy, Failure> choose_step(const ProcessorRegion& region,
+                                           const arch::ProcessorState& windows,
+                                           std::byte* stack_end, std::uint64_t host_cr3_value) {
+    const GuestStart guest{.code = stop_at_once, .argument = nullptr, .stack_end = stack_end};
+    if (const auto written = write_vmcs(region, windows, guest, host_cr3_value); !written) {
+        return std::unexpected{written.error()};
+    }
+    CurrentVmcs vmcs;
+    const auto basic = std::bit_cast<VmxBasic>(arch::rdmsr(arch::Msr::vmx_basic));
+    const auto capability = ControlCapability::from_msr(
+        arch::rdmsr(basic.has_true_controls != 0 ? arch::Msr::vmx_true_procbased_ctls
+                                                 : arch::Msr::vmx_procbased_ctls));
+    constexpr arch::Flags trap{PrimaryControl::monitor_trap_flag};
+    if (capability.refused(trap.raw()) == 0) {
+        vmcs.write(primary_processor_based_controls,
+                   vmcs.read(primary_processor_based_controls) | trap);
+    }
+    VirtualProcessor& processor = region.memory->processor;
+    const bool tracing = processor.tracing;
+    processor.tracing = false;
+    run(region);
+    processor.tracing = tracing;
+    const std::uint32_t first = processor.ending.reason.basic_reason;
+    processor.ending = {};
+    processor.exits = {};
+    return first == exit_reason_monitor_trap_flag ? StepBy::monitor_trap_flag : StepBy::trap_flag;
+}
+
+}  // namespace hvp::vmx
