@@ -9,12 +9,20 @@ namespace hvp::arch {
 enum class Msr : std::uint32_t {
     apic_base = 0x1B,
     feature_control = 0x3A,
+    mtrrcap = 0xFE,
     sysenter_cs = 0x174,
     sysenter_esp = 0x175,
     sysenter_eip = 0x176,
     misc_enable = 0x1A0,
     debugctl = 0x1D9,
+    mtrr_physbase0 = 0x200,  ///< the pairs follow one another: base, mask, base, mask
+    mtrr_physmask0 = 0x201,
+    mtrr_fix64k_00000 = 0x250,
+    mtrr_fix16k_80000 = 0x258,
+    mtrr_fix16k_a0000 = 0x259,
+    mtrr_fix4k_c0000 = 0x268,  ///< and seven more, to F8000
     pat = 0x277,
+    mtrr_def_type = 0x2FF,
     vmx_basic = 0x480,
     vmx_pinbased_ctls = 0x481,
     vmx_procbased_ctls = 0x482,

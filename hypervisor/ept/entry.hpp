@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "hypervisor/arch/address.hpp"
+#include "hypervisor/arch/memory_type.hpp"
 
 namespace hvp::ept {
 
@@ -107,14 +108,8 @@ struct PageTableEntry {
 static_assert(sizeof(PageTableEntry) == sizeof(std::uint64_t));
 
 /// How a page is cached.  [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical
-/// Addresses"]; 2, 3 and 7 are reserved.
-enum class MemoryType : std::uint8_t {
-    uncacheable = 0,
-    write_combining = 1,
-    write_through = 4,
-    write_protected = 5,
-    write_back = 6,
-};
+/// Addresses"]
+using arch::MemoryType;
 
 /// What an entry allows; a whole walk allows what all of its entries allow.
 struct Rights {
@@ -231,9 +226,33 @@ public:
         return Entry{(raw_ & ~gone) | physical};
     }
 
+    /// The entry one level above, of which this one is the first part.
+    ///
+    /// Needs    an entry that maps a page of this level
+    [[nodiscard]] constexpr Entry whole() const { return Entry{raw_ | maps_page_bit}; }
+
+    /// The same, but for the accessed and the dirty flag, which the processor sets when it likes.
+    [[nodiscard]] constexpr Entry without_flags() const { return Entry{raw_ & ~flag_bits}; }
+    [[nodiscard]] constexpr Entry with_flags_of(Entry other) const {
+        return Entry{raw_ | (other.raw_ & flag_bits)};
+    }
+
+    /// Marks of ours, in bits that the processor ignores in each kind of entry.
+    enum class Mark : std::uint64_t {
+        pinned = 1ULL << 52,  ///< stays as it is when the memory types around it change
+        own = 1ULL << 53,     ///< a view has it for itself, whatever its base says
+    };
+    [[nodiscard]] constexpr bool has(Mark mark) const {
+        return (raw_ & static_cast<std::uint64_t>(mark)) != 0;
+    }
+    [[nodiscard]] constexpr Entry marked(Mark mark) const {
+        return Entry{raw_ | static_cast<std::uint64_t>(mark)};
+    }
+
     friend constexpr bool operator==(Entry, Entry) = default;
 
 private:
+    static constexpr std::uint64_t flag_bits = 3U << 8;
     static constexpr std::uint64_t maps_page_bit = 1U << 7;
     static constexpr std::uint64_t address_bits = 0x000F'FFFF'FFFF'F000;
 

@@ -73,6 +73,7 @@ public:
         return physical >= physical_ && physical - physical_ < pages_.size_bytes();
     }
 
+    [[nodiscard]] std::size_t size() const { return pages_.size(); }
     [[nodiscard]] std::size_t free() const { return free_count_; }
     [[nodiscard]] std::size_t retired() const { return retired_count_; }
     [[nodiscard]] std::size_t used() const { return pages_.size() - free_count_ - retired_count_; }

@@ -28,12 +28,21 @@ bool is_empty(const Table& table) {
 
 /// What shall become of the guest-physical addresses from `start` to `end`.
 struct Tables::Edit {
+    enum class Kind : std::uint8_t {
+        map,
+        retype,  ///< a map that leaves alone what is pinned
+        unmap,
+        split,  ///< nothing but smaller pages
+    };
+
     std::uint64_t start;
     std::uint64_t end;
-    bool maps;  ///< false: nothing shall be mapped there
+    Kind kind;
     Leaf to{};
     Level largest{Level::pml4};
+    bool pinned{};
 
+    [[nodiscard]] bool maps() const { return kind == Kind::map || kind == Kind::retype; }
     /// Which part of a region it concerns.
     [[nodiscard]] std::uint64_t first_in(std::uint64_t base) const { return std::max(base, start); }
     [[nodiscard]] std::uint64_t end_in(std::uint64_t base, Level level) const {
@@ -46,16 +55,30 @@ struct Tables::Edit {
     [[nodiscard]] Leaf leaf_at(std::uint64_t base) const {
         return {.physical = to.physical + (base - start), .rights = to.rights, .type = to.type};
     }
-    /// Whether one entry of this level can hold all that shall become of the region.
-    [[nodiscard]] bool fits_entry(std::uint64_t base, Level level) const {
-        if (!covers(base, level)) {
-            return false;
+    /// Whether there is nothing to do at this entry, nor below.
+    [[nodiscard]] bool passes(Level level, Entry entry) const {
+        switch (kind) {
+            case Kind::map:
+                return false;
+            case Kind::retype:
+                return entry.maps_page(level) && entry.has(Entry::Mark::pinned);
+            case Kind::unmap:
+                return !entry.is_present();
+            case Kind::split:
+                return !entry.is_present() || level <= largest;
         }
-        return !maps || (level <= largest &&
-                         (to.physical.raw() + (base - start)) % bytes_of_entry(level) == 0);
+        return false;
     }
-    [[nodiscard]] Entry entry_at(std::uint64_t base, Level level) const {
-        return maps ? Entry::mapping(level, leaf_at(base)) : Entry{};
+    [[nodiscard]] Entry entry_at(std::uint64_t base, Level level, Entry before) const {
+        if (kind == Kind::unmap) {
+            return Entry{};
+        }
+        const Entry entry = Entry::mapping(level, leaf_at(base));
+        if (kind == Kind::retype && before.maps_page(level) &&
+            before.address() == entry.address()) {
+            return entry.with_flags_of(before);
+        }
+        return pinned ? entry.marked(Entry::Mark::pinned) : entry;
     }
 };
 
@@ -78,6 +101,17 @@ Tables::~Tables() {
     pool_->reclaim();
 }
 
+Level Tables::largest_allowed(Level wanted) const {
+    Level largest = std::min(wanted, Level::pointers);
+    if (largest == Level::pointers && limits_.capability.pages_1_gb == 0) {
+        largest = Level::directory;
+    }
+    if (largest == Level::directory && limits_.capability.pages_2_mb == 0) {
+        largest = Level::page_table;
+    }
+    return largest;
+}
+
 std::expected<InvalidationDue, EditError> Tables::map(const Mapping& mapping) {
     const std::uint64_t start = mapping.guest.raw();
     const std::uint64_t target = mapping.to.physical.raw();
@@ -89,13 +123,6 @@ std::expected<InvalidationDue, EditError> Tables::map(const Mapping& mapping) {
         target >= host_physical_end || mapping.bytes > host_physical_end - target) {
         return std::unexpected{EditError::out_of_range};
     }
-    Level largest = std::min(mapping.largest, Level::pointers);
-    if (largest == Level::pointers && limits_.capability.pages_1_gb == 0) {
-        largest = Level::directory;
-    }
-    if (largest == Level::directory && limits_.capability.pages_2_mb == 0) {
-        largest = Level::page_table;
-    }
     const Entry sample = Entry::mapping(Level::page_table, mapping.to);
     if (!sample.is_present() ||
         misconfiguration_of(Level::page_table, sample, limits_) != Misconfiguration::none) {
@@ -103,9 +130,10 @@ std::expected<InvalidationDue, EditError> Tables::map(const Mapping& mapping) {
     }
     return perform({.start = start,
                     .end = start + mapping.bytes,
-                    .maps = true,
+                    .kind = mapping.around_pinned ? Edit::Kind::retype : Edit::Kind::map,
                     .to = mapping.to,
-                    .largest = largest});
+                    .largest = largest_allowed(mapping.largest),
+                    .pinned = mapping.pinned});
 }
 
 std::expected<InvalidationDue, EditError> Tables::unmap(arch::GuestPhysicalAddress guest,
@@ -116,7 +144,19 @@ std::expected<InvalidationDue, EditError> Tables::unmap(arch::GuestPhysicalAddre
     if (guest.raw() >= guest_physical_end || bytes > guest_physical_end - guest.raw()) {
         return std::unexpected{EditError::out_of_range};
     }
-    return perform({.start = guest.raw(), .end = guest.raw() + bytes, .maps = false});
+    return perform({.start = guest.raw(), .end = guest.raw() + bytes, .kind = Edit::Kind::unmap});
+}
+
+std::expected<InvalidationDue, EditError> Tables::split(arch::GuestPhysicalAddress guest,
+                                                        Level level) {
+    if (guest.raw() >= guest_physical_end) {
+        return std::unexpected{EditError::out_of_range};
+    }
+    const std::uint64_t page = guest.raw() / arch::page_bytes * arch::page_bytes;
+    return perform({.start = page,
+                    .end = page + arch::page_bytes,
+                    .kind = Edit::Kind::split,
+                    .largest = level});
 }
 
 std::expected<InvalidationDue, EditError> Tables::perform(const Edit& edit) {
@@ -140,14 +180,37 @@ std::expected<InvalidationDue, EditError> Tables::perform(const Edit& edit) {
     return owe(due);
 }
 
+/// Whether one entry of this level can hold all that shall become of the region.
+bool Tables::fits_entry(const Edit& edit, Level level, std::uint64_t base, Entry entry) const {
+    if (edit.kind == Edit::Kind::split || !edit.covers(base, level)) {
+        return false;
+    }
+    if (edit.kind == Edit::Kind::unmap) {
+        return true;
+    }
+    return level <= edit.largest &&
+           edit.leaf_at(base).physical.raw() % bytes_of_entry(level) == 0 &&
+           (edit.kind == Edit::Kind::map || !has_pinned(level, entry));
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): four levels
+bool Tables::has_pinned(Level level, Entry entry) const {
+    if (!entry.references_table(level)) {
+        return entry.has(Entry::Mark::pinned);
+    }
+    return std::ranges::any_of(*table_at(entry.address()), [this, level](Entry child) {
+        return has_pinned(below(level), child);
+    });
+}
+
 // NOLINTNEXTLINE(misc-no-recursion): four levels
 std::size_t Tables::tables_needed(const Edit& edit, Level level, std::uint64_t base,
                                   Entry entry) const {
-    if (edit.fits_entry(base, level) || (!edit.maps && !entry.is_present())) {
+    if (edit.passes(level, entry) || fits_entry(edit, level, base, entry)) {
         return 0;
     }
     const bool has_table = entry.references_table(level);
-    std::size_t count = has_table ? 0 : 1;
+    std::size_t count = references_own(level, entry) ? 0 : 1;
     const Level next = below(level);
     if (next == Level::page_table) {
         return count;
@@ -157,9 +220,9 @@ std::size_t Tables::tables_needed(const Edit& edit, Level level, std::uint64_t b
          at += step) {
         Entry child{};
         if (has_table) {
-            child = pool_->at(entry.address())[index_at(next, at)];
+            child = (*table_at(entry.address()))[index_at(next, at)];
         } else if (entry.is_present()) {
-            child = entry;  // a large page that will be split: its parts are present as well
+            child = entry.part(level, index_at(next, at));
         }
         count += tables_needed(edit, next, at, child);
     }
@@ -168,32 +231,40 @@ std::size_t Tables::tables_needed(const Edit& edit, Level level, std::uint64_t b
 
 // NOLINTNEXTLINE(misc-no-recursion): four levels
 void Tables::apply(const Edit& edit, Level level, std::uint64_t base, Entry& entry, bool& due) {
-    if (edit.fits_entry(base, level)) {
-        return replace(level, entry, edit.entry_at(base, level), due);
-    }
-    if (!edit.maps && !entry.is_present()) {
+    if (edit.passes(level, entry)) {
         return;
     }
-    Table& table =
-        entry.references_table(level) ? pool_->at(entry.address()) : split(level, entry, due);
+    if (fits_entry(edit, level, base, entry)) {
+        const Entry becomes = edit.entry_at(base, level, entry);
+        return replace(level, entry, is_view() ? becomes.marked(Entry::Mark::own) : becomes, due);
+    }
+    Table& table = table_below(level, entry, due);
     const Level next = below(level);
     const std::uint64_t step = bytes_of_entry(next);
     for (std::uint64_t at = edit.first_in(base) / step * step; at < edit.end_in(base, level);
          at += step) {
         apply(edit, next, at, table[index_at(next, at)], due);
     }
-    if (!edit.maps && is_empty(table)) {
+    if (edit.kind == Edit::Kind::unmap && is_empty(table)) {
         replace(level, entry, Entry{}, due);
     }
 }
 
-/// Puts a table where an entry was that maps a page, or nothing, and that means the same.
-Table& Tables::split(Level level, Entry& entry, bool& due) {
+/// The table that the entry references, and that we may change. Where there is none, one that means
+/// the same takes the entry's place: the parts of a page, or a copy of the base's table.
+Table& Tables::table_below(Level level, Entry& entry, bool& due) {
+    if (references_own(level, entry)) {
+        return pool_->at(entry.address());
+    }
     Table& table = *pool_->take();  // counted before
-    if (entry.is_present()) {
+    if (entry.references_table(level)) {
+        table = *table_at(entry.address());
+    } else if (entry.is_present()) {
         for (std::size_t i = 0; i < table.size(); ++i) {
             table[i] = entry.part(level, i);
         }
+    } else {
+        table.fill(entry);  // it may have a mark
     }
     replace(level, entry, Entry::referencing(pool_->physical_of(table)), due);
     return table;
@@ -211,7 +282,7 @@ void Tables::replace(Level level, Entry& entry, Entry by, bool& due) {
 /// Takes the table that the entry references out of use, and all below it.
 // NOLINTNEXTLINE(misc-no-recursion): four levels
 void Tables::retire_below(Level level, Entry entry) {
-    if (!entry.references_table(level)) {
+    if (!references_own(level, entry)) {
         return;
     }
     Table& table = pool_->at(entry.address());
@@ -242,6 +313,13 @@ void Tables::reclaim_if_forgotten() {
     }
 }
 
+const Table* Tables::table_at(arch::HostPhysicalAddress physical) const {
+    if (pool_->owns(physical)) {
+        return &pool_->at(physical);
+    }
+    return is_view() && base_pool_->owns(physical) ? &base_pool_->at(physical) : nullptr;
+}
+
 Walk Tables::walk(arch::GuestPhysicalAddress guest) const {
     Walk walk{.rights = everything};
     if (guest.raw() >= guest_physical_end) {
@@ -249,11 +327,12 @@ Walk Tables::walk(arch::GuestPhysicalAddress guest) const {
         return walk;
     }
     const Table* table = root_;
+    arch::HostPhysicalAddress physical = pool_->physical_of(*root_);
     for (Level level = Level::pml4;; level = below(level)) {
         const auto index = static_cast<std::uint32_t>(index_at(level, guest.raw()));
         const Entry entry = (*table)[index];
         walk.steps[walk.step_count++] = {
-            .level = level, .index = index, .table = pool_->physical_of(*table), .entry = entry};
+            .level = level, .index = index, .table = physical, .entry = entry};
         // In this order the processor looks, too.
         // [SDM 3C 28.2.3.3 "Prioritization of EPT Misconfigurations and EPT Violations"]
         walk.rights = walk.rights & entry.rights();
@@ -273,11 +352,12 @@ Walk Tables::walk(arch::GuestPhysicalAddress guest) const {
             walk.physical = leaf.physical + guest.raw() % bytes_of_entry(level);
             return walk;
         }
-        if (!pool_->owns(entry.address())) {
+        physical = entry.address();
+        table = table_at(physical);
+        if (table == nullptr) {
             walk.end = WalkEnd::foreign_table;
             return walk;
         }
-        table = &pool_->at(entry.address());
     }
 }
 

@@ -4,6 +4,10 @@
 // Each edit is one step for a processor that walks at the same time: a table is complete before an
 // entry references it, and each entry changes by one store, from what it was to what it becomes.
 // So there is no moment in which a page that is mapped before and after is not mapped.
+//
+// Several EPTs that differ in a few pages share the rest: a *view* is created over a base, begins
+// as the same, and has tables of its own only on the way to what it has for itself. A table of the
+// base that an edit of the view meets is copied first, and never changed.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +31,8 @@ struct Mapping {
     std::uint64_t bytes{};
     Leaf to{};                         ///< of the first byte; the others follow in a row
     Level largest{Level::page_table};  ///< the largest page that may be used
+    bool pinned{};                     ///< maps of the next kind will leave these pages alone
+    bool around_pinned{};              ///< leaves pinned pages alone, and flags of unmoved pages
 };
 
 /// Why an edit was refused. Then nothing has changed.
@@ -35,6 +41,7 @@ enum class EditError : std::uint8_t {
     out_of_range,        ///< beyond 48 guest-physical bits, or beyond MAXPHYADDR
     would_misconfigure,  ///< the processor would refuse such an entry
     no_table_left,       ///< the pool is used up
+    not_one_page,        ///< the 512 parts are not those of one larger page
 };
 
 /// Where    everywhere: nothing here executes an instruction. Edits of one EPT by two processors at
@@ -46,10 +53,20 @@ public:
     /// Needs    a page in the pool for the PML4 table
     [[nodiscard]] static std::expected<Tables, EditError> create(TablePool& pool,
                                                                  const Limits& limits);
+    /// A view: an EPT that maps what `base` maps, with a PML4 table of its own and no other.
+    ///
+    /// Needs    a pool that the base does not use, no view itself as base, and a base that lives
+    ///          longer; who uses the view is to be named to the base as well, by `used_by`, for its
+    ///          tables stay in use until that processor has forgotten them
+    [[nodiscard]] static std::expected<Tables, EditError> create_over(TablePool& pool,
+                                                                      const Tables& base);
     Tables(Tables&& other) noexcept
         : pool_{other.pool_},
           limits_{other.limits_},
           root_{std::exchange(other.root_, nullptr)},
+          base_root_{other.base_root_},
+          base_pool_{other.base_pool_},
+          records_accesses_{other.records_accesses_},
           processors_{other.processors_},
           outstanding_{other.outstanding_} {}
     Tables& operator=(Tables&&) = delete;
@@ -59,7 +76,20 @@ public:
     ~Tables();
 
     /// For the VMCS.
-    [[nodiscard]] Pointer pointer() const { return pointer_to(pool_->physical_of(*root_)); }
+    [[nodiscard]] Pointer pointer() const {
+        Pointer pointer = pointer_to(pool_->physical_of(*root_));
+        pointer.accessed_and_dirty = records_accesses_ ? 1 : 0;
+        return pointer;
+    }
+
+    /// The processor shall set accessed and dirty flags in the entries that it uses.
+    ///
+    /// Needs    a processor that has them; before the pointer is used, and before views are created
+    /// Source   [SDM 3C 28.2.4 "Accessed and Dirty Flags for EPT"]
+    void record_accesses() { records_accesses_ = true; }
+
+    [[nodiscard]] const Limits& limits() const { return limits_; }
+    [[nodiscard]] const TablePool& pool() const { return *pool_; }
 
     /// From now on the processor may remember translations of this EPT: before its first VM entry.
     void used_by(std::uint32_t processor) {
@@ -76,6 +106,30 @@ public:
     /// The same with nothing: tables that become empty are given back.
     [[nodiscard]] std::expected<InvalidationDue, EditError> unmap(arch::GuestPhysicalAddress guest,
                                                                   std::uint64_t bytes);
+
+    /// Cuts the large page that the address lies in, until its page is of this level or smaller.
+    /// What is mapped, its rights, its type and its flags stay.
+    [[nodiscard]] std::expected<InvalidationDue, EditError> split(arch::GuestPhysicalAddress guest,
+                                                                  Level level);
+
+    /// The opposite: the table of 512 parts below the entry of this level becomes one page again.
+    /// It counts as accessed, or dirty, if one of its parts does.
+    ///
+    /// Returns  not_one_page, unless all parts have the same rights and type and lie in a row;
+    ///          would_misconfigure, if the processor has no pages of this size
+    [[nodiscard]] std::expected<InvalidationDue, EditError> join(arch::GuestPhysicalAddress guest,
+                                                                 Level level);
+
+    /// Of a view: the page becomes what it is in the base, and tables on the way to it that say
+    /// nothing of their own any more are given back for those of the base.
+    [[nodiscard]] InvalidationDue restore(arch::GuestPhysicalAddress guest);
+
+    /// Of a view: its own tables take over what an edit has changed in the base; pages that the
+    /// view has for itself stay. Takes no table.
+    ///
+    /// Needs    to follow each edit of the base, before that edit is `completed`
+    /// Returns  what is due for the view's pointer; it includes what is owed for shared tables
+    [[nodiscard]] InvalidationDue follow(const InvalidationDue& edit_of_base);
 
     /// What is due has been done, by all processors: tables that went out of use become free. Once
     /// for each edit.
@@ -97,19 +151,36 @@ private:
     Tables(TablePool& pool, const Limits& limits, Table& root)
         : pool_{&pool}, limits_{limits}, root_{&root} {}
 
+    [[nodiscard]] bool is_view() const { return base_root_ != nullptr; }
+    /// The table that an entry references, ours or the base's; null: it is neither's.
+    [[nodiscard]] const Table* table_at(arch::HostPhysicalAddress physical) const;
+    /// Whether the entry references a table that we may change.
+    [[nodiscard]] bool references_own(Level level, Entry entry) const {
+        return entry.references_table(level) && pool_->owns(entry.address());
+    }
+    [[nodiscard]] Level largest_allowed(Level wanted) const;
     [[nodiscard]] std::expected<InvalidationDue, EditError> perform(const Edit& edit);
+    [[nodiscard]] bool fits_entry(const Edit& edit, Level level, std::uint64_t base,
+                                  Entry entry) const;
+    [[nodiscard]] bool has_pinned(Level level, Entry entry) const;
     [[nodiscard]] std::size_t tables_needed(const Edit& edit, Level level, std::uint64_t base,
                                             Entry entry) const;
     void apply(const Edit& edit, Level level, std::uint64_t base, Entry& entry, bool& due);
-    [[nodiscard]] Table& split(Level level, Entry& entry, bool& due);
+    [[nodiscard]] Table& table_below(Level level, Entry& entry, bool& due);
     void replace(Level level, Entry& entry, Entry by, bool& due);
     void retire_below(Level level, Entry entry);
+    [[nodiscard]] Entry in_base(Level level, std::uint64_t address) const;
+    [[nodiscard]] bool is_as_in_base(Level level, std::uint64_t base, const Table& table) const;
+    void follow_in(Level level, std::uint64_t base, Table& table, bool& due);
     [[nodiscard]] InvalidationDue owe(bool due);
     void reclaim_if_forgotten();
 
     TablePool* pool_;
     Limits limits_;
     Table* root_;
+    const Table* base_root_{};
+    const TablePool* base_pool_{};
+    bool records_accesses_{};
     ProcessorSet processors_;
     std::size_t outstanding_{};  ///< edits whose invalidation is not completed
 };

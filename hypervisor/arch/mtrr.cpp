@@ -1,0 +1,229 @@
+// Reading the MTRRs, and resolving what they say.
+#include "hypervisor/arch/mtrr.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "hypervisor/arch/instructions.hpp"
+
+namespace hvp::arch {
+namespace {
+
+constexpr std::uint64_t mask_valid = 1U << 11;
+constexpr std::uint64_t frame_bits = 0x000F'FFFF'FFFF'F000;
+constexpr std::uint64_t no_change = ~0ULL;
+
+/// Registers of fixed ranges that lie in a row, as MSRs and as addresses.
+/// [SDM 3A 11.11.2.2 "Fixed Range MTRRs", Table 11-9]
+struct FixedGroup {
+    Msr first;
+    std::uint32_t registers;
+    std::uint64_t start;
+    std::uint64_t bytes_of_range;
+};
+constexpr auto fixed_groups = std::to_array<FixedGroup>({
+    {Msr::mtrr_fix64k_00000, 1, 0x0'0000, 0x1'0000},
+    {Msr::mtrr_fix16k_80000, 2, 0x8'0000, 0x4000},
+    {Msr::mtrr_fix4k_c0000, 8, 0xC'0000, 0x1000},
+});
+constexpr std::uint32_t ranges_of_register = 8;
+constexpr std::uint64_t fixed_end = 0x10'0000;
+
+constexpr Msr operator+(Msr msr, std::uint32_t offset) {
+    return static_cast<Msr>(std::to_underlying(msr) + offset);
+}
+
+MemoryType type_in(std::uint64_t bits) {
+    return is_memory_type(bits) ? static_cast<MemoryType>(bits) : MemoryType::uncacheable;
+}
+
+bool fixed_ranges_decide(const MtrrSnapshot& mtrrs, std::uint64_t address) {
+    return address < fixed_end && mtrrs.capabilities.fixed_ranges != 0 &&
+           mtrrs.default_type.fixed_enabled != 0;
+}
+
+/// A fixed range: its type, and where it ends.
+struct FixedRange {
+    MemoryType type;
+    std::uint64_t end;
+};
+FixedRange fixed_range_at(const MtrrSnapshot& mtrrs, std::uint64_t address) {
+    std::size_t first = 0;
+    const FixedGroup* group = fixed_groups.data();
+    while (address >=
+           group->start + group->registers * ranges_of_register * group->bytes_of_range) {
+        first += group->registers;
+        ++group;
+    }
+    const std::uint64_t range = (address - group->start) / group->bytes_of_range;
+    const std::uint64_t types = mtrrs.fixed[first + range / ranges_of_register];
+    return {.type = type_in(types >> 8 * (range % ranges_of_register) & 0xFF),
+            .end = group->start + (range + 1) * group->bytes_of_range};
+}
+
+bool matches(const VariableMtrr& range, std::uint64_t address) {
+    return (range.mask & mask_valid) != 0 &&
+           ((address ^ range.base) & range.mask & frame_bits) == 0;
+}
+
+MemoryType of_both(MemoryType a, MemoryType b) {
+    if (a == b) {
+        return a;
+    }
+    using enum MemoryType;
+    const bool through_and_back =
+        (a == write_through && b == write_back) || (a == write_back && b == write_through);
+    return through_and_back ? write_through : uncacheable;
+}
+
+/// The first address above this one at which the range register begins or ceases to match.
+std::uint64_t next_change(const VariableMtrr& range, std::uint64_t address) {
+    const std::uint64_t mask = range.mask & frame_bits;
+    if ((range.mask & mask_valid) == 0 || mask == 0) {
+        return no_change;
+    }
+    const std::uint64_t difference = (address ^ range.base) & mask;
+    if (difference == 0) {
+        // Bits below the lowest one of the mask may be anything; one step further this one flips.
+        return (address | ((mask & -mask) - 1)) + 1;
+    }
+    // The next match agrees with `address` down to some bit, has a 1 there in place of a 0, and is
+    // as small as can be below. That bit is the highest one that disagrees, if it is to become 1;
+    // else the lowest one above it that the mask leaves free, and that is still 0.
+    const std::uint64_t highest = std::bit_floor(difference);
+    std::uint64_t flipped = highest;
+    if ((address & highest) != 0) {
+        const std::uint64_t free = ~address & ~mask & frame_bits & ~(2 * highest - 1);
+        flipped = free & -free;
+        if (flipped == 0) {
+            return no_change;
+        }
+    }
+    return (address & ~(2 * flipped - 1)) | flipped | (range.base & mask & (flipped - 1));
+}
+
+std::uint64_t next_change(const MtrrSnapshot& mtrrs, std::uint64_t address) {
+    if (mtrrs.default_type.enabled == 0) {
+        return no_change;
+    }
+    if (fixed_ranges_decide(mtrrs, address)) {
+        return fixed_range_at(mtrrs, address).end;
+    }
+    std::uint64_t change = no_change;
+    for (const VariableMtrr& range : mtrrs.variable_ranges()) {
+        change = std::min(change, next_change(range, address));
+    }
+    return change;
+}
+
+/// The pair's number, twice, and one more for the mask.
+std::uint32_t offset_in_pairs(Msr msr) {
+    return std::to_underlying(msr) - std::to_underlying(Msr::mtrr_physbase0);
+}
+bool is_variable(Msr msr, MtrrCapabilities capabilities) {
+    const auto pairs =
+        std::min<std::size_t>(capabilities.variable_count, MtrrSnapshot::most_variable);
+    return offset_in_pairs(msr) < 2 * pairs;
+}
+bool is_fixed(Msr msr, MtrrCapabilities capabilities) {
+    return capabilities.fixed_ranges != 0 &&
+           std::ranges::any_of(fixed_groups, [msr](const FixedGroup& group) {
+               return msr >= group.first && msr < group.first + group.registers;
+           });
+}
+
+}  // namespace
+
+MtrrSnapshot read_mtrrs() {
+    constexpr std::uint32_t cpuid_1_edx_mtrr = 1U << 12;
+    MtrrSnapshot mtrrs{};
+    if ((cpuid(1).edx & cpuid_1_edx_mtrr) == 0) {
+        return mtrrs;
+    }
+    mtrrs.capabilities = std::bit_cast<MtrrCapabilities>(rdmsr(Msr::mtrrcap));
+    mtrrs.default_type = std::bit_cast<MtrrDefaultType>(rdmsr(Msr::mtrr_def_type));
+    if (mtrrs.capabilities.fixed_ranges != 0) {
+        std::size_t next = 0;
+        for (const FixedGroup& group : fixed_groups) {
+            for (std::uint32_t i = 0; i < group.registers; ++i) {
+                mtrrs.fixed[next++] = rdmsr(group.first + i);
+            }
+        }
+    }
+    for (std::uint32_t i = 0; i < mtrrs.variable_ranges().size(); ++i) {
+        mtrrs.variable[i] = {.base = rdmsr(Msr::mtrr_physbase0 + 2 * i),
+                             .mask = rdmsr(Msr::mtrr_physmask0 + 2 * i)};
+    }
+    return mtrrs;
+}
+
+MemoryType mtrr_type_of(const MtrrSnapshot& mtrrs, HostPhysicalAddress address) {
+    if (mtrrs.default_type.enabled == 0) {
+        return MemoryType::uncacheable;
+    }
+    if (fixed_ranges_decide(mtrrs, address.raw())) {
+        return fixed_range_at(mtrrs, address.raw()).type;
+    }
+    MemoryType type = type_in(mtrrs.default_type.type);
+    bool found = false;
+    for (const VariableMtrr& range : mtrrs.variable_ranges()) {
+        if (matches(range, address.raw())) {
+            const MemoryType here = type_in(range.base & 0xFF);
+            type = found ? of_both(type, here) : here;
+            found = true;
+        }
+    }
+    return type;
+}
+
+UniformRange next_uniform(const MtrrSnapshot& mtrrs, HostPhysicalAddress start,
+                          HostPhysicalAddress limit) {
+    UniformRange range{.start = start, .end = start, .type = mtrr_type_of(mtrrs, start)};
+    for (std::uint32_t step = 0; step < most_steps; ++step) {
+        range.end = HostPhysicalAddress{next_change(mtrrs, range.end.raw())};
+        if (range.end >= limit) {
+            range.end = limit;
+            break;
+        }
+        if (mtrr_type_of(mtrrs, range.end) != range.type) {
+            break;
+        }
+    }
+    return range;
+}
+
+bool is_mtrr(Msr msr, MtrrCapabilities capabilities) {
+    return msr == Msr::mtrr_def_type || is_variable(msr, capabilities) ||
+           is_fixed(msr, capabilities);
+}
+
+bool valid_mtrr_write(Msr msr, std::uint64_t value, MtrrCapabilities capabilities,
+                      std::uint32_t physical_address_bits) {
+    const auto has_type = [capabilities](std::uint64_t type) {
+        return is_memory_type(type) &&
+               (capabilities.write_combining != 0 ||
+                static_cast<MemoryType>(type) != MemoryType::write_combining);
+    };
+    const std::uint64_t address_bits = frame_bits & ((1ULL << physical_address_bits) - 1);
+    if (msr == Msr::mtrr_def_type) {
+        constexpr std::uint64_t switches = 3U << 10;
+        return (value & ~(switches | 0xFF)) == 0 && has_type(value & 0xFF);
+    }
+    if (is_variable(msr, capabilities)) {
+        const bool is_mask = offset_in_pairs(msr) % 2 != 0;
+        return is_mask ? (value & ~(address_bits | mask_valid)) == 0
+                       : (value & ~(address_bits | 0xFF)) == 0 && has_type(value & 0xFF);
+    }
+    if (!is_fixed(msr, capabilities)) {
+        return false;
+    }
+    for (std::uint32_t i = 0; i < ranges_of_register; ++i) {
+        if (!has_type(value >> 8 * i & 0xFF)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace hvp::arch

@@ -1,0 +1,156 @@
+// Building the identity, counting it, and following the MTRRs.
+#include "hypervisor/ept/identity.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace hvp::ept {
+namespace {
+
+using arch::HostPhysicalAddress;
+using arch::MtrrSnapshot;
+using arch::UniformRange;
+
+/// Calls `use` for one range of one type after the other; stops when it returns false.
+template <typename Use>
+void for_each_range(const MtrrSnapshot& mtrrs, HostPhysicalAddress start, HostPhysicalAddress end,
+                    Use use) {
+    while (start < end) {
+        const UniformRange range = arch::next_uniform(mtrrs, start, end);
+        if (!use(range)) {
+            return;
+        }
+        start = range.end;
+    }
+}
+
+/// Counts the entries of one level that reference a table: all that no single range fills, or that
+/// lie in no range as large as one page may be.
+class TablesOfLevel {
+public:
+    TablesOfLevel(Level level, bool can_map) : bytes_{bytes_of_entry(level)}, can_map_{can_map} {}
+
+    void add(const UniformRange& range) {
+        const std::uint64_t first = range.start.raw() / bytes_;
+        const std::uint64_t end = (range.end.raw() + bytes_ - 1) / bytes_;
+        if (!can_map_) {
+            count_entries(first, end);
+            return;
+        }
+        if (range.start.raw() % bytes_ != 0) {
+            count_entries(first, first + 1);
+        }
+        if (range.end.raw() % bytes_ != 0) {
+            count_entries(end - 1, end);
+        }
+    }
+    [[nodiscard]] std::size_t count() const { return count_; }
+
+private:
+    /// Ranges come in the order of their addresses, so only the last entry can come twice.
+    void count_entries(std::uint64_t first, std::uint64_t end) {
+        first = std::max(first, counted_end_);
+        if (first < end) {
+            count_ += end - first;
+            counted_end_ = end;
+        }
+    }
+
+    std::uint64_t bytes_;
+    bool can_map_;
+    std::uint64_t counted_end_{};
+    std::size_t count_{};
+};
+
+Mapping identity_of(const UniformRange& range) {
+    return {.guest = arch::GuestPhysicalAddress{range.start.raw()},
+            .bytes = range.end - range.start,
+            .to = {.physical = range.start, .rights = everything, .type = range.type},
+            .largest = Level::pointers,
+            .around_pinned = true};
+}
+
+/// Several edits of the same tables, as one.
+class Edits {
+public:
+    explicit Edits(Tables& tables) : tables_{tables} {}
+
+    [[nodiscard]] bool add(const std::expected<InvalidationDue, EditError>& edit) {
+        if (!edit) {
+            error_ = edit.error();
+        } else if (due_.is_nothing()) {
+            due_ = *edit;
+        } else {
+            // The first one is still outstanding, so no table becomes free too early by this.
+            tables_.completed(*edit);
+        }
+        return edit.has_value();
+    }
+    [[nodiscard]] const InvalidationDue& due() const { return due_; }
+    [[nodiscard]] const std::optional<EditError>& error() const { return error_; }
+
+private:
+    Tables& tables_;
+    InvalidationDue due_{.pointer = tables_.pointer()};
+    std::optional<EditError> error_;
+};
+
+bool is_all_of(const MtrrSnapshot& mtrrs, const UniformRange& range) {
+    bool same = true;
+    for_each_range(mtrrs, range.start, range.end, [&](const UniformRange& part) {
+        same = part.type == range.type;
+        return same;
+    });
+    return same;
+}
+
+}  // namespace
+
+std::optional<std::size_t> identity_table_count(const MtrrSnapshot& mtrrs, const Limits& limits,
+                                                std::size_t most) {
+    const bool gb = limits.capability.pages_1_gb != 0;
+    const bool mb = limits.capability.pages_2_mb != 0;
+    std::array levels{TablesOfLevel{Level::pml4, false}, TablesOfLevel{Level::pointers, gb},
+                      TablesOfLevel{Level::directory, mb}};
+    const auto total = [&levels] {
+        std::size_t count = 1;
+        for (const TablesOfLevel& level : levels) {
+            count += level.count();
+        }
+        return count;
+    };
+    for_each_range(mtrrs, HostPhysicalAddress{0}, HostPhysicalAddress{identity_end(limits)},
+                   [&](const UniformRange& range) {
+                       for (TablesOfLevel& level : levels) {
+                           level.add(range);
+                       }
+                       return total() <= most;
+                   });
+    return total() <= most ? std::optional{total()} : std::nullopt;
+}
+
+std::expected<InvalidationDue, EditError> map_identity(Tables& tables, const MtrrSnapshot& mtrrs) {
+    Edits edits{tables};
+    for_each_range(
+        mtrrs, HostPhysicalAddress{0}, HostPhysicalAddress{identity_end(tables.limits())},
+        [&](const UniformRange& range) { return edits.add(tables.map(identity_of(range))); });
+    if (edits.error()) {
+        return std::unexpected{*edits.error()};
+    }
+    return edits.due();
+}
+
+Retyped retype(Tables& tables, const MtrrSnapshot& before, const MtrrSnapshot& after) {
+    Edits edits{tables};
+    if (!identity_table_count(after, tables.limits(), tables.pool().size())) {
+        return {.due = edits.due(), .whole = false};
+    }
+    for_each_range(after, HostPhysicalAddress{0},
+                   HostPhysicalAddress{identity_end(tables.limits())},
+                   [&](const UniformRange& range) {
+                       return is_all_of(before, range) || edits.add(tables.map(identity_of(range)));
+                   });
+    return {.due = edits.due(), .whole = !edits.error()};
+}
+
+}  // namespace hvp::ept

@@ -1,0 +1,53 @@
+// All of physical memory, devices included, mapped to itself: each page as large as the processor
+// and the memory types allow.
+//
+// A page has one memory type, so a large one is good only where the MTRRs say the same of all of
+// it. [SDM 3A 11.11.9 "Large Page Size Considerations"]. "Ignore PAT" stays clear: what the guest's
+// own page tables say of caching still counts, as without EPT.
+// [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical Addresses"]
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+
+#include "hypervisor/arch/mtrr.hpp"
+#include "hypervisor/ept/tables.hpp"
+
+namespace hvp::ept {
+
+/// The first address that is not mapped: 2 to the power of MAXPHYADDR, or of 48, which is all that
+/// four levels of tables translate.
+[[nodiscard]] constexpr std::uint64_t identity_end(const Limits& limits) {
+    return 1ULL << (limits.physical_address_bits < 48 ? limits.physical_address_bits : 48);
+}
+
+/// How many table pages `map_identity` takes, the PML4 table included.
+///
+/// Returns  nothing, if they are more than `most`: MTRRs whose masks have holes can cut all of
+///          memory into pages of 4 KBytes
+[[nodiscard]] std::optional<std::size_t> identity_table_count(const arch::MtrrSnapshot& mtrrs,
+                                                              const Limits& limits,
+                                                              std::size_t most = 1U << 17);
+
+/// Maps everything, with all rights, in tables that map nothing yet.
+[[nodiscard]] std::expected<InvalidationDue, EditError> map_identity(
+    Tables& tables, const arch::MtrrSnapshot& mtrrs);
+
+/// What has become of an identity.
+struct [[nodiscard]] Retyped {
+    InvalidationDue due{};  ///< once for all edits
+    bool whole{};           ///< false: no table was left for a part of it
+};
+
+/// Gives an identity the memory types that MTRRs have `after` they were changed; then its pages
+/// have the sizes that `map_identity` would have given them, but for pinned ones, which stay.
+///
+/// Tables that are given back are free only when what is due has been done. So where the pool has
+/// no room for old and new ones together, the result may not be whole; then do what is due, say
+/// `completed`, and call again. If nothing is due then, the pool is too small for `after`.
+/// Where    everywhere; the work is bounded by what the pool can hold
+Retyped retype(Tables& tables, const arch::MtrrSnapshot& before, const arch::MtrrSnapshot& after);
+
+}  // namespace hvp::ept

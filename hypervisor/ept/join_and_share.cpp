@@ -1,0 +1,149 @@
+// Pages that become large again, and what a view shares with its base.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "hypervisor/ept/tables.hpp"
+
+namespace hvp::ept {
+namespace {
+
+bool says_the_same(Entry a, Entry b) {
+    return a.without_flags() == b.without_flags();
+}
+
+/// What the processor has noted of a page stays, as long as it is the same memory.
+Entry keeping_flags(Level level, Entry by, Entry before) {
+    const bool same_page =
+        by.maps_page(level) && before.maps_page(level) && by.address() == before.address();
+    return same_page ? by.with_flags_of(before) : by;
+}
+
+constexpr std::uint64_t first_address(Level level, std::uint64_t address) {
+    return address / bytes_of_entry(level) * bytes_of_entry(level);
+}
+
+}  // namespace
+
+std::expected<InvalidationDue, EditError> Tables::join(arch::GuestPhysicalAddress guest,
+                                                       Level level) {
+    if (level == Level::page_table || largest_allowed(level) != level) {
+        return std::unexpected{EditError::would_misconfigure};
+    }
+    Entry* place = &(*root_)[index_at(Level::pml4, guest.raw())];
+    for (Level at = Level::pml4; at != level; at = below(at)) {
+        if (!references_own(at, *place)) {
+            return std::unexpected{EditError::not_one_page};
+        }
+        place = &pool_->at(place->address())[index_at(below(at), guest.raw())];
+    }
+    if (!references_own(level, *place)) {
+        return std::unexpected{EditError::not_one_page};
+    }
+    const Table& parts = pool_->at(place->address());
+    const Entry first = parts[0].without_flags();
+    if (!first.maps_page(below(level)) || first.address().raw() % bytes_of_entry(level) != 0) {
+        return std::unexpected{EditError::not_one_page};
+    }
+    Entry page = first.whole();
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        if (parts[i].without_flags() != first.whole().part(level, i)) {
+            return std::unexpected{EditError::not_one_page};
+        }
+        page = page.with_flags_of(parts[i]);
+    }
+    bool due = false;
+    replace(level, *place, page, due);
+    return owe(due);
+}
+
+std::expected<Tables, EditError> Tables::create_over(TablePool& pool, const Tables& base) {
+    auto view = create(pool, base.limits_);
+    if (view) {
+        *view->root_ = *base.root_;
+        view->base_root_ = base.root_;
+        view->base_pool_ = base.pool_;
+        view->records_accesses_ = base.records_accesses_;
+    }
+    return view;
+}
+
+InvalidationDue Tables::restore(arch::GuestPhysicalAddress guest) {
+    std::array<Entry*, 5> places{};  // by level
+    const auto place = [&places](Level level) -> Entry*& {
+        return places[std::to_underlying(level)];
+    };
+    Level level = Level::pml4;
+    place(level) = &(*root_)[index_at(level, guest.raw())];
+    while (references_own(level, *place(level))) {
+        Table& table = pool_->at(place(level)->address());
+        level = below(level);
+        place(level) = &table[index_at(level, guest.raw())];
+    }
+    bool due = false;
+    while (true) {
+        Entry& entry = *place(level);
+        const Entry wanted = in_base(level, guest.raw());
+        if (!says_the_same(entry, wanted)) {
+            replace(level, entry, keeping_flags(level, wanted, entry), due);
+        }
+        if (level == Level::pml4) {
+            break;
+        }
+        const Level above = static_cast<Level>(std::to_underlying(level) + 1);
+        const Table& table = pool_->at(place(above)->address());
+        if (!is_as_in_base(level, first_address(above, guest.raw()), table)) {
+            break;
+        }
+        level = above;
+    }
+    return owe(due);
+}
+
+InvalidationDue Tables::follow(const InvalidationDue& edit_of_base) {
+    bool due = !edit_of_base.is_nothing();
+    follow_in(Level::pml4, 0, *root_, due);
+    return owe(due);
+}
+
+/// `base` is the first address of the table, each of whose entries has this level.
+// NOLINTNEXTLINE(misc-no-recursion): four levels
+void Tables::follow_in(Level level, std::uint64_t base, Table& table, bool& due) {
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        const std::uint64_t address = base + i * bytes_of_entry(level);
+        Entry& entry = table[i];
+        if (references_own(level, entry)) {
+            follow_in(below(level), address, pool_->at(entry.address()), due);
+            continue;
+        }
+        const Entry wanted = in_base(level, address);
+        if (!entry.has(Entry::Mark::own) && !says_the_same(entry, wanted)) {
+            replace(level, entry, keeping_flags(level, wanted, entry), due);
+        }
+    }
+}
+
+/// The base's entry of this level for the address, or the part of a larger page that it would be.
+Entry Tables::in_base(Level level, std::uint64_t address) const {
+    Entry entry = (*base_root_)[index_at(Level::pml4, address)];
+    for (Level at = Level::pml4; at != level; at = below(at)) {
+        const std::size_t index = index_at(below(at), address);
+        if (entry.references_table(at)) {
+            entry = base_pool_->at(entry.address())[index];
+        } else if (entry.is_present()) {
+            entry = entry.part(at, index);
+        }
+    }
+    return entry;
+}
+
+bool Tables::is_as_in_base(Level level, std::uint64_t base, const Table& table) const {
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        if (!says_the_same(table[i], in_base(level, base + i * bytes_of_entry(level)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace hvp::ept
