@@ -65,6 +65,23 @@ std::expected<void, MapError> AddressSpace::map(const MappedRange& range) {
     return {};
 }
 
+std::expected<PhysicalWindow, MapError> AddressSpace::open_window(HostLinearAddress start) {
+    const auto entries = entry_for(start);
+    if (!entries) {
+        return std::unexpected{entries.error()};
+    }
+    const HostLinearAddress table{reinterpret_cast<std::uint64_t>(*entries)};
+    const auto mapped = map(
+        {.linear = table,
+         .physical = physical_ + (table.raw() - reinterpret_cast<std::uint64_t>(reserve_.data())),
+         .pages = 1,
+         .access = Access::read_write});
+    if (!mapped) {
+        return std::unexpected{mapped.error()};
+    }
+    return PhysicalWindow{*entries, start};
+}
+
 const PageTableEntry* AddressSpace::find(HostLinearAddress linear) const {
     const PageTable* table = &reserve_[0];
     for (int level = levels; level > 1; --level) {

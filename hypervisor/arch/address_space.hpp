@@ -13,6 +13,7 @@
 
 #include "hypervisor/arch/address.hpp"
 #include "hypervisor/arch/page_table_entry.hpp"
+#include "hypervisor/arch/physical_window.hpp"
 
 namespace hvp::arch {
 
@@ -47,6 +48,12 @@ public:
     /// would outlive the change of CR3 by which the VMM is left.
     /// [SDM 3A 4.10.2.4 "Global Pages"]
     [[nodiscard]] std::expected<void, MapError> map(const MappedRange& range);
+
+    /// Opens a window of 512 places, which show nothing yet. Its entries are mapped
+    /// for the VMM itself, where they are.
+    ///
+    /// Needs    `start`: a multiple of 2 MBytes where nothing is mapped
+    [[nodiscard]] std::expected<PhysicalWindow, MapError> open_window(HostLinearAddress start);
 
     /// What to load into CR3.
     [[nodiscard]] std::uint64_t cr3() const { return physical_.raw(); }

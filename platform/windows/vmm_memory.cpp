@@ -14,6 +14,15 @@ namespace {
 constexpr std::size_t table_pages = 24;
 constexpr std::size_t guest_stack_pages = KERNEL_STACK_SIZE / arch::page_bytes;
 
+std::unexpected<vmx::Failure> no_table_left() {
+    static constexpr vmx::Explanation why{
+        .step = "the VMM's page tables",
+        .rule = {"3A", "4.5", "4-Level Paging and 5-Level Paging"},
+        .remedy = "the driver is larger than its reserve of table pages: raise table_pages",
+    };
+    return std::unexpected{vmx::Failure{.kind = vmx::FailureKind::unexpected, .why = &why}};
+}
+
 }  // namespace
 
 VmmMemory::VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack)
@@ -21,7 +30,9 @@ VmmMemory::VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack
       page_tables_{std::move(page_tables)},
       guest_stack_{std::move(guest_stack)},
       region_{.memory = new(processor_.start()) vmx::ProcessorMemory{},
-              .physical = processor_.physical()} {}
+              .physical = processor_.physical()},
+      own_{std::span{reinterpret_cast<arch::PageTable*>(page_tables_.start()), table_pages},
+           page_tables_.physical()} {}
 
 std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& passive,
                                                        const vmx::Support& support,
@@ -44,28 +55,39 @@ std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& pas
     VmmMemory memory{std::move(*processor), std::move(*page_tables), std::move(*guest_stack)};
     vmx::prepare(memory.region_, support);
 
-    arch::AddressSpace own{
-        std::span{reinterpret_cast<arch::PageTable*>(memory.page_tables_.start()), table_pages},
-        memory.page_tables_.physical()};
-    auto mapped = map_own_image(own, driver);
+    auto mapped = map_own_image(memory.own_, driver);
     if (mapped) {
-        mapped = vmx::map(own, memory.region_);
+        mapped = vmx::map(memory.own_, memory.region_);
     }
     for (const arch::MappedRange& range : also) {
         if (mapped) {
-            mapped = own.map(range);
+            mapped = memory.own_.map(range);
         }
     }
     if (!mapped) {
-        static constexpr vmx::Explanation why{
-            .step = "the VMM's page tables",
-            .rule = {"3A", "4.5", "4-Level Paging and 5-Level Paging"},
-            .remedy = "the driver is larger than its reserve of table pages: raise table_pages",
-        };
-        return std::unexpected{vmx::Failure{.kind = vmx::FailureKind::unexpected, .why = &why}};
+        return no_table_left();
     }
-    memory.cr3_ = own.cr3();
     return memory;
+}
+
+std::expected<arch::PhysicalWindow, vmx::Failure> VmmMemory::open_window() {
+    // In the lower half of the addresses, where the VMM has nothing else.
+    constexpr arch::HostLinearAddress start{0x4000'0000'0000};
+    const auto window = own_.open_window(start);
+    if (!window) {
+        return no_table_left();
+    }
+    return *window;
+}
+
+std::array<arch::MappedRange, 2> VmmMemory::own_ranges() const {
+    const auto range = [](const PageRun& run) {
+        return arch::MappedRange{.linear = arch::linear_address_of(run.start()),
+                                 .physical = run.physical(),
+                                 .pages = run.bytes() / arch::page_bytes,
+                                 .access = arch::Access::read_write};
+    };
+    return {range(processor_), range(page_tables_)};
 }
 
 }  // namespace hvp::windows

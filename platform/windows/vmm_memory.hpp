@@ -1,6 +1,7 @@
 // All memory of a VMM for one processor, and the page tables on which it will run.
 #pragma once
 
+#include <array>
 #include <expected>
 #include <span>
 
@@ -29,7 +30,13 @@ public:
     [[nodiscard]] vmx::ProcessorMemory& processor() const { return *region_.memory; }
     [[nodiscard]] const vmx::ProcessorRegion& region() const { return region_; }
     /// For the host-state area.
-    [[nodiscard]] std::uint64_t cr3() const { return cr3_; }
+    [[nodiscard]] std::uint64_t cr3() const { return own_.cr3(); }
+    /// A window in the VMM's page tables, for looks at the guest's memory.
+    ///
+    /// Where    PASSIVE_LEVEL, before the VMM runs
+    [[nodiscard]] std::expected<arch::PhysicalWindow, vmx::Failure> open_window();
+    /// All of it but the guest's stack: what a guest has no business in.
+    [[nodiscard]] std::array<arch::MappedRange, 2> own_ranges() const;
     [[nodiscard]] std::byte* guest_stack_end() const { return guest_stack_.end(); }
 
 private:
@@ -39,7 +46,7 @@ private:
     PageRun page_tables_;
     PageRun guest_stack_;
     vmx::ProcessorRegion region_;
-    std::uint64_t cr3_{};
+    arch::AddressSpace own_;
 };
 
 }  // namespace hvp::windows

@@ -270,6 +270,9 @@ inline VmxResult invept(InveptType type, std::uint64_t ept_pointer) {
     const auto found = processor.refused.find("INVEPT");
     return found == processor.refused.end() ? VmxResult::succeed : found->second;
 }
+inline void invlpg(HostLinearAddress linear) {
+    processor.write("INVLPG", linear.raw());
+}
 inline VmxResult invvpid(InvvpidType type, std::uint16_t vpid) {
     processor.write(type == InvvpidType::single_context ? "INVVPID 1" : "INVVPID 3", vpid);
     const auto found = processor.refused.find("INVVPID");

@@ -1,0 +1,96 @@
+#include "hypervisor/vmx/view_switch.hpp"
+
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "hypervisor/vmx/single_step.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+// Places of the window: the two faces of a target, and the guest's page tables.
+constexpr std::size_t place_for_tables = 2;
+
+/// The guest's physical addresses are the machine's.
+bool read_guest(void* window, arch::GuestPhysicalAddress where, std::uint64_t& value) {
+    const arch::HostPhysicalAddress page{where.raw() / arch::page_bytes * arch::page_bytes};
+    std::memcpy(&value,
+                static_cast<const arch::PhysicalWindow*>(window)->show(place_for_tables, page) +
+                    where.raw() % arch::page_bytes,
+                sizeof value);
+    return true;
+}
+
+std::byte* show_page(void* window, std::size_t place, arch::HostPhysicalAddress page) {
+    return static_cast<const arch::PhysicalWindow*>(window)->show(place, page);
+}
+
+}  // namespace
+
+ViewSwitch::ViewSwitch(ept::Views& views, ept::Tables& step, ept::StepFrames& frames,
+                       arch::HostPhysicalAddress frames_at, const arch::PhysicalWindow& window,
+                       std::uint32_t processor)
+    : views_{&views},
+      step_{&step},
+      window_{window},
+      editor_{processor, views.identity().limits().capability},
+      view_{views, step, frames, frames_at, {.show = show_page, .context = &window_}, editor_} {}
+
+/// Where the instruction at RIP lies, by the guest's own page tables. It has been fetched already,
+/// so they lead somewhere; only the page behind it may be missing.
+ept::InstructionPlace ViewSwitch::place_of(arch::GuestLinearAddress rip) const {
+    const ept::GuestPaging paging{
+        .cr3 = ExitVmcs{}.read(guest_cr3),
+        .physical_address_bits = views_->identity().limits().physical_address_bits,
+        .no_execute_enabled = true,
+        .pages_1_gb = true};
+    const ept::GuestMemoryReader reader{read_guest, const_cast<arch::PhysicalWindow*>(&window_)};
+    ept::InstructionPlace place{.first = walk_guest_tables(paging, rip, reader).physical};
+    if (ept::may_cross(rip.raw())) {
+        const std::uint64_t in_page = rip.raw() % arch::page_bytes;
+        const ept::GuestWalk next =
+            walk_guest_tables(paging, rip + (arch::page_bytes - in_page), reader);
+        if (next.end == ept::GuestWalkEnd::page) {
+            place.next_page = next.physical;
+        }
+    }
+    return place;
+}
+
+AfterViolation ViewSwitch::on_violation(const ept::GuestMemoryEvent& event, StepBy by) {
+    const bool during_delivery = is_during_delivery(ExitVmcs{});
+    const bool is_data_access = event.qualification.execute == 0;
+    const ept::InstructionPlace place =
+        is_data_access ? place_of(event.guest_rip) : ept::InstructionPlace{};
+    const auto outcome = view_.on_violation(event, during_delivery, place);
+    if (outcome == ept::ProcessorView::Outcome::refused) {
+        return {};
+    }
+    const bool step = outcome == ept::ProcessorView::Outcome::step;
+    if (step && by == StepBy::trap_flag &&
+        cannot_be_stepped_by_trap_flag(view_.instruction(place))) {
+        return {};
+    }
+    return {.goes_on = true, .ept = view_.pointer(), .for_one_instruction = step};
+}
+
+ept::Pointer ViewSwitch::after_step() {
+    view_.after_step();
+    return view_.pointer();
+}
+
+bool ViewSwitch::forget() {
+    const std::array pointers{views_->identity().pointer(), views_->data().pointer(),
+                              views_->code().pointer(), step_->pointer()};
+    for (const ept::Pointer& pointer : pointers) {
+        if (!ept::invalidate_here(
+                {.pointer = pointer, .processors = ept::ProcessorSet::only(editor_.processor())},
+                editor_.processor(), views_->identity().limits().capability)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace hvp::vmx
