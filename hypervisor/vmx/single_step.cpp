@@ -33,10 +33,7 @@ std::expected<StepBy, Failure> choose_step(const ProcessorRegion& region,
                    vmcs.read(primary_processor_based_controls) | trap);
     }
     VirtualProcessor& processor = region.memory->processor;
-    const bool tracing = processor.tracing;
-    processor.tracing = false;
     run(region);
-    processor.tracing = tracing;
     const std::uint32_t first = processor.ending.reason.basic_reason;
     processor.ending = {};
     processor.exits = {};

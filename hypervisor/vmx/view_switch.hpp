@@ -30,6 +30,7 @@ public:
     [[nodiscard]] bool forget();
 
     [[nodiscard]] ept::Editor& editor() { return editor_; }
+    [[nodiscard]] const ept::Editor& editor() const { return editor_; }
     [[nodiscard]] const ept::ProcessorView& view() const { return view_; }
 
 private:

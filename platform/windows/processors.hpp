@@ -36,4 +36,18 @@ private:
     unsigned long index_{};
 };
 
+/// No other thread runs on this processor until destruction. Interrupts still come.
+///
+/// Source   [Windows: KeRaiseIrql]
+class AtDispatchLevel {
+public:
+    AtDispatchLevel() { KeRaiseIrql(DISPATCH_LEVEL, &before_); }
+    AtDispatchLevel(const AtDispatchLevel&) = delete;
+    AtDispatchLevel& operator=(const AtDispatchLevel&) = delete;
+    ~AtDispatchLevel() { KeLowerIrql(before_); }
+
+private:
+    KIRQL before_{};
+};
+
 }  // namespace hvp::windows

@@ -1,0 +1,118 @@
+#include "stages/ept-identity/guest.hpp"
+
+#include "hypervisor/arch/instructions.hpp"
+
+namespace hvp::identity_stage {
+namespace {
+
+bool ask(Call call) {
+    return arch::vmcall(static_cast<std::uint64_t>(call), 0).rax ==
+           static_cast<std::uint64_t>(vmx::HypercallStatus::success);
+}
+
+[[noreturn]] void stop() {
+    (void)arch::vmcall(static_cast<std::uint64_t>(vmx::Hypercall::stop), 0);
+    for (;;) {
+        arch::hlt();
+    }
+}
+
+/// Writes to the target's page, which the guest's own page tables let nobody write to: CR0.WP is
+/// the guest's, and without it code at CPL 0 may.  [SDM 3A 4.6.1 "Determination of Access Rights"]
+void write_to_target(GuestData& data, std::uint64_t value) {
+    const auto cr0 = arch::read_cr0();
+    arch::write_cr0(cr0.without(arch::Cr0::write_protect));
+    data.target_page[written_word] = value;
+    arch::write_cr0(cr0);
+}
+
+void look_at_two_faces(GuestData& data) {
+    Findings& found = data.found;
+    found.sum_before = sum_of_page(data.target_page);
+    found.call_before = data.target();
+    if (!ask(Call::two_faces)) {
+        return;
+    }
+    found.accepted = 1;
+    for (std::size_t i = 0; i < found.calls.size(); ++i) {
+        found.sums[i] = sum_of_page(data.target_page);
+        found.calls[i] = data.target();
+    }
+    found.self_read = data.self_reader();
+    const std::uint64_t before = data.target_page[written_word];
+    write_to_target(data, ~before);
+    found.written_read = data.target_page[written_word] == ~before ? 1 : 0;
+    found.call_written = data.target();
+    write_to_target(data, before);
+    (void)ask(Call::one_face);
+    found.sum_after = sum_of_page(data.target_page);
+    found.call_after = data.target();
+}
+
+void touch_watched(GuestData& data) {
+    if (!ask(Call::watch)) {
+        return;
+    }
+    volatile std::uint64_t* const page = data.watched;
+    (void)page[0];
+    page[words_of_page] = 1;
+    page[3 * words_of_page] = page[3 * words_of_page] + 1;
+    (void)ask(Call::end_watch);
+}
+
+void look_at_the_vmm(GuestData& data) {
+    for (std::uint64_t i = 0; i < data.hidden_words; ++i) {
+        data.found.hidden_not_zero += data.hidden[i] != 0 ? 1 : 0;
+        ++data.found.hidden_words;
+    }
+}
+
+/// Makes a range write-combining, as a driver of a display would, and undoes it. A system that
+/// means it stops all processors and empties their caches around this; nobody uses the range here.
+/// [SDM 3A 11.11.7.2 "MemTypeSet() Function"]
+void change_an_mtrr(GuestData& data) {
+    const auto base = static_cast<arch::Msr>(data.mtrr);
+    const auto mask = static_cast<arch::Msr>(data.mtrr + 1);
+    constexpr std::uint64_t valid = 1U << 11;
+    if ((arch::rdmsr(mask) & valid) != 0) {
+        return;
+    }
+    data.found.mtrr_was_free = 1;
+    const std::uint64_t old_base = arch::rdmsr(base);
+    const std::uint64_t old_mask = arch::rdmsr(mask);
+    arch::wrmsr(base, data.mtrr_base);
+    arch::wrmsr(mask, data.mtrr_mask);
+    arch::wrmsr(mask, old_mask);
+    arch::wrmsr(base, old_base);
+}
+
+}  // namespace
+
+void explore(void* guest_data) {
+    GuestData& data = *static_cast<GuestData*>(guest_data);
+    arch::sti();
+    look_at_two_faces(data);
+    touch_watched(data);
+    look_at_the_vmm(data);
+    change_an_mtrr(data);
+    data.found.finished = 1;
+    arch::cli();
+    stop();
+}
+
+[[gnu::section("TARGET")]] std::uint64_t target() {
+    return answer_of_target;
+}
+
+/// The code face. What it says of itself it says relative to RIP, so it holds at the address of the
+/// target's page, too: the second function reads the first bytes of the page that it runs on.
+[[gnu::section("OTHER"), gnu::naked]] std::uint64_t other() {
+    asm volatile(
+        "0: mov $0xBB, %eax\n"
+        "ret\n"
+        ".balign 64, 0xCC\n"
+        "mov 0b(%rip), %rax\n"
+        "ret");
+}
+
+}  // namespace hvp::identity_stage

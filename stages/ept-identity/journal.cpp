@@ -1,0 +1,243 @@
+#include "stages/ept-identity/journal.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "platform/windows/exit_events.hpp"
+
+namespace hvp::identity_stage {
+namespace {
+
+using ept::Level;
+using trace::HexInt64;
+using trace::Text;
+using trace::UInt32;
+using trace::UInt64;
+using windows::TraceProvider;
+namespace keyword = windows::keyword;
+
+constexpr trace::Traits life{.keyword = keyword::life};
+constexpr trace::Traits each_exit{.level = trace::Level::verbose, .keyword = keyword::exits};
+
+using IdentityMapped =
+    trace::Event<"IdentityMapped", life, UInt32<"physical_address_bits">, UInt64<"pages_1_gb">,
+                 UInt64<"pages_2_mb">, UInt64<"pages_4_kb">, UInt64<"tables">, UInt64<"bytes">>;
+using VmmHidden =
+    trace::Event<"VmmHidden", life, UInt64<"pages">, UInt64<"tables">, UInt64<"bytes_of_views">>;
+using GuestFeatures = trace::Event<"GuestFeatures", life, Text<"vpid">, Text<"step">,
+                                   Text<"accessed_and_dirty">, Text<"write_log">, HexInt64<"at">>;
+using ViewChanged = trace::Event<"ViewChanged", each_exit, Text<"access">, Text<"view">,
+                                 HexInt64<"guest_physical">, HexInt64<"guest_linear">>;
+using FacesProof = trace::Event<"FacesProof", life, UInt64<"reads_right">, UInt64<"reads">,
+                                UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"steps">,
+                                HexInt64<"self_read">>;
+using WriteProof = trace::Event<"WriteProof", life, UInt64<"read_back">, HexInt64<"call">,
+                                HexInt64<"call_after">, UInt64<"as_before">>;
+using CutProof = trace::Event<"CutProof", life, UInt64<"bytes">, UInt64<"parts_right">,
+                              UInt64<"whole_again">, UInt64<"invalidations">>;
+using PageTouched = trace::Event<"PageTouched", life, UInt64<"page">, Text<"flags">, Text<"log">>;
+using HiddenProof = trace::Event<"HiddenProof", life, UInt64<"words">, UInt64<"not_zero">>;
+using MtrrFollowed = trace::Event<"MtrrFollowed", life, UInt32<"msr">, HexInt64<"value">,
+                                  HexInt64<"range">, Text<"type">, UInt64<"tables">>;
+
+const char* yes_or_no(bool is) {
+    return is ? "yes" : "no";
+}
+
+const char* name_of(arch::MemoryType type) {
+    switch (type) {
+        case arch::MemoryType::uncacheable:
+            return "uncacheable";
+        case arch::MemoryType::write_combining:
+            return "write-combining";
+        case arch::MemoryType::write_through:
+            return "write-through";
+        case arch::MemoryType::write_protected:
+            return "write-protected";
+        case arch::MemoryType::write_back:
+            return "write-back";
+    }
+    return "unknown";
+}
+
+const char* name_of(ept::View view) {
+    switch (view) {
+        case ept::View::data:
+            return "data";
+        case ept::View::code:
+            return "code";
+        case ept::View::step:
+            return "step";
+    }
+    return "unknown";
+}
+
+const char* name_of(const ept::ViolationQualification& access) {
+    return access.execute != 0 ? "fetch" : access.write != 0 ? "write" : "read";
+}
+
+const char* name_of(const Touched& page) {
+    return page.written ? "accessed and dirty" : page.read_or_written ? "accessed" : "clear";
+}
+
+/// How many pages of each size the MTRRs lead to: as large as fits, from the lowest address on.
+struct PageCounts {
+    std::array<std::uint64_t, 3> of_level{};  ///< 4 KBytes, 2 MBytes, 1 GByte
+
+    PageCounts(const ept::Limits& limits, const arch::MtrrSnapshot& mtrrs) {
+        const arch::HostPhysicalAddress end{ept::identity_end(limits)};
+        for (arch::HostPhysicalAddress start{0}; start < end;) {
+            const arch::UniformRange range = arch::next_uniform(mtrrs, start, end);
+            count(limits, range.start.raw(), range.end.raw());
+            start = range.end;
+        }
+    }
+
+private:
+    static bool fits(const ept::Limits& limits, Level level, std::uint64_t at, std::uint64_t end) {
+        const bool can = level == Level::page_table ||
+                         (level == Level::directory ? limits.capability.pages_2_mb != 0
+                                                    : limits.capability.pages_1_gb != 0);
+        const std::uint64_t bytes = ept::bytes_of_entry(level);
+        return can && at % bytes == 0 && end - at >= bytes;
+    }
+    void count(const ept::Limits& limits, std::uint64_t at, std::uint64_t end) {
+        while (at < end) {
+            Level level = Level::pointers;
+            while (!fits(limits, level, at, end)) {
+                level = ept::below(level);
+            }
+            ++of_level[std::to_underlying(level) - 1];
+            at += ept::bytes_of_entry(level);
+        }
+    }
+};
+
+void tell_change(const TraceProvider& provider, const ViewChange& change) {
+    provider.write<ViewChanged>(name_of(change.event.qualification), name_of(change.to),
+                                change.event.guest_physical.raw(), change.event.guest_linear.raw());
+}
+
+bool prove_faces(const TraceProvider& provider, const StageMemory& memory) {
+    const Findings& found = memory.guest().found;
+    const Machine& machine = *memory.vmm().machine;
+    const auto reads = static_cast<std::uint64_t>(std::ranges::count(found.sums, found.sum_before));
+    const auto calls = static_cast<std::uint64_t>(std::ranges::count(found.calls, answer_of_other));
+    provider.write<FacesProof>(reads, std::uint64_t{found.sums.size()}, calls,
+                               std::uint64_t{found.calls.size()}, machine.steps(), found.self_read);
+    // The page as DriverEntry sees it, which no EPT can change.
+    const std::uint64_t right_sum = sum_of_page(memory.guest().target_page);
+    const bool as_before = found.sum_after == right_sum && found.sum_before == right_sum;
+    provider.write<WriteProof>(found.written_read, found.call_written, found.call_after,
+                               std::uint64_t{as_before ? 1U : 0U});
+    const bool both_right = reads == found.sums.size() && calls == found.calls.size() &&
+                            machine.steps() == 1 &&
+                            found.self_read == memory.guest().target_page[0] &&
+                            found.written_read == 1 && found.call_written == answer_of_other;
+    return found.accepted == 0 ||
+           (both_right && as_before && found.call_before == answer_of_target &&
+            found.call_after == answer_of_target);
+}
+
+bool prove_touched(const TraceProvider& provider, const Features& features,
+                   const StageMemory& memory) {
+    const Machine& machine = *memory.vmm().machine;
+    const Cut& cut = machine.cut();
+    const bool whole = cut.after == cut.before && cut.before != Level{};
+    provider.write<CutProof>(ept::bytes_of_entry(cut.before), cut.right_parts,
+                             std::uint64_t{whole ? 1U : 0U}, machine.invalidations());
+    // By the program: read, written, left alone, read and written.
+    constexpr std::array touched_right{true, true, false, true};
+    constexpr std::array written_right{false, true, false, true};
+    const bool has_flags = machine.views().identity().limits().capability.accessed_and_dirty != 0;
+    bool right = true;
+    for (std::size_t i = 0; i < watched_pages; ++i) {
+        const Touched& page = machine.touched()[i];
+        provider.write<PageTouched>(std::uint64_t{i}, has_flags ? name_of(page) : "not to be had",
+                                    !features.write_log ? "not to be had"
+                                    : page.logged       ? "the page"
+                                                        : "nothing");
+        right = right && page.read_or_written == (has_flags && touched_right[i]) &&
+                page.written == (has_flags && written_right[i]) &&
+                page.logged == (features.write_log && written_right[i]);
+    }
+    return right && whole && cut.right_parts == ept::entries_of_table;
+}
+
+bool prove_hidden(const TraceProvider& provider, const StageMemory& memory) {
+    const Findings& found = memory.guest().found;
+    provider.write<HiddenProof>(found.hidden_words, found.hidden_not_zero);
+    return found.hidden_words == memory.guest().hidden_words && found.hidden_not_zero == 0;
+}
+
+bool prove_mtrr(const TraceProvider& provider, const StageMemory& memory) {
+    const Machine& machine = *memory.vmm().machine;
+    const auto writes = machine.mtrr_writes();
+    const std::uint64_t range = memory.guest().mtrr_base & ~(arch::page_bytes - 1);
+    for (const MtrrWrite& write : writes) {
+        provider.write<MtrrFollowed>(write.msr, write.value, range, name_of(write.type),
+                                     write.tables);
+    }
+    // Base, mask, and both as they were: between the second and the third the range counts.
+    return memory.guest().found.mtrr_was_free == 0 ||
+           (writes.size() == 4 && writes[1].type == arch::MemoryType::write_combining &&
+            writes[0].type == writes[2].type && writes[2].type == writes[3].type &&
+            writes[0].type != writes[1].type && writes[1].tables > writes[0].tables &&
+            writes[3].tables == writes[0].tables);
+}
+
+}  // namespace
+
+void tell_identity(const TraceProvider& provider, const ept::Limits& limits,
+                   const arch::MtrrSnapshot& mtrrs, std::size_t predicted_tables,
+                   const VmmPages& vmm, std::size_t hidden_pages) {
+    const PageCounts pages{limits, mtrrs};
+    provider.write<IdentityMapped>(
+        limits.physical_address_bits, pages.of_level[2], pages.of_level[1], pages.of_level[0],
+        std::uint64_t{predicted_tables}, std::uint64_t{predicted_tables * arch::page_bytes});
+    const std::uint64_t views = vmm.data->used() + vmm.code->used() + vmm.step->used();
+    provider.write<VmmHidden>(std::uint64_t{hidden_pages}, std::uint64_t{vmm.identity->used()},
+                              views * arch::page_bytes);
+}
+
+void tell_run(const TraceProvider& provider, const Times& times, const Features& features,
+              const StageMemory& memory, vmx::VirtualProcessor& processor) {
+    windows::trace_vmx_on(provider, times.vmxon_at);
+    // The guest of two instructions comes first, and has one exit.
+    windows::trace_entry(provider, times.probe_at);
+    trace::ExitEvent event{};
+    if (processor.ring->read(event)) {
+        windows::trace_exit(provider, event);
+    }
+    const Machine& machine = *memory.vmm().machine;
+    provider.write<GuestFeatures>(
+        yes_or_no(features.vpid),
+        features.step_by == vmx::StepBy::monitor_trap_flag ? "monitor trap flag" : "RFLAGS.TF",
+        yes_or_no(machine.views().identity().limits().capability.accessed_and_dirty != 0),
+        yes_or_no(features.write_log), times.vm_entry_at);
+    windows::trace_entry(provider, times.vm_entry_at);
+    std::size_t told = 0;
+    while (processor.ring->read(event)) {
+        windows::trace_exit(provider, event);
+        const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
+        if (reason.basic_reason == vmx::exit_reason_ept_violation &&
+            told < machine.changes().size()) {
+            tell_change(provider, machine.changes()[told++]);
+        }
+    }
+    windows::trace_dropped(provider, *processor.ring);
+    windows::trace_ending(provider, processor.ending);
+    windows::trace_vmx_off(provider, times.left_at);
+}
+
+bool prove(const TraceProvider& provider, const Features& features, const StageMemory& memory,
+           const vmx::VirtualProcessor& processor) {
+    // All are told, whatever the first one says.
+    const bool faces = prove_faces(provider, memory);
+    const bool touched = prove_touched(provider, features, memory);
+    const bool hidden = prove_hidden(provider, memory);
+    const bool mtrr = prove_mtrr(provider, memory);
+    return processor.ending.end == vmx::End::stopped_by_guest && faces && touched && hidden && mtrr;
+}
+
+}  // namespace hvp::identity_stage

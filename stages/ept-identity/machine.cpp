@@ -1,0 +1,160 @@
+#include "stages/ept-identity/machine.hpp"
+
+#include "hypervisor/vmx/exit.hpp"
+
+namespace hvp::identity_stage {
+namespace {
+
+constexpr std::size_t log_entries = words_of_page;
+
+arch::GuestPhysicalAddress nth_page(arch::GuestPhysicalAddress first, std::size_t n) {
+    return first + n * arch::page_bytes;
+}
+
+}  // namespace
+
+Machine::Machine(ept::Views views, const Places& places, std::uint32_t processor)
+    : views_{std::move(views)}, places_{places}, processor_{processor} {}
+
+std::expected<void, ept::EditError> Machine::begin(ept::TablePool& step_pool,
+                                                   ept::StepFrames& frames,
+                                                   std::span<const std::uint64_t> log,
+                                                   const arch::PhysicalWindow& window) {
+    auto step = views_.create_step_view(step_pool);
+    if (!step) {
+        return std::unexpected{step.error()};
+    }
+    step_.emplace(std::move(*step));
+    step_->used_by(processor_);
+    views_.add_step_view(*step_);
+    views_.used_by(processor_);
+    switch_.emplace(views_, *step_, frames, places_.frames, window, processor_);
+    log_ = log;
+    return {};
+}
+
+vmx::StageHooks Machine::hooks(vmx::StepBy by, bool has_log) {
+    step_by_ = by;
+    has_log_ = has_log;
+    return {
+        .stage = this,
+        .on_ept_violation =
+            [](void* stage, const ept::GuestMemoryEvent& event) {
+                return static_cast<Machine*>(stage)->on_violation(event);
+            },
+        .on_step = [](void* stage,
+                      bool) { return static_cast<Machine*>(stage)->switch_->after_step(); },
+        .on_mtrr_write =
+            [](void* stage, std::uint32_t msr, std::uint64_t value) {
+                return static_cast<Machine*>(stage)->on_mtrr_write(msr, value);
+            },
+        .on_log_full = [](void* stage) { static_cast<Machine*>(stage)->take_log(); },
+        .on_hypercall = [](void* stage, std::uint64_t call, std::uint64_t,
+                           std::uint64_t&) { return static_cast<Machine*>(stage)->on_call(call); }};
+}
+
+// ---- At exits -----------------------------------------------------------------------------------
+
+vmx::AfterViolation Machine::on_violation(const ept::GuestMemoryEvent& event) {
+    if (change_count_ == changes_.size()) {
+        return {};  // a guest that goes on like this comes to no end
+    }
+    const vmx::AfterViolation answer = switch_->on_violation(event, step_by_);
+    changes_[change_count_++] = {.event = event, .to = switch_->view().view()};
+    return answer;
+}
+
+bool Machine::on_call(std::uint64_t call) {
+    switch (static_cast<Call>(call)) {
+        case Call::two_faces:
+            // The page itself is what reads and writes find; execution meets the other one.
+            return views_
+                .add({.page = places_.target,
+                      .data = arch::HostPhysicalAddress{places_.target.raw()},
+                      .code = places_.other},
+                     switch_->editor())
+                .has_value();
+        case Call::one_face:
+            return views_.remove(places_.target, switch_->editor());
+        case Call::watch:
+            return watch();
+        case Call::end_watch:
+            return end_watch();
+    }
+    return false;
+}
+
+/// The types of the EPT's entries are our copy of what the MTRRs say, and follow them.
+/// [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical Addresses"]
+bool Machine::on_mtrr_write(std::uint32_t msr, std::uint64_t value) {
+    const auto which = static_cast<arch::Msr>(msr);
+    const arch::MtrrSnapshot& before = views_.mtrrs();
+    if (!arch::valid_mtrr_write(which, value, before.capabilities,
+                                views_.identity().limits().physical_address_bits)) {
+        return false;
+    }
+    arch::wrmsr(which, value);
+    const bool followed = views_.retype(arch::read_mtrrs(), switch_->editor());
+    if (mtrr_write_count_ < mtrr_writes_.size()) {
+        mtrr_writes_[mtrr_write_count_++] = {
+            .msr = msr,
+            .value = value,
+            .type = views_.identity().walk(places_.mtrr_range).type,
+            .tables = views_.identity().pool().used()};
+    }
+    return followed;
+}
+
+// ---- Who touches what ---------------------------------------------------------------------------
+
+bool Machine::watch() {
+    constexpr std::size_t parts = ept::entries_of_table;
+    const ept::Walk before = views_.identity().walk(places_.watched);
+    cut_.before = before.last().level;
+    if (!views_.split(places_.watched, switch_->editor())) {
+        return false;
+    }
+    for (std::size_t i = 0; i < parts; ++i) {
+        const auto page = nth_page(places_.watched, i);
+        const ept::Walk after = views_.data().walk(page);
+        const bool same = after.physical.raw() == page.raw() && after.rights == before.rights &&
+                          after.type == before.type && after.last().level == ept::Level::page_table;
+        cut_.right_parts += same ? 1 : 0;
+    }
+    for (std::size_t i = 0; i < watched_pages; ++i) {
+        if (!views_.forget_accesses(nth_page(places_.watched, i), switch_->editor())) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool Machine::end_watch() {
+    for (std::size_t i = 0; i < watched_pages; ++i) {
+        const ept::Entry entry = views_.identity().walk(nth_page(places_.watched, i)).last().entry;
+        touched_[i].read_or_written = entry.accessed();
+        touched_[i].written = entry.dirty();
+    }
+    take_log();
+    const bool joined = views_.join(places_.watched, cut_.before, switch_->editor());
+    cut_.after = views_.data().walk(places_.watched).last().level;
+    return joined;
+}
+
+/// The processor fills the log from its end downwards, and has stopped before the index.
+/// [SDM 3C 28.2.5 "Page-Modification Logging"]
+void Machine::take_log() {
+    if (!has_log_) {
+        return;
+    }
+    const std::uint16_t index = vmx::ExitVmcs{}.read(vmx::pml_index);
+    const std::size_t first = index < log_entries ? index + 1U : 0U;
+    for (std::size_t i = first; i < log_entries; ++i) {
+        const std::uint64_t page = (log_[i] - places_.watched.raw()) / arch::page_bytes;
+        if (log_[i] >= places_.watched.raw() && page < watched_pages) {
+            touched_[page].logged = true;
+        }
+    }
+}
+
+}  // namespace hvp::identity_stage

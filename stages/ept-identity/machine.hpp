@@ -1,0 +1,111 @@
+// The VMM's side of this stage: what it answers to EPT violations, to the guest's calls, and to its
+// writes of MTRRs. It runs in VMX root operation, on memory that was taken before.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+
+#include "hypervisor/vmx/view_switch.hpp"
+#include "stages/ept-identity/guest.hpp"
+
+namespace hvp::identity_stage {
+
+/// One change of the view, and why.
+struct ViewChange {
+    ept::GuestMemoryEvent event{};
+    ept::View to{};
+};
+
+/// One page that was watched, as the processor's flags have it.
+struct Touched {
+    bool read_or_written{};
+    bool written{};
+    bool logged{};  ///< in the page-modification log
+};
+
+/// What a cut of a large page was like.
+struct Cut {
+    ept::Level before{};
+    std::uint64_t right_parts{};  ///< parts that lead where they did, with the same rights and type
+    ept::Level after{};           ///< when it was undone
+};
+
+/// What a write of an MTRR made of the identity.
+struct MtrrWrite {
+    std::uint32_t msr{};
+    std::uint64_t value{};
+    arch::MemoryType type{};  ///< of the range that the guest means
+    std::uint64_t tables{};
+};
+
+/// Where things lie that this stage works on.
+struct Places {
+    arch::GuestPhysicalAddress target{0};
+    arch::HostPhysicalAddress other{0};
+    arch::GuestPhysicalAddress watched{0};
+    arch::HostPhysicalAddress frames{0};
+    arch::GuestPhysicalAddress mtrr_range{0};
+};
+
+class Machine {
+public:
+    /// Needs    `this` does not move any more; `step` a view over `views`
+    Machine(ept::Views views, const Places& places, std::uint32_t processor);
+    Machine(const Machine&) = delete;
+    Machine& operator=(const Machine&) = delete;
+
+    /// The rest of it, when it has its place.
+    [[nodiscard]] std::expected<void, ept::EditError> begin(ept::TablePool& step_pool,
+                                                            ept::StepFrames& frames,
+                                                            std::span<const std::uint64_t> log,
+                                                            const arch::PhysicalWindow& window);
+
+    /// `by`: what steps are made with; `has_log`: the processor keeps a log of written pages.
+    [[nodiscard]] vmx::StageHooks hooks(vmx::StepBy by, bool has_log);
+    [[nodiscard]] bool forget() { return switch_->forget(); }
+    [[nodiscard]] const ept::Views& views() const { return views_; }
+    [[nodiscard]] ept::Pointer pointer() const { return switch_->view().pointer(); }
+
+    [[nodiscard]] std::span<const ViewChange> changes() const {
+        return {changes_.data(), change_count_};
+    }
+    [[nodiscard]] std::span<const Touched> touched() const { return touched_; }
+    [[nodiscard]] const Cut& cut() const { return cut_; }
+    [[nodiscard]] std::span<const MtrrWrite> mtrr_writes() const {
+        return {mtrr_writes_.data(), mtrr_write_count_};
+    }
+    [[nodiscard]] std::uint64_t invalidations() const { return switch_->editor().invalidations(); }
+    [[nodiscard]] std::uint64_t steps() const {
+        return switch_->view().changes_to(ept::View::step);
+    }
+
+private:
+    [[nodiscard]] vmx::AfterViolation on_violation(const ept::GuestMemoryEvent& event);
+    [[nodiscard]] bool on_call(std::uint64_t call);
+    [[nodiscard]] bool on_mtrr_write(std::uint32_t msr, std::uint64_t value);
+    [[nodiscard]] bool watch();
+    [[nodiscard]] bool end_watch();
+    void take_log();
+
+    ept::Views views_;
+    Places places_;
+    std::uint32_t processor_;
+    vmx::StepBy step_by_{};
+    bool has_log_{};
+    std::span<const std::uint64_t> log_{};
+    std::optional<ept::Tables> step_{};
+    std::optional<vmx::ViewSwitch> switch_{};
+
+    std::array<ViewChange, 64> changes_{};
+    std::size_t change_count_{};
+    std::array<Touched, watched_pages> touched_{};
+    Cut cut_{};
+    std::array<MtrrWrite, 8> mtrr_writes_{};
+    std::size_t mtrr_write_count_{};
+};
+
+}  // namespace hvp::identity_stage
