@@ -215,17 +215,6 @@ public:
                 .type = static_cast<MemoryType>(memory_type_bits())};
     }
 
-    /// The entry one level below that means the same for the part number `index` of this page:
-    /// every bit stays, but for the address and for bit 7, which a page-table entry does not have.
-    ///
-    /// Needs    an entry that maps a page of this level
-    [[nodiscard]] constexpr Entry part(Level level, std::size_t index) const {
-        const Level next = below(level);
-        const std::uint64_t physical = leaf(level).physical.raw() + index * bytes_of_entry(next);
-        const std::uint64_t gone = address_bits | (next == Level::page_table ? maps_page_bit : 0);
-        return Entry{(raw_ & ~gone) | physical};
-    }
-
     /// The entry one level above, of which this one is the first part.
     ///
     /// Needs    an entry that maps a page of this level
@@ -247,6 +236,17 @@ public:
     }
     [[nodiscard]] constexpr Entry marked(Mark mark) const {
         return Entry{raw_ | static_cast<std::uint64_t>(mark)};
+    }
+
+    /// The entry one level below that means the same for the part number `index` of this page:
+    /// every bit stays, but for the address and for bit 7, which a page-table entry does not have.
+    ///
+    /// Needs    an entry that maps a page of this level
+    [[nodiscard]] constexpr Entry part(Level level, std::size_t index) const {
+        const Level next = below(level);
+        const std::uint64_t physical = leaf(level).physical.raw() + index * bytes_of_entry(next);
+        const std::uint64_t gone = address_bits | (next == Level::page_table ? maps_page_bit : 0);
+        return Entry{(raw_ & ~gone) | physical};
     }
 
     friend constexpr bool operator==(Entry, Entry) = default;

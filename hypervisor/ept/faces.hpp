@@ -36,6 +36,7 @@ enum class TargetError : std::uint8_t {
     full,             ///< the registry holds `capacity` targets
     already,          ///< the page is one
     no_execute_only,  ///< this processor cannot execute what it cannot read: reads would see code
+    out_of_range,     ///< an address is beyond what the processor has
     no_table_left,    ///< a view has no page left for its tables
 };
 
@@ -75,7 +76,7 @@ struct InstructionPlace {
 
 /// Part of an instruction that lies in a target.
 struct InstructionPart {
-    const Target* target{};
+    Target target{};
     std::uint32_t first{};  ///< its first byte, within the page
     std::uint32_t count{};
 };

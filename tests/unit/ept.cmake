@@ -6,5 +6,6 @@ hvp_test(ept_tests
     ${PROJECT_SOURCE_DIR}/hypervisor/arch/mtrr.cpp
     ${PROJECT_SOURCE_DIR}/hypervisor/ept/faces.cpp ${PROJECT_SOURCE_DIR}/hypervisor/ept/guest_paging.cpp
     ${PROJECT_SOURCE_DIR}/hypervisor/ept/identity.cpp ${PROJECT_SOURCE_DIR}/hypervisor/ept/join_and_share.cpp
-    ${PROJECT_SOURCE_DIR}/hypervisor/ept/needed_pages.cpp ${PROJECT_SOURCE_DIR}/hypervisor/ept/tables.cpp)
+    ${PROJECT_SOURCE_DIR}/hypervisor/ept/needed_pages.cpp ${PROJECT_SOURCE_DIR}/hypervisor/ept/tables.cpp
+    ${PROJECT_SOURCE_DIR}/hypervisor/ept/views.cpp)
 target_include_directories(ept_tests BEFORE PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fake_arch)
