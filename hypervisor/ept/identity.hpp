@@ -44,9 +44,9 @@ struct [[nodiscard]] Retyped {
 /// Gives an identity the memory types that MTRRs have `after` they were changed; then its pages
 /// have the sizes that `map_identity` would have given them, but for pinned ones, which stay.
 ///
-/// Tables that are given back are free only when what is due has been done. So where the pool has
-/// no room for old and new ones together, the result may not be whole; then do what is due, say
-/// `completed`, and call again. If nothing is due then, the pool is too small for `after`.
+/// Needs    a pool with room for the tables of both, since those that are given back are free only
+///          when what is due has been done. Else the result may not be whole: then each page still
+///          leads to itself, but some have the types of before.
 /// Where    everywhere; the work is bounded by what the pool can hold
 Retyped retype(Tables& tables, const arch::MtrrSnapshot& before, const arch::MtrrSnapshot& after);
 

@@ -19,10 +19,6 @@ Entry keeping_flags(Level level, Entry by, Entry before) {
     return same_page ? by.with_flags_of(before) : by;
 }
 
-constexpr std::uint64_t first_address(Level level, std::uint64_t address) {
-    return address / bytes_of_entry(level) * bytes_of_entry(level);
-}
-
 }  // namespace
 
 std::expected<InvalidationDue, EditError> Tables::join(arch::GuestPhysicalAddress guest,
@@ -90,9 +86,9 @@ InvalidationDue Tables::restore(arch::GuestPhysicalAddress guest) {
         if (level == Level::pml4) {
             break;
         }
-        const Level above = static_cast<Level>(std::to_underlying(level) + 1);
-        const Table& table = pool_->at(place(above)->address());
-        if (!is_as_in_base(level, first_address(above, guest.raw()), table)) {
+        const auto above = static_cast<Level>(std::to_underlying(level) + 1);
+        if (!is_as_in_base(above, in_base(above, guest.raw()),
+                           pool_->at(place(above)->address()))) {
             break;
         }
         level = above;
@@ -102,44 +98,44 @@ InvalidationDue Tables::restore(arch::GuestPhysicalAddress guest) {
 
 InvalidationDue Tables::follow(const InvalidationDue& edit_of_base) {
     bool due = !edit_of_base.is_nothing();
-    follow_in(Level::pml4, 0, *root_, due);
+    for (std::size_t i = 0; i < root_->size(); ++i) {
+        follow_at(Level::pml4, (*root_)[i], (*base_root_)[i], due);
+    }
     return owe(due);
 }
 
-/// `base` is the first address of the table, each of whose entries has this level.
 // NOLINTNEXTLINE(misc-no-recursion): four levels
-void Tables::follow_in(Level level, std::uint64_t base, Table& table, bool& due) {
-    for (std::size_t i = 0; i < table.size(); ++i) {
-        const std::uint64_t address = base + i * bytes_of_entry(level);
-        Entry& entry = table[i];
-        if (references_own(level, entry)) {
-            follow_in(below(level), address, pool_->at(entry.address()), due);
-            continue;
+void Tables::follow_at(Level level, Entry& entry, Entry base, bool& due) {
+    if (references_own(level, entry)) {
+        Table& table = pool_->at(entry.address());
+        for (std::size_t i = 0; i < table.size(); ++i) {
+            follow_at(below(level), table[i], below_in_base(level, base, i), due);
         }
-        const Entry wanted = in_base(level, address);
-        if (!entry.has(Entry::Mark::own) && !says_the_same(entry, wanted)) {
-            replace(level, entry, keeping_flags(level, wanted, entry), due);
-        }
+    } else if (!entry.has(Entry::Mark::own) && !says_the_same(entry, base)) {
+        replace(level, entry, keeping_flags(level, base, entry), due);
     }
 }
 
-/// The base's entry of this level for the address, or the part of a larger page that it would be.
+/// What the base has in place of entry `index` of the table below its `entry`: that entry, or the
+/// part of a larger page that it would be.
+Entry Tables::below_in_base(Level level, Entry entry, std::size_t index) const {
+    if (entry.references_table(level)) {
+        return base_pool_->at(entry.address())[index];
+    }
+    return entry.is_present() ? entry.part(level, index) : entry;
+}
+
 Entry Tables::in_base(Level level, std::uint64_t address) const {
     Entry entry = (*base_root_)[index_at(Level::pml4, address)];
     for (Level at = Level::pml4; at != level; at = below(at)) {
-        const std::size_t index = index_at(below(at), address);
-        if (entry.references_table(at)) {
-            entry = base_pool_->at(entry.address())[index];
-        } else if (entry.is_present()) {
-            entry = entry.part(at, index);
-        }
+        entry = below_in_base(at, entry, index_at(below(at), address));
     }
     return entry;
 }
 
-bool Tables::is_as_in_base(Level level, std::uint64_t base, const Table& table) const {
+bool Tables::is_as_in_base(Level level, Entry base, const Table& table) const {
     for (std::size_t i = 0; i < table.size(); ++i) {
-        if (!says_the_same(table[i], in_base(level, base + i * bytes_of_entry(level)))) {
+        if (!says_the_same(table[i], below_in_base(level, base, i))) {
             return false;
         }
     }

@@ -170,8 +170,9 @@ private:
     void replace(Level level, Entry& entry, Entry by, bool& due);
     void retire_below(Level level, Entry entry);
     [[nodiscard]] Entry in_base(Level level, std::uint64_t address) const;
-    [[nodiscard]] bool is_as_in_base(Level level, std::uint64_t base, const Table& table) const;
-    void follow_in(Level level, std::uint64_t base, Table& table, bool& due);
+    [[nodiscard]] Entry below_in_base(Level level, Entry entry, std::size_t index) const;
+    [[nodiscard]] bool is_as_in_base(Level level, Entry base, const Table& table) const;
+    void follow_at(Level level, Entry& entry, Entry base, bool& due);
     [[nodiscard]] InvalidationDue owe(bool due);
     void reclaim_if_forgotten();
 

@@ -89,7 +89,7 @@ public:
     /// The MTRRs have changed: all pages get the types that their frames have now. The decoy keeps
     /// its own: nobody but guests behind these views uses it.
     ///
-    /// Returns  false: no table was left, see `ept::retype`, and the types are old and new ones
+    /// Returns  false: no table was left for a part of it; see `ept::retype`
     [[nodiscard]] bool retype(const arch::MtrrSnapshot& after);
 
     /// Prepares the processor's step view for one instruction: each part's page leads to the frame
