@@ -106,12 +106,15 @@ InvalidationDue Tables::follow(const InvalidationDue& edit_of_base) {
 
 // NOLINTNEXTLINE(misc-no-recursion): four levels
 void Tables::follow_at(Level level, Entry& entry, Entry base, bool& due) {
+    if (says_the_same(entry, base)) {
+        return;  // which is so for nearly all of them
+    }
     if (references_own(level, entry)) {
         Table& table = pool_->at(entry.address());
         for (std::size_t i = 0; i < table.size(); ++i) {
             follow_at(below(level), table[i], below_in_base(level, base, i), due);
         }
-    } else if (!entry.has(Entry::Mark::own) && !says_the_same(entry, base)) {
+    } else if (!entry.has(Entry::Mark::own)) {
         replace(level, entry, keeping_flags(level, base, entry), due);
     }
 }

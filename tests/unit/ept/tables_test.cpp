@@ -178,6 +178,105 @@ TEST_F(EptTables, RightsAreWhatAllEntriesAllow) {
     EXPECT_EQ(tables.walk(guest(0)).rights, read_execute);
 }
 
+TEST_F(EptTables, SplitAndJoinKeepAllButTheSize) {
+    tables.used_by(1);
+    ASSERT_TRUE(tables.map({.guest = guest(gb_1),
+                            .bytes = gb_1,
+                            .to = {.physical = host(2 * gb_1),
+                                   .rights = read_execute,
+                                   .type = MemoryType::write_through},
+                            .largest = Level::pointers}));
+    const Entry before = tables.walk(guest(gb_1)).last().entry;
+    const auto split = tables.split(guest(gb_1 + 5 * mb_2), Level::page_table);
+    ASSERT_TRUE(split);
+    EXPECT_FALSE(split->is_nothing());
+    for (const std::uint64_t offset : {std::uint64_t{0}, 5 * mb_2 + kb_4, gb_1 - 1}) {
+        const Walk walk = tables.walk(guest(gb_1 + offset));
+        EXPECT_EQ(walk.physical.raw(), 2 * gb_1 + offset);
+        EXPECT_EQ(walk.rights, read_execute);
+        EXPECT_EQ(walk.type, MemoryType::write_through);
+    }
+    EXPECT_EQ(tables.walk(guest(gb_1 + 5 * mb_2)).last().level, Level::page_table);
+    EXPECT_EQ(tables.walk(guest(gb_1 + 6 * mb_2)).last().level, Level::directory);
+    EXPECT_EQ(tables.join(guest(gb_1), Level::pointers).error(), EditError::not_one_page)
+        << "one part is not a page of 2 MBytes";
+    ASSERT_TRUE(tables.join(guest(gb_1 + 5 * mb_2), Level::directory));
+    const auto joined = tables.join(guest(gb_1), Level::pointers);
+    ASSERT_TRUE(joined);
+    EXPECT_EQ(joined->processors, ProcessorSet::only(1));
+    EXPECT_EQ(tables.walk(guest(gb_1)).last().entry, before);
+}
+
+TEST_F(EptTables, AJoinedPageIsDirtyIfOneOfItsPartsIs) {
+    ASSERT_TRUE(tables.map(
+        {.guest = guest(0), .bytes = mb_2, .to = {.physical = host(0), .rights = everything}}));
+    const auto note = [this](std::uint64_t address, std::uint64_t flags) {
+        const Entry entry = tables.walk(guest(address)).last().entry;
+        static_cast<void>(
+            tables.write_raw(guest(address), Level::page_table, Entry{entry.raw() | flags}));
+    };
+    note(3 * kb_4, 1U << 8);
+    note(511 * kb_4, 3U << 8);
+    ASSERT_TRUE(tables.join(guest(0), Level::directory));
+    const Entry entry = tables.walk(guest(0)).last().entry;
+    EXPECT_TRUE(entry.accessed());
+    EXPECT_TRUE(entry.dirty());
+    ASSERT_TRUE(tables.split(guest(0), Level::page_table));
+    EXPECT_TRUE(tables.walk(guest(0)).last().entry.dirty()) << "a part of a dirty page may be";
+}
+
+TEST_F(EptTables, OnlyEqualPartsInARowAreJoined) {
+    const auto refused = [this](std::uint64_t at) {
+        const auto joined = tables.join(guest(at), Level::directory);
+        return !joined && joined.error() == EditError::not_one_page;
+    };
+    EXPECT_TRUE(refused(0)) << "nothing is mapped";
+    static_cast<void>(map(0, mb_2, 0));
+    const Leaf good{.physical = host(511 * kb_4), .rights = everything};
+    for (const Leaf& bad :
+         {Leaf{.physical = host(gb_1), .rights = everything},
+          Leaf{.physical = good.physical, .rights = read_write},
+          Leaf{.physical = good.physical, .rights = everything, .type = MemoryType::uncacheable}}) {
+        ASSERT_TRUE(tables.map({.guest = guest(511 * kb_4), .bytes = kb_4, .to = bad}));
+        EXPECT_TRUE(refused(0));
+    }
+    ASSERT_TRUE(tables.map({.guest = guest(511 * kb_4), .bytes = kb_4, .to = good}));
+    EXPECT_FALSE(refused(0));
+    EXPECT_TRUE(refused(0)) << "it is one already";
+    ASSERT_TRUE(tables.map({.guest = guest(mb_2),
+                            .bytes = mb_2,
+                            .to = {.physical = host(kb_4), .rights = everything}}));
+    EXPECT_TRUE(refused(mb_2)) << "not aligned";
+    EXPECT_EQ(tables.join(guest(0), Level::pml4).error(), EditError::would_misconfigure);
+}
+
+TEST_F(EptTables, AViewNeverChangesItsBase) {
+    static_cast<void>(map(0, mb_2, 0));
+    PoolMemory own{8, 0x8000'0000};
+    Tables view{*Tables::create_over(own.pool, tables)};
+    EXPECT_EQ(own.pool.used(), 1U);
+    EXPECT_EQ(view.walk(guest(kb_4)).physical.raw(), kb_4);
+    const std::vector<Table> before = memory.pages;
+    ASSERT_TRUE(view.map({.guest = guest(kb_4),
+                          .bytes = kb_4,
+                          .to = {.physical = host(7 * kb_4), .rights = read_only}}));
+    EXPECT_EQ(own.pool.used(), 4U) << "a copy of each table on the way";
+    EXPECT_EQ(view.walk(guest(kb_4)).physical.raw(), 7 * kb_4);
+    EXPECT_EQ(view.walk(guest(2 * kb_4)).physical.raw(), 2 * kb_4);
+    EXPECT_EQ(memory.pages, before);
+    static_cast<void>(view.restore(guest(kb_4)));
+    EXPECT_EQ(own.pool.used(), 1U);
+    EXPECT_EQ(memory.pages, before);
+}
+
+TEST_F(EptTables, TheirPointerSaysWhetherAccessesAreRecorded) {
+    EXPECT_EQ(tables.pointer().accessed_and_dirty, 0U);
+    tables.record_accesses();
+    EXPECT_EQ(tables.pointer().accessed_and_dirty, 1U);
+    PoolMemory own{1, 0x8000'0000};
+    EXPECT_EQ(Tables::create_over(own.pool, tables)->pointer().accessed_and_dirty, 1U);
+}
+
 TEST(EptTablesAll, GiveEveryPageBack) {
     PoolMemory memory{600};
     {
