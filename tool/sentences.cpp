@@ -8,6 +8,7 @@
 
 #include "tool/ept_sentences.hpp"
 #include "tool/exit_details.hpp"
+#include "tool/identity_sentences.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -297,6 +298,9 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
     Steps steps = vmm_event(sentences, event);
     if (steps.empty()) {
         steps = ept_event(sentences.names(), event);
+        if (steps.empty()) {
+            steps = identity_event(sentences.names(), event);
+        }
     }
     return steps.empty() ? Steps{{"driver", name + all_fields(event)}} : steps;
 }

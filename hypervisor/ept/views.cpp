@@ -146,6 +146,40 @@ bool Views::retype(const arch::MtrrSnapshot& after) {
     return true;
 }
 
+std::expected<void, EditError> Views::split(arch::GuestPhysicalAddress page) {
+    const auto due = identity_->split(page, Level::page_table);
+    if (!due) {
+        return std::unexpected{due.error()};
+    }
+    merge(*identity_, identity_due_, *due);
+    follow(identity_due_);
+    return {};
+}
+
+std::expected<void, EditError> Views::join(arch::GuestPhysicalAddress page, Level level) {
+    for (auto next = Level::directory; next <= level;
+         next = static_cast<Level>(static_cast<std::uint8_t>(next) + 1)) {
+        const auto due = identity_->join(page, next);
+        if (!due) {
+            return std::unexpected{due.error()};
+        }
+        merge(*identity_, identity_due_, *due);
+        follow(identity_due_);
+    }
+    return {};
+}
+
+bool Views::forget_accesses(arch::GuestPhysicalAddress page) {
+    const Walk walk = identity_->walk(page);
+    if (walk.end != WalkEnd::page || walk.last().level != Level::page_table) {
+        return false;
+    }
+    merge(*identity_, identity_due_,
+          identity_->write_raw(page, Level::page_table, walk.last().entry.without_flags()));
+    follow(identity_due_);
+    return true;
+}
+
 InvalidationDue Views::begin_step(std::uint32_t processor, std::span<const InstructionPart> parts,
                                   std::span<const arch::HostPhysicalAddress> frames) {
     const std::size_t view = index_of(View::step, processor);

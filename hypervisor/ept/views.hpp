@@ -92,6 +92,17 @@ public:
     /// Returns  false: no table was left for a part of it; see `ept::retype`
     [[nodiscard]] bool retype(const arch::MtrrSnapshot& after);
 
+    /// Cuts the large page that the address lies in down to 4 KBytes, in all views.
+    [[nodiscard]] std::expected<void, EditError> split(arch::GuestPhysicalAddress page);
+
+    /// Makes one page of this level of its parts again, which cuts had made.
+    [[nodiscard]] std::expected<void, EditError> join(arch::GuestPhysicalAddress page, Level level);
+
+    /// The processors shall note anew whether the page is used, and whether it is written to.
+    ///
+    /// Returns  whether it is a page of 4 KBytes in the identity
+    [[nodiscard]] bool forget_accesses(arch::GuestPhysicalAddress page);
+
     /// Prepares the processor's step view for one instruction: each part's page leads to the frame
     /// of the same number, and allows everything.
     ///

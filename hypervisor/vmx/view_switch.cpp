@@ -1,6 +1,5 @@
 #include "hypervisor/vmx/view_switch.hpp"
 
-#include <array>
 #include <bit>
 #include <cstring>
 
@@ -28,23 +27,20 @@ std::byte* show_page(void* window, std::size_t place, arch::HostPhysicalAddress 
 
 }  // namespace
 
-ViewSwitch::ViewSwitch(ept::Views& views, ept::Tables& step, ept::StepFrames& frames,
-                       arch::HostPhysicalAddress frames_at, const arch::PhysicalWindow& window,
-                       std::uint32_t processor)
+ViewSwitch::ViewSwitch(ept::Views& views, std::uint32_t processor, ept::StepFrames& frames,
+                       arch::HostPhysicalAddress frames_at, const arch::PhysicalWindow& window)
     : views_{&views},
-      step_{&step},
+      processor_{processor},
       window_{window},
-      editor_{processor, views.identity().limits().capability},
-      view_{views, step, frames, frames_at, {.show = show_page, .context = &window_}, editor_} {}
+      view_{views, processor, frames, frames_at, {.show = show_page, .context = &window_}} {}
 
 /// Where the instruction at RIP lies, by the guest's own page tables. It has been fetched already,
 /// so they lead somewhere; only the page behind it may be missing.
 ept::InstructionPlace ViewSwitch::place_of(arch::GuestLinearAddress rip) const {
-    const ept::GuestPaging paging{
-        .cr3 = ExitVmcs{}.read(guest_cr3),
-        .physical_address_bits = views_->identity().limits().physical_address_bits,
-        .no_execute_enabled = true,
-        .pages_1_gb = true};
+    const ept::GuestPaging paging{.cr3 = ExitVmcs{}.read(guest_cr3),
+                                  .physical_address_bits = limits().physical_address_bits,
+                                  .no_execute_enabled = true,
+                                  .pages_1_gb = true};
     const ept::GuestMemoryReader reader{read_guest, const_cast<arch::PhysicalWindow*>(&window_)};
     ept::InstructionPlace place{.first = walk_guest_tables(paging, rip, reader).physical};
     if (ept::may_cross(rip.raw())) {
@@ -64,10 +60,10 @@ AfterViolation ViewSwitch::on_violation(const ept::GuestMemoryEvent& event, Step
     const ept::InstructionPlace place =
         is_data_access ? place_of(event.guest_rip) : ept::InstructionPlace{};
     const auto outcome = view_.on_violation(event, during_delivery, place);
-    if (outcome == ept::ProcessorView::Outcome::refused) {
+    if (outcome.kind == ept::ProcessorView::Outcome::Kind::refused || !invalidate(outcome.due)) {
         return {};
     }
-    const bool step = outcome == ept::ProcessorView::Outcome::step;
+    const bool step = outcome.kind == ept::ProcessorView::Outcome::Kind::step;
     if (step && by == StepBy::trap_flag &&
         cannot_be_stepped_by_trap_flag(view_.instruction(place))) {
         return {};
@@ -80,13 +76,29 @@ ept::Pointer ViewSwitch::after_step() {
     return view_.pointer();
 }
 
+bool ViewSwitch::invalidate(const ept::InvalidationDue& due) {
+    if (!ept::invalidate_here(due, processor_, limits().capability)) {
+        return false;
+    }
+    invalidations_ += due.processors.has(processor_) ? 1 : 0;
+    return true;
+}
+
+bool ViewSwitch::pay() {
+    for (const ept::InvalidationDue& due : views_->due_on(processor_)) {
+        if (!invalidate(due)) {
+            return false;
+        }
+    }
+    views_->completed();
+    return true;
+}
+
 bool ViewSwitch::forget() {
-    const std::array pointers{views_->identity().pointer(), views_->data().pointer(),
-                              views_->code().pointer(), step_->pointer()};
-    for (const ept::Pointer& pointer : pointers) {
-        if (!ept::invalidate_here(
-                {.pointer = pointer, .processors = ept::ProcessorSet::only(editor_.processor())},
-                editor_.processor(), views_->identity().limits().capability)) {
+    for (const ept::View view : {ept::View::data, ept::View::code, ept::View::step}) {
+        if (!ept::invalidate_here({.pointer = views_->pointer(view, processor_),
+                                   .processors = ept::ProcessorSet::only(processor_)},
+                                  processor_, limits().capability)) {
             return false;
         }
     }

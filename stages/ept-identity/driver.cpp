@@ -59,6 +59,7 @@ Expected<void> run_stage(const windows::AtPassiveLevel& passive,
                          const windows::TraceProvider& provider, DRIVER_OBJECT& driver,
                          std::uint32_t processor);
 Expected<void> build_machine(const Setting& setting, const arch::MtrrSnapshot& mtrrs);
+std::array<arch::MappedRange, 3> hidden_ranges(const Setting& setting);
 void prepare_guest(const Setting& setting, const arch::MtrrSnapshot& mtrrs);
 Expected<void> enter(const Setting& setting, identity_stage::Times& times,
                      identity_stage::Features& features);
@@ -129,8 +130,10 @@ Expected<void> run_stage(const windows::AtPassiveLevel& passive,
     if (const auto built = build_machine(setting, mtrrs); !built) {
         return built;
     }
-    const std::size_t hidden =
-        for_the_vmm.pages + vmm->own_ranges()[0].pages + vmm->own_ranges()[1].pages;
+    std::size_t hidden = 0;
+    for (const arch::MappedRange& range : hidden_ranges(setting)) {
+        hidden += range.pages;
+    }
     tell_identity(provider, *limits, mtrrs, *tables, memory->vmm(), hidden);
     prepare_guest(setting, mtrrs);
 
@@ -169,18 +172,6 @@ std::unexpected<Failure> no_tables(ept::EditError error) {
 
 Expected<void> build_machine(const Setting& setting, const arch::MtrrSnapshot& mtrrs) {
     identity_stage::VmmPages& pages = setting.memory.vmm();
-    const arch::MappedRange stage = setting.memory.vmm_range();
-    const auto vmm = setting.vmm.own_ranges();
-    const std::array hidden{
-        ept::Hidden{.start = stage.physical, .pages = stage.pages},
-        ept::Hidden{.start = vmm[0].physical, .pages = vmm[0].pages},
-        ept::Hidden{.start = vmm[1].physical, .pages = vmm[1].pages},
-    };
-    auto views = ept::Views::create({*pages.identity, *pages.data, *pages.code}, setting.limits,
-                                    mtrrs, hidden, setting.memory.physical_of(&pages.decoy));
-    if (!views) {
-        return no_tables(views.error());
-    }
     const auto window = setting.vmm.open_window();
     if (!window) {
         return std::unexpected{window.error()};
@@ -199,16 +190,28 @@ Expected<void> build_machine(const Setting& setting, const arch::MtrrSnapshot& m
         .watched = arch::GuestPhysicalAddress{physical_page(setting.memory.watched())},
         .frames = setting.memory.physical_of(&pages.frames),
         .mtrr_range = arch::GuestPhysicalAddress{gb_32}};
-    pages.machine.emplace(std::move(*views), places, setting.processor);
-    const auto begun = pages.machine->begin(*pages.step, pages.frames, pages.write_log, *window);
-    if (!begun) {
-        return no_tables(begun.error());
+    pages.machine.emplace(setting.memory.tables(), setting.memory.identity_tables(), setting.limits,
+                          places);
+    const auto built = pages.machine->build(mtrrs, hidden_ranges(setting),
+                                            setting.memory.physical_of(&pages.decoy));
+    if (!built) {
+        return no_tables(built.error());
     }
+    pages.machine->begin(pages.frames, pages.write_log, *window);
     return {};
+}
+
+/// All that is the VMM's, but for its code: that lies in the driver's image, with the guest's.
+std::array<arch::MappedRange, 3> hidden_ranges(const Setting& setting) {
+    const auto vmm = setting.vmm.own_ranges();
+    return {setting.memory.vmm_range(), vmm[0], vmm[1]};
 }
 
 void prepare_guest(const Setting& setting, const arch::MtrrSnapshot& mtrrs) {
     identity_stage::GuestData& guest = setting.memory.guest();
+    // [Windows: KeQueryTickCount] reads it there, too.
+    constexpr std::uint64_t tick_count = 0xFFFF'F780'0000'0320;
+    guest.clock = reinterpret_cast<const volatile std::uint32_t*>(tick_count);
     guest.target = identity_stage::target;
     guest.target_page = std::bit_cast<volatile std::uint64_t*>(&identity_stage::target);
     guest.self_reader = std::bit_cast<std::uint64_t (*)()>(

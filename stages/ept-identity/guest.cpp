@@ -17,6 +17,16 @@ bool ask(Call call) {
     }
 }
 
+/// Interrupts are on, and the clock's handler is Windows'. It runs in the guest.
+void wait_for_the_clock(GuestData& data) {
+    constexpr std::uint64_t patience = 10'000'000;
+    const std::uint32_t before = *data.clock;
+    for (std::uint64_t i = 0; i < patience && *data.clock == before; ++i) {
+        arch::pause();
+    }
+    data.found.clock_ticked = *data.clock != before ? 1 : 0;
+}
+
 /// Writes to the target's page, which the guest's own page tables let nobody write to: CR0.WP is
 /// the guest's, and without it code at CPL 0 may.  [SDM 3A 4.6.1 "Determination of Access Rights"]
 void write_to_target(GuestData& data, std::uint64_t value) {
@@ -91,6 +101,7 @@ void change_an_mtrr(GuestData& data) {
 void explore(void* guest_data) {
     GuestData& data = *static_cast<GuestData*>(guest_data);
     arch::sti();
+    wait_for_the_clock(data);
     look_at_two_faces(data);
     touch_watched(data);
     look_at_the_vmm(data);

@@ -36,7 +36,7 @@ inline constexpr std::size_t written_word = words_of_page / 2;
 
 /// What the guest found. Zero: it did not come so far.
 struct Findings {
-    std::uint64_t ticks_of_clock{};  ///< interrupts came while it ran
+    std::uint64_t clock_ticked{};  ///< an interrupt came, and was handled, while it ran
     // Two faces.
     std::uint64_t accepted{};
     std::uint64_t sum_before{};
@@ -58,6 +58,7 @@ struct Findings {
 
 /// The guest's data.
 struct GuestData {
+    const volatile std::uint32_t* clock{};  ///< the system's count of clock interrupts
     std::uint64_t (*target)(){};
     std::uint64_t (*self_reader)(){};  ///< at the target's page; only the code face has it
     volatile std::uint64_t* target_page{};

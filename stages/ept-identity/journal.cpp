@@ -22,12 +22,12 @@ constexpr trace::Traits each_exit{.level = trace::Level::verbose, .keyword = key
 using IdentityMapped =
     trace::Event<"IdentityMapped", life, UInt32<"physical_address_bits">, UInt64<"pages_1_gb">,
                  UInt64<"pages_2_mb">, UInt64<"pages_4_kb">, UInt64<"tables">, UInt64<"bytes">>;
-using VmmHidden =
-    trace::Event<"VmmHidden", life, UInt64<"pages">, UInt64<"tables">, UInt64<"bytes_of_views">>;
+using VmmHidden = trace::Event<"VmmHidden", life, UInt64<"pages">, UInt64<"tables">>;
 using GuestFeatures = trace::Event<"GuestFeatures", life, Text<"vpid">, Text<"step">,
                                    Text<"accessed_and_dirty">, Text<"write_log">, HexInt64<"at">>;
-using ViewChanged = trace::Event<"ViewChanged", each_exit, Text<"access">, Text<"view">,
-                                 HexInt64<"guest_physical">, HexInt64<"guest_linear">>;
+using ViewChanged =
+    trace::Event<"ViewChanged", each_exit, Text<"access">, Text<"view">, HexInt64<"guest_physical">,
+                 HexInt64<"guest_linear">, HexInt64<"at">>;
 using FacesProof = trace::Event<"FacesProof", life, UInt64<"reads_right">, UInt64<"reads">,
                                 UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"steps">,
                                 HexInt64<"self_read">>;
@@ -36,6 +36,7 @@ using WriteProof = trace::Event<"WriteProof", life, UInt64<"read_back">, HexInt6
 using CutProof = trace::Event<"CutProof", life, UInt64<"bytes">, UInt64<"parts_right">,
                               UInt64<"whole_again">, UInt64<"invalidations">>;
 using PageTouched = trace::Event<"PageTouched", life, UInt64<"page">, Text<"flags">, Text<"log">>;
+using InterruptProof = trace::Event<"InterruptProof", life, UInt64<"clock_ticked">>;
 using HiddenProof = trace::Event<"HiddenProof", life, UInt64<"words">, UInt64<"not_zero">>;
 using MtrrFollowed = trace::Event<"MtrrFollowed", life, UInt32<"msr">, HexInt64<"value">,
                                   HexInt64<"range">, Text<"type">, UInt64<"tables">>;
@@ -113,9 +114,10 @@ private:
     }
 };
 
-void tell_change(const TraceProvider& provider, const ViewChange& change) {
+void tell_change(const TraceProvider& provider, const ViewChange& change, std::uint64_t at) {
     provider.write<ViewChanged>(name_of(change.event.qualification), name_of(change.to),
-                                change.event.guest_physical.raw(), change.event.guest_linear.raw());
+                                change.event.guest_physical.raw(), change.event.guest_linear.raw(),
+                                at);
 }
 
 bool prove_faces(const TraceProvider& provider, const StageMemory& memory) {
@@ -195,9 +197,8 @@ void tell_identity(const TraceProvider& provider, const ept::Limits& limits,
     provider.write<IdentityMapped>(
         limits.physical_address_bits, pages.of_level[2], pages.of_level[1], pages.of_level[0],
         std::uint64_t{predicted_tables}, std::uint64_t{predicted_tables * arch::page_bytes});
-    const std::uint64_t views = vmm.data->used() + vmm.code->used() + vmm.step->used();
-    provider.write<VmmHidden>(std::uint64_t{hidden_pages}, std::uint64_t{vmm.identity->used()},
-                              views * arch::page_bytes);
+    provider.write<VmmHidden>(std::uint64_t{hidden_pages},
+                              std::uint64_t{vmm.machine->views().identity().pool().used()});
 }
 
 void tell_run(const TraceProvider& provider, const Times& times, const Features& features,
@@ -222,7 +223,7 @@ void tell_run(const TraceProvider& provider, const Times& times, const Features&
         const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
         if (reason.basic_reason == vmx::exit_reason_ept_violation &&
             told < machine.changes().size()) {
-            tell_change(provider, machine.changes()[told++]);
+            tell_change(provider, machine.changes()[told++], event.exit_at);
         }
     }
     windows::trace_dropped(provider, *processor.ring);
@@ -232,12 +233,14 @@ void tell_run(const TraceProvider& provider, const Times& times, const Features&
 
 bool prove(const TraceProvider& provider, const Features& features, const StageMemory& memory,
            const vmx::VirtualProcessor& processor) {
+    provider.write<InterruptProof>(memory.guest().found.clock_ticked);
     // All are told, whatever the first one says.
     const bool faces = prove_faces(provider, memory);
     const bool touched = prove_touched(provider, features, memory);
     const bool hidden = prove_hidden(provider, memory);
     const bool mtrr = prove_mtrr(provider, memory);
-    return processor.ending.end == vmx::End::stopped_by_guest && faces && touched && hidden && mtrr;
+    return processor.ending.end == vmx::End::stopped_by_guest &&
+           memory.guest().found.clock_ticked == 1 && faces && touched && hidden && mtrr;
 }
 
 }  // namespace hvp::identity_stage

@@ -13,24 +13,29 @@ arch::GuestPhysicalAddress nth_page(arch::GuestPhysicalAddress first, std::size_
 
 }  // namespace
 
-Machine::Machine(ept::Views views, const Places& places, std::uint32_t processor)
-    : views_{std::move(views)}, places_{places}, processor_{processor} {}
-
-std::expected<void, ept::EditError> Machine::begin(ept::TablePool& step_pool,
-                                                   ept::StepFrames& frames,
-                                                   std::span<const std::uint64_t> log,
-                                                   const arch::PhysicalWindow& window) {
-    auto step = views_.create_step_view(step_pool);
-    if (!step) {
-        return std::unexpected{step.error()};
+std::expected<void, ept::EditError> Machine::build(const arch::MtrrSnapshot& mtrrs,
+                                                   std::span<const arch::MappedRange> hidden,
+                                                   arch::HostPhysicalAddress decoy) {
+    const bool records_accesses = limits_.capability.accessed_and_dirty != 0;
+    if (const auto built = views_.build(mtrrs, records_accesses); !built) {
+        return built;
     }
-    step_.emplace(std::move(*step));
-    step_->used_by(processor_);
-    views_.add_step_view(*step_);
-    views_.used_by(processor_);
-    switch_.emplace(views_, *step_, frames, places_.frames, window, processor_);
-    log_ = log;
+    for (const arch::MappedRange& range : hidden) {
+        const auto hides = views_.hide(arch::GuestPhysicalAddress{range.physical.raw()},
+                                       range.pages * arch::page_bytes, decoy);
+        if (!hides) {
+            return hides;
+        }
+    }
+    views_.completed();  // no processor uses it yet
     return {};
+}
+
+void Machine::begin(ept::StepFrames& frames, std::span<const std::uint64_t> log,
+                    const arch::PhysicalWindow& window) {
+    views_.used_by(0);
+    switch_.emplace(views_, 0, frames, places_.frames, window);
+    log_ = log;
 }
 
 vmx::StageHooks Machine::hooks(vmx::StepBy by, bool has_log) {
@@ -68,14 +73,12 @@ bool Machine::on_call(std::uint64_t call) {
     switch (static_cast<Call>(call)) {
         case Call::two_faces:
             // The page itself is what reads and writes find; execution meets the other one.
-            return views_
-                .add({.page = places_.target,
-                      .data = arch::HostPhysicalAddress{places_.target.raw()},
-                      .code = places_.other},
-                     switch_->editor())
-                .has_value();
+            return views_.add({.page = places_.target,
+                               .data = arch::HostPhysicalAddress{places_.target.raw()},
+                               .code = places_.other}) &&
+                   switch_->pay();
         case Call::one_face:
-            return views_.remove(places_.target, switch_->editor());
+            return views_.remove(places_.target) && switch_->pay();
         case Call::watch:
             return watch();
         case Call::end_watch:
@@ -94,7 +97,13 @@ bool Machine::on_mtrr_write(std::uint32_t msr, std::uint64_t value) {
         return false;
     }
     arch::wrmsr(which, value);
-    const bool followed = views_.retype(arch::read_mtrrs(), switch_->editor());
+    const arch::MtrrSnapshot after = arch::read_mtrrs();
+    bool followed = views_.retype(after);
+    if (!followed) {
+        // Tables that the new types do not need are free when all is paid; then there may be room.
+        followed = switch_->pay() && views_.retype(after);
+    }
+    followed = switch_->pay() && followed;
     if (mtrr_write_count_ < mtrr_writes_.size()) {
         mtrr_writes_[mtrr_write_count_++] = {
             .msr = msr,
@@ -111,22 +120,22 @@ bool Machine::watch() {
     constexpr std::size_t parts = ept::entries_of_table;
     const ept::Walk before = views_.identity().walk(places_.watched);
     cut_.before = before.last().level;
-    if (!views_.split(places_.watched, switch_->editor())) {
+    if (!views_.split(places_.watched)) {
         return false;
     }
     for (std::size_t i = 0; i < parts; ++i) {
         const auto page = nth_page(places_.watched, i);
-        const ept::Walk after = views_.data().walk(page);
+        const ept::Walk after = data_view().walk(page);
         const bool same = after.physical.raw() == page.raw() && after.rights == before.rights &&
                           after.type == before.type && after.last().level == ept::Level::page_table;
         cut_.right_parts += same ? 1 : 0;
     }
     for (std::size_t i = 0; i < watched_pages; ++i) {
-        if (!views_.forget_accesses(nth_page(places_.watched, i), switch_->editor())) {
+        if (!views_.forget_accesses(nth_page(places_.watched, i))) {
             return false;
         }
     }
-    return true;
+    return switch_->pay();
 }
 
 bool Machine::end_watch() {
@@ -136,9 +145,9 @@ bool Machine::end_watch() {
         touched_[i].written = entry.dirty();
     }
     take_log();
-    const bool joined = views_.join(places_.watched, cut_.before, switch_->editor());
-    cut_.after = views_.data().walk(places_.watched).last().level;
-    return joined;
+    const bool joined = views_.join(places_.watched, cut_.before).has_value();
+    cut_.after = data_view().walk(places_.watched).last().level;
+    return switch_->pay() && joined;
 }
 
 /// The processor fills the log from its end downwards, and has stopped before the index.

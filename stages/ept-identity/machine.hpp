@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 
+#include "hypervisor/arch/address_space.hpp"
 #include "hypervisor/vmx/view_switch.hpp"
 #include "stages/ept-identity/guest.hpp"
 
@@ -53,22 +54,26 @@ struct Places {
 
 class Machine {
 public:
-    /// Needs    `this` does not move any more; `step` a view over `views`
-    Machine(ept::Views views, const Places& places, std::uint32_t processor);
-    Machine(const Machine&) = delete;
-    Machine& operator=(const Machine&) = delete;
+    static constexpr std::uint32_t processors = 1;
 
-    /// The rest of it, when it has its place.
-    [[nodiscard]] std::expected<void, ept::EditError> begin(ept::TablePool& step_pool,
-                                                            ept::StepFrames& frames,
-                                                            std::span<const std::uint64_t> log,
-                                                            const arch::PhysicalWindow& window);
+    Machine(const ept::TableMemory& tables, std::size_t identity_tables, const ept::Limits& limits,
+            const Places& places)
+        : views_{tables, identity_tables, processors, limits}, limits_{limits}, places_{places} {}
+
+    /// Maps all of memory, but for what is hidden: there the guest finds the decoy.
+    [[nodiscard]] std::expected<void, ept::EditError> build(
+        const arch::MtrrSnapshot& mtrrs, std::span<const arch::MappedRange> hidden,
+        arch::HostPhysicalAddress decoy);
+
+    /// The processor that enters the guest soon.
+    void begin(ept::StepFrames& frames, std::span<const std::uint64_t> log,
+               const arch::PhysicalWindow& window);
 
     /// `by`: what steps are made with; `has_log`: the processor keeps a log of written pages.
     [[nodiscard]] vmx::StageHooks hooks(vmx::StepBy by, bool has_log);
     [[nodiscard]] bool forget() { return switch_->forget(); }
     [[nodiscard]] const ept::Views& views() const { return views_; }
-    [[nodiscard]] ept::Pointer pointer() const { return switch_->view().pointer(); }
+    [[nodiscard]] ept::Pointer pointer() const { return views_.pointer(ept::View::data, 0); }
 
     [[nodiscard]] std::span<const ViewChange> changes() const {
         return {changes_.data(), change_count_};
@@ -78,7 +83,7 @@ public:
     [[nodiscard]] std::span<const MtrrWrite> mtrr_writes() const {
         return {mtrr_writes_.data(), mtrr_write_count_};
     }
-    [[nodiscard]] std::uint64_t invalidations() const { return switch_->editor().invalidations(); }
+    [[nodiscard]] std::uint64_t invalidations() const { return switch_->invalidations(); }
     [[nodiscard]] std::uint64_t steps() const {
         return switch_->view().changes_to(ept::View::step);
     }
@@ -90,14 +95,14 @@ private:
     [[nodiscard]] bool watch();
     [[nodiscard]] bool end_watch();
     void take_log();
+    [[nodiscard]] const ept::Tables& data_view() { return views_.tables(ept::View::data, 0); }
 
     ept::Views views_;
+    ept::Limits limits_;
     Places places_;
-    std::uint32_t processor_;
     vmx::StepBy step_by_{};
     bool has_log_{};
     std::span<const std::uint64_t> log_{};
-    std::optional<ept::Tables> step_{};
     std::optional<vmx::ViewSwitch> switch_{};
 
     std::array<ViewChange, 64> changes_{};

@@ -10,7 +10,11 @@ namespace {
 constexpr std::uint64_t mb_2 = ept::bytes_of_entry(ept::Level::directory);
 constexpr std::size_t fixed_pages = (sizeof(VmmPages) + arch::page_bytes - 1) / arch::page_bytes;
 
-/// Behind VmmPages lie the identity's tables, and behind these their links.
+std::size_t tables_of(std::size_t identity_tables) {
+    return ept::Views::pages_needed(identity_tables, Machine::processors, stretches);
+}
+
+/// Behind VmmPages lie the tables, and behind these their links.
 std::size_t vmm_page_count(std::size_t tables) {
     const std::size_t links = tables * sizeof(std::uint32_t);
     return fixed_pages + tables + (links + arch::page_bytes - 1) / arch::page_bytes;
@@ -22,19 +26,10 @@ StageMemory::StageMemory(windows::PageRun vmm_run, windows::PageRun guest_run,
                          std::size_t identity_tables)
     : vmm_run_{std::move(vmm_run)},
       guest_run_{std::move(guest_run)},
+      identity_tables_{identity_tables},
       vmm_{new(vmm_run_.start()) VmmPages{}},
       watched_{guest_run_.start() + (-guest_run_.physical().raw() & (mb_2 - 1))},
-      guest_{new(watched_ + watched_pages * arch::page_bytes) GuestData{}} {
-    auto* const tables =
-        reinterpret_cast<ept::Table*>(vmm_run_.start() + fixed_pages * arch::page_bytes);
-    vmm_->identity.emplace(
-        std::span{tables, identity_tables},
-        std::span{reinterpret_cast<std::uint32_t*>(tables + identity_tables), identity_tables},
-        physical_of(tables));
-    vmm_->data.emplace(vmm_->data_tables, vmm_->links[0], physical_of(&vmm_->data_tables));
-    vmm_->code.emplace(vmm_->code_tables, vmm_->links[1], physical_of(&vmm_->code_tables));
-    vmm_->step.emplace(vmm_->step_tables, vmm_->links[2], physical_of(&vmm_->step_tables));
-}
+      guest_{new(watched_ + watched_pages * arch::page_bytes) GuestData{}} {}
 
 std::expected<StageMemory, vmx::Failure> StageMemory::take(const windows::AtPassiveLevel& passive,
                                                            std::size_t identity_tables) {
@@ -42,7 +37,7 @@ std::expected<StageMemory, vmx::Failure> StageMemory::take(const windows::AtPass
     // Twice the size, so that 2 MBytes of it begin at a multiple of 2 MBytes.
     constexpr std::size_t guest_pages = 2 * mb_2 / arch::page_bytes;
     constexpr arch::HostPhysicalAddress anywhere{0x7FFF'FFFF'FFFF'FFFF};
-    auto vmm = windows::PageRun::allocate(passive, vmm_page_count(tables), anywhere);
+    auto vmm = windows::PageRun::allocate(passive, vmm_page_count(tables_of(tables)), anywhere);
     auto guest = windows::PageRun::allocate(passive, guest_pages, anywhere);
     if (!vmm || !guest) {
         static constexpr vmx::Explanation why{
@@ -55,10 +50,13 @@ std::expected<StageMemory, vmx::Failure> StageMemory::take(const windows::AtPass
     return StageMemory{std::move(*vmm), std::move(*guest), tables};
 }
 
-StageMemory::~StageMemory() {
-    if (vmm_run_.start() != nullptr) {
-        vmm_->machine.reset();  // the tables go back to the pools
-    }
+ept::TableMemory StageMemory::tables() const {
+    const std::size_t count = tables_of(identity_tables_);
+    auto* const first =
+        reinterpret_cast<ept::Table*>(vmm_run_.start() + fixed_pages * arch::page_bytes);
+    return {.pages = {first, count},
+            .links = {reinterpret_cast<std::uint32_t*>(first + count), count},
+            .physical = physical_of(first)};
 }
 
 arch::MappedRange StageMemory::vmm_range() const {

@@ -7,8 +7,7 @@
 #include <optional>
 #include <span>
 
-#include "hypervisor/ept/table_pool.hpp"
-#include "hypervisor/ept/views.hpp"
+#include "hypervisor/ept/processor_view.hpp"
 #include "hypervisor/vmx/failure.hpp"
 #include "hypervisor/vmx/host_environment.hpp"
 #include "platform/windows/irql.hpp"
@@ -18,28 +17,20 @@
 
 namespace hvp::identity_stage {
 
-/// A view takes four tables, and one or two more for each other gigabyte with a target.
-inline constexpr std::size_t view_tables = 8;
+/// Targets lie in one stretch of 2 MBytes.
+inline constexpr std::size_t stretches = 1;
 
 /// For what is cut out of the identity's pages: what is hidden, what is watched, what an MTRR
 /// cuts. Each takes two tables at most, but for a hidden range that crosses from one large page
 /// into the next.
 inline constexpr std::size_t spare_tables = 32;
 
-/// What only the VMM has, but for the tables of the identity, which lie behind it: how many they
-/// are, the MTRRs say.
+/// What only the VMM has, but for the EPT's tables, which lie behind it: how many they are, the
+/// MTRRs say.
 struct VmmPages {
     vmx::Page decoy{};  ///< what the guest finds in place of all this
     std::array<std::uint64_t, words_of_page> write_log{};
     ept::StepFrames frames{};
-    alignas(arch::page_bytes) std::array<ept::Table, view_tables> data_tables{};
-    alignas(arch::page_bytes) std::array<ept::Table, view_tables> code_tables{};
-    alignas(arch::page_bytes) std::array<ept::Table, view_tables> step_tables{};
-    std::array<std::array<std::uint32_t, view_tables>, 3> links{};
-    std::optional<ept::TablePool> identity{};
-    std::optional<ept::TablePool> data{};
-    std::optional<ept::TablePool> code{};
-    std::optional<ept::TablePool> step{};
     std::optional<Machine> machine{};
 };
 
@@ -51,9 +42,11 @@ public:
         const windows::AtPassiveLevel& passive, std::size_t identity_tables);
     StageMemory(StageMemory&&) = default;
     StageMemory& operator=(StageMemory&&) = delete;
-    ~StageMemory();
 
     [[nodiscard]] VmmPages& vmm() const { return *vmm_; }
+    /// For the EPT's tables.
+    [[nodiscard]] ept::TableMemory tables() const;
+    [[nodiscard]] std::size_t identity_tables() const { return identity_tables_; }
     [[nodiscard]] GuestData& guest() const { return *guest_; }
     /// The first of the pages that are watched; its 2 MBytes are the guest's alone.
     [[nodiscard]] std::byte* watched() const { return watched_; }
@@ -67,6 +60,7 @@ private:
 
     windows::PageRun vmm_run_;
     windows::PageRun guest_run_;
+    std::size_t identity_tables_;
     VmmPages* vmm_;
     std::byte* watched_;
     GuestData* guest_;
