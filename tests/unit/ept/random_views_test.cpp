@@ -58,7 +58,7 @@ protected:
     std::array<std::map<std::uint64_t, std::optional<Leaf>>, view_count> own_;
     std::array<RememberingProcessor, processor_count> processors_;
     std::map<EditError, std::size_t> refused_;
-    std::uint64_t last_split_{};
+    std::map<const Tables*, std::uint64_t> last_split_;
     std::size_t splits_{};
     std::size_t joins_{};
 };
@@ -67,15 +67,14 @@ std::expected<InvalidationDue, EditError> RandomViews::split(Tables& tables, std
                                                              Level level) {
     const auto due = tables.split(guest(address), level);
     splits_ += due ? 1 : 0;
-    last_split_ = address;
+    last_split_[&tables] = address;
     return due;
 }
 
 /// Most often there is no page to be made, so what was split last has a chance before others.
 std::expected<InvalidationDue, EditError> RandomViews::join(Tables& tables, std::uint64_t address,
                                                             Level level) {
-    const auto due =
-        tables.join(guest(random_.below(4) == 0 ? address : last_split_), Level::directory);
+    const auto due = tables.join(guest(last_split_[&tables]), Level::directory);
     if (due) {
         ++joins_;
         return due;
@@ -84,8 +83,12 @@ std::expected<InvalidationDue, EditError> RandomViews::join(Tables& tables, std:
 }
 
 std::expected<InvalidationDue, EditError> RandomViews::edit_base() {
-    const std::uint64_t start = random_.some_address();
-    const std::uint64_t bytes = random_.some_size(start);
+    std::uint64_t start = random_.some_address();
+    std::uint64_t bytes = random_.some_size(start);
+    if (random_.below(3) == 0) {
+        start = start / mb_2 * mb_2;
+        bytes = mb_2;
+    }
     const auto level = static_cast<Level>(1 + random_.below(3));
     const auto first_pinned = pinned_.lower_bound(start / kb_4);
     const auto pinned_end = [&](std::uint64_t length) {
@@ -232,19 +235,15 @@ TEST_F(RandomViews, AgreeWithTheModel) {
     EXPECT_GT(joins_, edits / 1000U);
     // Every view gives back all that it has for itself, and so every table but its PML4 table.
     for (std::size_t view = 0; view < view_count; ++view) {
-        for (std::uint64_t region = 0; region < 1ULL << 48; region += gb_512) {
-            const auto end = own_[view].lower_bound((region + gb_512) / kb_4);
-            for (auto own = own_[view].lower_bound(region / kb_4); own != end; ++own) {
-                settle_view(view, views_[view].restore(guest(own->first * kb_4)));
-            }
+        while (!own_[view].empty()) {
+            const std::uint64_t page = own_[view].begin()->first;
+            own_[view].erase(page);
+            settle_view(view, views_[view].restore(guest(page * kb_4)));
         }
-        own_[view].clear();
         for (const std::uint64_t anchor : anchors) {
-            for (std::uint64_t at = 0; at < 4 * mb_2; at += mb_2) {
-                settle_view(view, views_[view].restore(guest(anchor + at)));
-                if (anchor >= mb_2) {
-                    settle_view(view, views_[view].restore(guest(anchor - mb_2)));
-                }
+            const std::uint64_t first = anchor - std::min(anchor, 2 * mb_2);
+            for (std::uint64_t at = first; at < anchor + 4 * mb_2; at += mb_2) {
+                settle_view(view, views_[view].restore(guest(at)));
             }
         }
         EXPECT_EQ(view_memory_[view].pool.used(), 1U);
