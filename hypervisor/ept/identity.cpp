@@ -95,13 +95,14 @@ private:
     std::optional<EditError> error_;
 };
 
-bool is_all_of(const MtrrSnapshot& mtrrs, const UniformRange& range) {
-    bool same = true;
-    for_each_range(mtrrs, range.start, range.end, [&](const UniformRange& part) {
-        same = part.type == range.type;
-        return same;
-    });
-    return same;
+/// As much of `whole` as the largest pages take that `part` of it touches.
+UniformRange grown(const UniformRange& part, const UniformRange& whole, const Limits& limits) {
+    const std::uint64_t page =
+        bytes_of_entry(limits.capability.pages_1_gb != 0 ? Level::pointers : Level::directory);
+    const HostPhysicalAddress start{part.start.raw() & ~(page - 1)};
+    const HostPhysicalAddress end{(part.end.raw() + page - 1) & ~(page - 1)};
+    return {
+        .start = std::max(start, whole.start), .end = std::min(end, whole.end), .type = whole.type};
 }
 
 }  // namespace
@@ -145,11 +146,19 @@ Retyped retype(Tables& tables, const MtrrSnapshot& before, const MtrrSnapshot& a
     if (!identity_table_count(after, tables.limits(), tables.pool().size())) {
         return {.due = edits.due(), .whole = false};
     }
-    for_each_range(after, HostPhysicalAddress{0},
-                   HostPhysicalAddress{identity_end(tables.limits())},
-                   [&](const UniformRange& range) {
-                       return is_all_of(before, range) || edits.add(tables.map(identity_of(range)));
-                   });
+    for_each_range(
+        after, HostPhysicalAddress{0}, HostPhysicalAddress{identity_end(tables.limits())},
+        [&](const UniformRange& range) {
+            // Only what has changed, and what can be one page with it: an MTRR for 64
+            // KBytes shall not cost the edit of a terabyte.
+            bool good = true;
+            for_each_range(before, range.start, range.end, [&](const UniformRange& part) {
+                good = part.type == range.type ||
+                       edits.add(tables.map(identity_of(grown(part, range, tables.limits()))));
+                return good;
+            });
+            return good;
+        });
     return {.due = edits.due(), .whole = !edits.error()};
 }
 
