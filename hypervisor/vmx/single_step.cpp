@@ -15,12 +15,12 @@ namespace {
 
 }  // namespace
 
-std::expected<StepBy, Failure> choose_step(const ProcessorRegion& region,
-                                           const arch::ProcessorState& windows,
-                                           std::byte* stack_end, std::uint64_t host_cr3_value) {
+std::expected<void, Failure> choose_step(const ProcessorRegion& region,
+                                         const arch::ProcessorState& windows, std::byte* stack_end,
+                                         std::uint64_t host_cr3_value) {
     const GuestStart guest{.code = stop_at_once, .argument = nullptr, .stack_end = stack_end};
     if (const auto written = write_vmcs(region, windows, guest, host_cr3_value); !written) {
-        return std::unexpected{written.error()};
+        return written;
     }
     CurrentVmcs vmcs;
     const auto basic = std::bit_cast<VmxBasic>(arch::rdmsr(arch::Msr::vmx_basic));
@@ -37,7 +37,9 @@ std::expected<StepBy, Failure> choose_step(const ProcessorRegion& region,
     const std::uint32_t first = processor.ending.reason.basic_reason;
     processor.ending = {};
     processor.exits = {};
-    return first == exit_reason_monitor_trap_flag ? StepBy::monitor_trap_flag : StepBy::trap_flag;
+    processor.step.by =
+        first == exit_reason_monitor_trap_flag ? StepBy::monitor_trap_flag : StepBy::trap_flag;
+    return {};
 }
 
 }  // namespace hvp::vmx

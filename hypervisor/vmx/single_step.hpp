@@ -188,14 +188,15 @@ template <VmcsAccess V>
     return true;
 }
 
-/// Finds out what a step can be made with, by running a guest of two instructions: an emulator may
-/// offer the monitor trap flag and do nothing with it (Bochs 2.7: icelake and tigerlake).
+/// Finds out what this processor's steps can be made with, by running a guest of two instructions:
+/// an emulator may offer the monitor trap flag and do nothing with it (Bochs 2.7: icelake and
+/// tigerlake).
 ///
 /// Needs    `stack_end`: 40 bytes below it for the guest
 /// Where    VMX root operation, the VMCS current and clear; afterwards it is neither: load it again
-[[nodiscard]] std::expected<StepBy, Failure> choose_step(const ProcessorRegion& region,
-                                                         const arch::ProcessorState& windows,
-                                                         std::byte* stack_end,
-                                                         std::uint64_t host_cr3_value);
+[[nodiscard]] std::expected<void, Failure> choose_step(const ProcessorRegion& region,
+                                                       const arch::ProcessorState& windows,
+                                                       std::byte* stack_end,
+                                                       std::uint64_t host_cr3_value);
 
 }  // namespace hvp::vmx

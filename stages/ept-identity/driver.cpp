@@ -257,12 +257,12 @@ Expected<void> enter(const Setting& setting, identity_stage::Times& times,
         }
         vmm.processor.tracing = true;
         times.probe_at = arch::rdtsc();
-        const auto step_by =
+        const auto chosen =
             vmx::choose_step(region, windows, setting.vmm.guest_stack_end(), setting.vmm.cr3());
-        if (!step_by) {
-            return std::unexpected{step_by.error()};
+        if (!chosen) {
+            return chosen;
         }
-        features.step_by = *step_by;
+        features.step_by = vmm.processor.step.by;
     }
     const auto vmcs = vmx::LoadedVmcs::load(region.physical_of(&vmm.vmcs));
     if (!vmcs) {

@@ -12,6 +12,7 @@
 #include "hypervisor/vmx/ept_setup.hpp"
 #include "hypervisor/vmx/failure.hpp"
 #include "hypervisor/vmx/operation.hpp"
+#include "hypervisor/vmx/single_step.hpp"
 #include "hypervisor/vmx/support.hpp"
 #include "hypervisor/vmx/virtual_processor.hpp"
 #include "platform/windows/irql.hpp"
@@ -64,6 +65,20 @@ public:
     /// The guests to come run on this stack.
     void use_stack(std::byte* end) { stack_end_ = end; }
 
+    /// The guests to come can be single-stepped, and have a VPID. Before the first entry, in VMX
+    /// root operation, `forget` makes the processor forget older EPTs.
+    void use_views(const ept::Capability& capability, bool (*forget)(void*), void* context) {
+        capability_ = capability;
+        forget_ = forget;
+        context_ = context;
+    }
+    [[nodiscard]] std::expected<arch::PhysicalWindow, vmx::Failure> open_window() {
+        return memory_.open_window();
+    }
+    [[nodiscard]] std::array<arch::MappedRange, 2> own_ranges() const {
+        return memory_.own_ranges();
+    }
+
     /// Runs the guest on this processor until its VMM leaves it.
     ///
     /// Where    the thread pinned
@@ -79,6 +94,14 @@ public:
         if (!operation) {
             return std::unexpected{operation.error()};
         }
+        if (capability_) {
+            const auto vmcs = vmx::LoadedVmcs::load(memory_.region().physical_of(&vmm().vmcs));
+            const auto chosen =
+                vmx::choose_step(memory_.region(), windows, stack_end_, memory_.cr3());
+            if (!vmcs || !chosen) {
+                return std::unexpected{chosen ? vmcs.error() : chosen.error()};
+            }
+        }
         const auto vmcs = vmx::LoadedVmcs::load(memory_.region().physical_of(&vmm().vmcs));
         if (!vmcs) {
             return std::unexpected{vmcs.error()};
@@ -90,6 +113,12 @@ public:
         if (ept_) {
             if (const auto enabled = vmx::enable_ept(*ept_); !enabled) {
                 return std::unexpected{enabled.error()};
+            }
+        }
+        if (capability_) {
+            const auto vpid = vmx::enable_vpid(vmm().processor, *capability_, 1);
+            if (!vpid || !forget_(context_)) {
+                return vmx::Ending{};
             }
         }
         vmx::CurrentVmcs{}.write(vmx::host_rip,
@@ -106,6 +135,9 @@ private:
     windows::VmmMemory memory_;
     std::byte* stack_end_;
     std::optional<ept::Pointer> ept_;
+    std::optional<ept::Capability> capability_;
+    bool (*forget_)(void*){};
+    void* context_{};
     void (*exit_)() = vmx::hvp_exit_to_vmm;
 };
 
