@@ -8,6 +8,11 @@
 //
 // The step view is the data view, but the pages that the instruction lies in lead to frames of this
 // processor's own, composed of the data face and of the instruction's bytes from the code face.
+// After it the processor goes back to the code view, whence it came: that saves the next fetch a
+// violation.
+//
+// What one instruction writes in the step view reaches the data face when the step is over. So a
+// locked instruction in a target is not atomic against another processor's write to that target.
 #pragma once
 
 #include <array>
@@ -86,8 +91,10 @@ struct Answer {
     enum class Kind : std::uint8_t {
         go_to_data,
         go_to_code,
-        step,          ///< compose `parts`, execute one instruction in the step view
-        not_a_target,  ///< the views have nothing to do with it
+        step,  ///< compose `parts`, execute one instruction in the step view
+        /// The views do not explain it. If the view that the processor is in allows the access by
+        /// now, another processor's edit came between: then it is to be tried again.
+        not_a_target,
     };
     Kind kind{};
     std::array<InstructionPart, 2> parts{};

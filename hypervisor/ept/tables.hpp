@@ -108,7 +108,8 @@ public:
                                                                   std::uint64_t bytes);
 
     /// Cuts the large page that the address lies in, until its page is of this level or smaller.
-    /// What is mapped, its rights, its type and its flags stay.
+    /// What is mapped, its rights, its type and its flags stay; but a flag that a processor sets in
+    /// the same moment can be lost, here and in `join`.
     [[nodiscard]] std::expected<InvalidationDue, EditError> split(arch::GuestPhysicalAddress guest,
                                                                   Level level);
 

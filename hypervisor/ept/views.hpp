@@ -38,7 +38,9 @@ public:
     [[nodiscard]] static constexpr std::size_t pages_of_view(std::size_t stretches) {
         return 1 + 3 * stretches;
     }
-    /// What the memory must hold: the identity's tables, and those of each view.
+    /// What the memory must hold: the identity's tables, and those of each view. To those that
+    /// `identity_table_count` says add two for each stretch of 2 MBytes with hidden pages, and what
+    /// `retype` shall have room for.
     [[nodiscard]] static constexpr std::size_t pages_needed(std::size_t identity_tables,
                                                             std::uint32_t processors,
                                                             std::size_t stretches) {
