@@ -100,10 +100,21 @@ bool is_ambiguous(ConstPageBytes data, ConstPageBytes code, const InstructionPar
 
 std::size_t copy_back(PageBytes data, ConstPageBytes frame, ConstPageBytes before) {
     std::size_t changed = 0;
-    for (std::size_t i = 0; i < data.size(); ++i) {
-        if (frame[i] != before[i]) {
-            data[i] = frame[i];
-            ++changed;
+    const auto word_at = [](ConstPageBytes page, std::size_t at) {
+        std::uint64_t word{};
+        __builtin_memcpy(&word, &page[at], sizeof word);
+        return word;
+    };
+    // Most words are as they were, and are not looked at byte by byte.
+    for (std::size_t at = 0; at < data.size(); at += sizeof(std::uint64_t)) {
+        if (word_at(frame, at) == word_at(before, at)) {
+            continue;
+        }
+        for (std::size_t i = at; i < at + sizeof(std::uint64_t); ++i) {
+            if (frame[i] != before[i]) {
+                data[i] = frame[i];
+                ++changed;
+            }
         }
     }
     return changed;

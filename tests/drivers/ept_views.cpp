@@ -63,11 +63,12 @@ constinit std::uint32_t waiting_for = 0;
 
 void run_guest(void* context) {
     Player& player = *static_cast<Player*>(context);
-    const windows::AtDispatchLevel dispatch;
     __atomic_sub_fetch(&waiting_for, 1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&waiting_for, __ATOMIC_SEQ_CST) != 0) {
-        arch::pause();
+        LARGE_INTEGER one_millisecond{.QuadPart = -10'000};
+        KeDelayExecutionThread(KernelMode, FALSE, &one_millisecond);
     }
+    const windows::AtDispatchLevel dispatch;
     if (const auto ending = player.session->run(player.guest, player.seat)) {
         player.ending = *ending;
     }
@@ -311,6 +312,18 @@ void build(PageTables& tables) {
     }
 }
 
+/// Of an entry that only the identity's tables have. The walk that finds it leaves it on the stack,
+/// which the guest may read: so that is wiped.
+std::uint64_t complement_of_an_entry(const ept::Views& views) {
+    ept::Walk walk = views.identity().walk(arch::GuestPhysicalAddress{0});
+    const std::uint64_t complement = ~walk.steps[1].entry.raw();
+    auto* const bytes = reinterpret_cast<volatile std::byte*>(&walk);
+    for (std::size_t i = 0; i < sizeof walk; ++i) {
+        bytes[i] = std::byte{0};
+    }
+    return complement;
+}
+
 NTSTATUS scan_memory(const DRIVER_OBJECT& driver) {
     auto run = windows::PageRun::allocate(windows::AtPassiveLevel::in_driver_entry(), 3,
                                           arch::HostPhysicalAddress{0xFFFF'FFFF});
@@ -329,8 +342,7 @@ NTSTATUS scan_memory(const DRIVER_OBJECT& driver) {
     for (std::uint64_t& word : hidden.secret) {
         *const_cast<volatile std::uint64_t*>(&word) = ~complement;
     }
-    const ept::Walk walk = hidden.views->identity().walk(arch::GuestPhysicalAddress{0});
-    seat.complements = {complement, ~walk.steps[0].entry.without_flags().raw()};
+    seat.complements = {complement, complement_of_an_entry(*hidden.views)};
     seat.cr3 = run->physical().raw();
     constexpr std::uint64_t gb_512 = 512ULL << 30;
     seat.memory = reinterpret_cast<const volatile std::uint64_t*>(gb_512);
