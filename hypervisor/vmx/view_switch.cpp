@@ -1,7 +1,6 @@
 #include "hypervisor/vmx/view_switch.hpp"
 
 #include <bit>
-#include <cstring>
 
 #include "hypervisor/vmx/single_step.hpp"
 
@@ -14,10 +13,11 @@ constexpr std::size_t place_for_tables = 2;
 /// The guest's physical addresses are the machine's.
 bool read_guest(void* window, arch::GuestPhysicalAddress where, std::uint64_t& value) {
     const arch::HostPhysicalAddress page{where.raw() / arch::page_bytes * arch::page_bytes};
-    std::memcpy(&value,
-                static_cast<const arch::PhysicalWindow*>(window)->show(place_for_tables, page) +
-                    where.raw() % arch::page_bytes,
-                sizeof value);
+    __builtin_memcpy(
+        &value,
+        static_cast<const arch::PhysicalWindow*>(window)->show(place_for_tables, page) +
+            where.raw() % arch::page_bytes,
+        sizeof value);
     return true;
 }
 

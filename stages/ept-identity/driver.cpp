@@ -185,8 +185,7 @@ Expected<void> build_machine(const Setting& setting, const arch::MtrrSnapshot& m
     const identity_stage::Places places{
         .target = arch::GuestPhysicalAddress{physical_page(
             std::bit_cast<void*>(&identity_stage::target))},
-        .other =
-            arch::HostPhysicalAddress{physical_page(std::bit_cast<void*>(&identity_stage::other))},
+        .other = arch::HostPhysicalAddress{physical_page(identity_stage::code_face.data())},
         .watched = arch::GuestPhysicalAddress{physical_page(setting.memory.watched())},
         .frames = setting.memory.physical_of(&pages.frames),
         .mtrr_range = arch::GuestPhysicalAddress{gb_32}};

@@ -1,5 +1,7 @@
 #include "stages/ept-identity/guest.hpp"
 
+#include <algorithm>
+
 #include "hypervisor/arch/instructions.hpp"
 
 namespace hvp::identity_stage {
@@ -115,15 +117,18 @@ void explore(void* guest_data) {
     return answer_of_target;
 }
 
-/// The code face. What it says of itself it says relative to RIP, so it holds at the address of the
-/// target's page, too: the second function reads the first bytes of the page that it runs on.
-[[gnu::section("OTHER"), gnu::naked]] std::uint64_t other() {
-    asm volatile(
-        "0: mov $0xBB, %eax\n"
-        "ret\n"
-        ".balign 64, 0xCC\n"
-        "mov 0b(%rip), %rax\n"
-        "ret");
-}
+alignas(arch::page_bytes) constinit const std::array<std::uint8_t, arch::page_bytes> code_face =
+    [] {
+        std::array<std::uint8_t, arch::page_bytes> page{};
+        page.fill(0xCC);  // INT3
+        // mov eax, 0xBB; ret
+        constexpr std::array<std::uint8_t, 6> other{0xB8, answer_of_other, 0, 0, 0, 0xC3};
+        std::ranges::copy(other, page.begin());
+        // mov rax, [rip - 71], which is the start of the page, whatever its address is; ret
+        constexpr std::array<std::uint8_t, 8> self_reader{0x48, 0x8B, 0x05, 0xB9,
+                                                          0xFF, 0xFF, 0xFF, 0xC3};
+        std::ranges::copy(self_reader, page.begin() + self_reader_offset);
+        return page;
+    }();
 
 }  // namespace hvp::identity_stage

@@ -1,7 +1,7 @@
 // The guest of this stage: a program that has all of memory and looks at what is strange about it.
 //
-// The two functions lie in sections of their own, and so on pages of their own: a page has two
-// faces, not a function.
+// What has two faces is a page, not a function: the function lies in a section of its own, and so
+// on a page of its own.
 #pragma once
 
 #include <array>
@@ -83,9 +83,12 @@ struct GuestData {
 /// The guest. `guest_data` is a GuestData.
 void explore(void* guest_data);
 
-/// The functions, and the place of `self_reader` in the other one's page.
+/// The function whose page has two faces.
 std::uint64_t target();
-std::uint64_t other();
+
+/// What runs there: two functions, the second one at `self_reader_offset`. They are data, as far as
+/// the guest's page tables are concerned: nobody executes them where they lie.
+extern const std::array<std::uint8_t, arch::page_bytes> code_face;
 inline constexpr std::size_t self_reader_offset = 64;
 
 }  // namespace hvp::identity_stage

@@ -27,9 +27,10 @@ std::uint64_t number(const Json& value) {
 const Json exits_of_the_stage = {
     {"EPT Violation", 8}, {"Exception or NMI", 1}, {"VMCALL", 6}, {"WRMSR", 4}};
 
-void expect_passed(const Json& summary) {
+/// `witnesses`: a test driver tells no exits, so there is only one.
+void expect_passed(const Json& summary, const char* witnesses = "agree") {
     EXPECT_EQ(summary["result"], "passed") << summary;
-    EXPECT_EQ(summary["witnesses"], "agree");
+    EXPECT_EQ(summary["witnesses"], witnesses);
     EXPECT_EQ(summary["memory"]["leaked_bytes"], 0);
     EXPECT_EQ(summary["state_differences"], Json::array());
     EXPECT_EQ(summary["entry_failures"], Json::array());
@@ -185,7 +186,7 @@ TEST_P(TwoFaces, AreRightInEachGuestAThousandTimes) {
     const Answer answer = playground({"run", "--driver", driver, "--cpus",
                                       std::to_string(GetParam()), "--timeout-ticks", "1000000000"});
     EXPECT_EQ(answer.status, 0) << answer.errors;
-    expect_passed(playground.summary());
+    expect_passed(playground.summary(), "driver silent");
     constexpr unsigned turns = 1000;
     constexpr unsigned violations =
         turns * 2 + (turns * 2 + 1) + (turns * 4 - 1) + (turns * 2 + 1) + (turns * 2 - 1);
@@ -212,7 +213,7 @@ TEST(EventDelivery, LosesNoInterruptToAViolation) {
     const auto driver = playground.driver("ept-views", "ept-views-delivery");
     const Answer answer = playground({"run", "--driver", driver, "--timeout-ticks", "100000000"});
     EXPECT_EQ(answer.status, 0) << answer.errors;
-    expect_passed(playground.summary());
+    expect_passed(playground.summary(), "driver silent");
     const Json proof = only_event(playground, "ViewsProof");
     EXPECT_EQ(proof["ticks"], 20);
     EXPECT_EQ(proof["during_delivery"], 20);
@@ -224,7 +225,7 @@ TEST(Hiding, LeavesNothingForAScanOfAllMemory) {
     const Answer answer =
         playground({"run", "--driver", driver, "--memory", "64", "--timeout-ticks", "600000000"});
     EXPECT_EQ(answer.status, 0) << answer.errors;
-    expect_passed(playground.summary());
+    expect_passed(playground.summary(), "driver silent");
     const Json proof = only_event(playground, "ScanProof");
     EXPECT_EQ(proof["words"], (64 << 20) / 8);
     EXPECT_EQ(proof["secrets"], 512) << "they are there";
