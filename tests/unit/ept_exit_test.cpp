@@ -241,6 +241,40 @@ TEST_F(NmiForTheVmm, IsAskedForAtTheWindowToo) {
     EXPECT_EQ(processor_.nmis_waiting, 0U);
 }
 
+/// [SDM 3C 28.3.3.3 "Guidelines for Use of the INVVPID Instruction"]
+class GuestWithVpid : public EptExit {
+protected:
+    GuestWithVpid() {
+        processor_.physical_address_bits = 40;
+        processor_.vpid = 3;
+        processor_.invvpid_retains_globals = true;
+    }
+    bool move_to_cr3(std::uint64_t value) {
+        frame_.registers[Register::rax] = value;
+        return exit(28, 3);
+    }
+};
+
+TEST_F(GuestWithVpid, ForgetsAtMovToCr3) {
+    EXPECT_TRUE(move_to_cr3(0x5000));
+    EXPECT_THAT(arch::processor.written, testing::ElementsAre("INVVPID 3"));
+    processor_.vpid = 0;
+    EXPECT_TRUE(move_to_cr3(0x5000));
+    EXPECT_EQ(arch::processor.written.size(), 1U) << "the entry itself forgets";
+}
+
+TEST_F(GuestWithVpid, KeepsWhatTheGuestWantsToKeep) {
+    vmcs_.write(guest_cr4, arch::Cr4::process_context_identifiers);
+    EXPECT_TRUE(move_to_cr3(1ULL << 63 | 0x5001));
+    EXPECT_EQ(vmcs_.read(guest_cr3), 0x5001U);
+    EXPECT_THAT(arch::processor.written, testing::IsEmpty());
+}
+
+TEST_F(GuestWithVpid, DoesNotGoOnWithOldTranslations) {
+    arch::processor.refused["INVVPID"] = arch::VmxResult::fail_valid;
+    EXPECT_FALSE(move_to_cr3(0x5000));
+}
+
 // ---- Before the launch
 
 class EptSupport : public testing::Test {
