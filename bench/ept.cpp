@@ -5,7 +5,8 @@
 // The time-stamp counter of the lab's machine counts instructions. From an EPT violation to the VM
 // entry after it, and from a CPUID, the processor's own log has the ticks.
 //
-// Maps of all memory, which a later stage makes, belong here too: one more `Built` event each.
+// Cutting a large page and joining it again is measured on tables that nobody uses, so without
+// INVEPT. What maps of all memory cost, bench/identity.cpp finds out on the host.
 #include <array>
 #include <cstdint>
 #include <expected>
@@ -42,6 +43,8 @@ struct Bench {
     std::size_t edits_done{};
     std::array<std::uint64_t, times> build_ticks{};
     std::array<std::uint64_t, edits> edit_ticks{};
+    std::uint64_t split_ticks{};
+    std::uint64_t join_ticks{};
 } bench;
 
 [[gnu::noinline]] std::uint64_t ticks_of_call(void (*work)(void*), void* argument) {
@@ -77,6 +80,36 @@ void build_often() {
         std::optional<ept::Tables> built;
         ticks = ticks_of(build, &built);
     }
+}
+
+// ---- Cutting a page of 2 MBytes, and joining it -------------------------------------------------
+
+void split(void* tables) {
+    const auto due = static_cast<ept::Tables*>(tables)->split(arch::GuestPhysicalAddress{0},
+                                                              ept::Level::page_table);
+    bench.all_right &= due.has_value();
+}
+
+void join(void* tables) {
+    const auto due = static_cast<ept::Tables*>(tables)->join(arch::GuestPhysicalAddress{0},
+                                                             ept::Level::directory);
+    bench.all_right &= due.has_value();
+}
+
+void split_and_join() {
+    const arch::InterruptsOff interrupts_off;
+    auto tables = ept::Tables::create(*bench.memory->pool, bench.limits);
+    const ept::Mapping large_page{.bytes = ept::bytes_of_entry(ept::Level::directory),
+                                  .to = {.rights = ept::everything},
+                                  .largest = ept::Level::directory};
+    if (!tables || !tables->map(large_page)) {
+        bench.all_right = false;
+        return;
+    }
+    bench.split_ticks = ticks_of(split, &*tables);
+    bench.join_ticks = ticks_of(join, &*tables);
+    bench.all_right &=
+        tables->walk(arch::GuestPhysicalAddress{0}).last().level == ept::Level::directory;
 }
 
 /// The stores that no way of building can do without: each entry of each table once, as a table
@@ -193,6 +226,8 @@ void tell(const ept_stage::Memory& memory) {
     for (const std::uint64_t ticks : bench.edit_ticks) {
         tests::print_event("Ticks of=edit ticks=%llu\n", ticks);
     }
+    tests::print_event("Ticks of=split ticks=%llu\n", bench.split_ticks);
+    tests::print_event("Ticks of=join ticks=%llu\n", bench.join_ticks);
 }
 
 std::expected<bool, vmx::Failure> measure(const DRIVER_OBJECT& driver) {
@@ -215,6 +250,7 @@ std::expected<bool, vmx::Failure> measure(const DRIVER_OBJECT& driver) {
         return std::unexpected{found.error()};
     }
     build_often();
+    split_and_join();
     if (const auto ran = run_guests(driver, memory->range()); !ran) {
         return std::unexpected{ran.error()};
     }

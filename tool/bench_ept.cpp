@@ -6,6 +6,7 @@
 
 #include "tool/bench.hpp"
 #include "tool/bench_costs.hpp"
+#include "tool/bench_identity.hpp"
 #include "tool/story.hpp"
 #include "tool/temporary_folder.hpp"
 
@@ -18,6 +19,8 @@ constexpr const char* cpuid = "CPUID";
 struct Figures {
     Cost build;
     Cost edit;
+    Cost split;
+    Cost join;
     Cost violation;
     Cost cpuid;
     std::uint64_t pages;
@@ -41,11 +44,14 @@ std::optional<Figures> figures_in(const std::vector<Json>& events) {
     sort(told);
     Costs exits = exit_costs(events);
     if (built == nullptr || !told.contains("build") || !told.contains("edit") ||
-        !exits.contains(violation) || !exits.contains(cpuid)) {
+        !told.contains("split") || !told.contains("join") || !exits.contains(violation) ||
+        !exits.contains(cpuid)) {
         return std::nullopt;
     }
     return Figures{.build = told["build"],
                    .edit = told["edit"],
+                   .split = told["split"],
+                   .join = told["join"],
                    .violation = exits[violation],
                    .cpuid = exits[cpuid],
                    .pages = number_of(built->at("pages")),
@@ -54,7 +60,7 @@ std::optional<Figures> figures_in(const std::vector<Json>& events) {
                    .least_stores = number_of(built->at("least"))};
 }
 
-void print_json(const Figures& figures) {
+Json results_of(const Figures& figures) {
     Json results = Json::array();
     const auto add = [&](const char* name, const Cost& cost) {
         results.push_back(as_json(name, "instructions", cost));
@@ -65,12 +71,13 @@ void print_json(const Figures& figures) {
     add("build", figures.build);
     results.back()["floor"] = figures.least_stores;
     add("edit", figures.edit);
+    add("split", figures.split);
+    add("join", figures.join);
     add("EPT violation", figures.violation);
     results.back()["floor"] = figures.cpuid.max();
     add_bytes("tables", figures.table_bytes);
     add_bytes("pool", figures.pool_bytes);
-    const Json all = {{"name", "ept"}, {"machine", bench_machine()}, {"results", results}};
-    fmt::print("{}\n", all.dump(2));
+    return results;
 }
 
 void print_table(const Figures& figures) {
@@ -82,6 +89,8 @@ void print_table(const Figures& figures) {
         fmt::format("for {} pages, each alone; the stores alone are {}", figures.pages,
                     grouped(figures.least_stores)));
     row("a page redirected, INVEPT included", cost_text(figures.edit), "in VMX root operation");
+    row("a page of 2 MBytes cut", cost_text(figures.split), "into 512; without INVEPT");
+    row("… and joined again", cost_text(figures.join), "after a look at each part");
     row("EPT violation, from exit to entry", cost_text(figures.violation),
         "a page exchanged on the way, INVEPT included");
     row("CPUID, from exit to entry", cost_text(figures.cpuid),
@@ -105,10 +114,19 @@ ExitStatus bench_ept(const BenchOptions& options, const Repository& repository) 
         fmt::print(stderr, "bench: the run of bench-ept.sys lacks a figure\n");
         return ExitStatus::failed;
     }
+    const auto views = view_costs(repository, folder.path());
+    const auto identities = views ? identity_costs(repository) : std::nullopt;
+    if (!identities) {
+        return ExitStatus::failed;
+    }
     if (options.json) {
-        print_json(*figures);
+        Json results = results_of(*figures);
+        add_identity(results, *identities, *views);
+        const Json all = {{"name", "ept"}, {"machine", bench_machine()}, {"results", results}};
+        fmt::print("{}\n", all.dump(2));
     } else {
         print_table(*figures);
+        print_identity(*identities, *views);
     }
     return ExitStatus::passed;
 }
