@@ -66,6 +66,26 @@ TEST_F(AddressSpaceTest, ASecondMappingOfAnAddressIsRefused) {
               MapError::mapped_already);
 }
 
+// The VMM points an entry of its own tables at a page, so it must have that table mapped.
+TEST_F(AddressSpaceTest, AWindowShowsOnePageAfterTheOther) {
+    arch::processor = {};
+    const HostLinearAddress start{0x4000'0000'0000};
+    const auto window = space_.open_window(start);
+    ASSERT_TRUE(window);
+    EXPECT_EQ(space_.find(start), nullptr) << "nothing yet";
+    const auto* const shown = window->show(2, HostPhysicalAddress{0x1234'5678});
+    EXPECT_EQ(reinterpret_cast<std::uint64_t>(shown), start.raw() + 2 * page_bytes);
+    const PageTableEntry* const entry = space_.find(start + 2 * page_bytes);
+    ASSERT_NE(entry, nullptr);
+    EXPECT_EQ(entry->frame, 0x1'2345U);
+    EXPECT_EQ(entry->execute_disable, 1U);
+    EXPECT_EQ(arch::processor.written.size(), 1U) << "the old translation is forgotten";
+    EXPECT_EQ(window->show(2, HostPhysicalAddress{0x1234'5000}), shown);
+    EXPECT_EQ(arch::processor.written.size(), 1U) << "the same page is there already";
+    const HostLinearAddress table{reinterpret_cast<std::uint64_t>(entry) & ~(page_bytes - 1)};
+    EXPECT_NE(space_.find(table), nullptr);
+}
+
 TEST_F(AddressSpaceTest, AnEmptyReserveIsSaid) {
     for (std::uint64_t i = 0; i < 2; ++i) {
         ASSERT_TRUE(

@@ -12,11 +12,13 @@ target_include_directories(ept_tests BEFORE PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fa
 # All of memory, by the MTRRs, and the views of it.
 hvp_test(ept_identity_tests
     unit/ept/faces_test.cpp unit/ept/identity_test.cpp unit/ept/mtrr_test.cpp
+    unit/ept/processor_view_test.cpp
     unit/ept/random_views_test.cpp unit/ept/views_test.cpp
     ${PROJECT_SOURCE_DIR}/hypervisor/arch/mtrr.cpp
     ${PROJECT_SOURCE_DIR}/hypervisor/ept/faces.cpp
     ${PROJECT_SOURCE_DIR}/hypervisor/ept/identity.cpp
     ${PROJECT_SOURCE_DIR}/hypervisor/ept/join_and_share.cpp
+    ${PROJECT_SOURCE_DIR}/hypervisor/ept/processor_view.cpp
     ${PROJECT_SOURCE_DIR}/hypervisor/ept/tables.cpp
     ${PROJECT_SOURCE_DIR}/hypervisor/ept/views.cpp)
 target_include_directories(ept_identity_tests BEFORE PRIVATE ${CMAKE_CURRENT_LIST_DIR}/fake_arch)
