@@ -71,6 +71,11 @@ std::string exception_or_nmi(std::uint64_t information) {
     return (information >> 8 & 7) == nmi ? "NMI" : fmt::format("exception {}", information & 0xFF);
 }
 
+// By vector.  [SDM 3A 6.15 "Exception and Interrupt Reference"], table 6-1
+constexpr std::array<std::string_view, 22> exceptions{
+    "#DE", "#DB", "",    "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "",    "#TS",
+    "#NP", "#SS", "#GP", "#PF", "",    "#MF", "#AC", "#MC", "#XM", "#VE", "#CP"};
+
 }  // namespace
 
 std::string exit_details(const Event& exit) {
@@ -95,6 +100,32 @@ std::string exit_details(const Event& exit) {
         default:
             return "";
     }
+}
+
+std::string injected_event(const Event& exit) {
+    constexpr std::uint64_t valid = 1ULL << 31;
+    constexpr std::uint64_t external_interrupt = 0;
+    constexpr std::uint64_t nmi = 2;
+    constexpr std::uint64_t software_interrupt = 4;
+    const std::uint64_t information =
+        exit.fields.contains("injected") ? exit.number("injected") : 0;
+    if ((information & valid) == 0) {
+        return "";
+    }
+    const std::uint64_t vector = information & 0xFF;
+    const std::uint64_t type = information >> 8 & 7;
+    if (type == nmi) {
+        return "NMI";
+    }
+    if (type == external_interrupt) {
+        return fmt::format("interrupt {:#x}", vector);
+    }
+    if (type == software_interrupt) {
+        return fmt::format("INT {:#x}", vector);
+    }
+    return vector < exceptions.size() && !exceptions[vector].empty()
+               ? std::string{exceptions[vector]}
+               : fmt::format("exception {}", vector);
 }
 
 std::string exit_words(const Event& exit) {

@@ -9,6 +9,7 @@
 #include "tool/ept_sentences.hpp"
 #include "tool/exit_details.hpp"
 #include "tool/identity_sentences.hpp"
+#include "tool/injection_sentences.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -175,12 +176,13 @@ Steps lab_event(const Sentences& sentences, const Event& event) {
 // One line for what both witnesses say, and what the VMM did: the exit, where the guest was, the
 // handler, and how many instructions later the guest went on.
 StoryStep exit_in_one_line(const Sentences& sentences, const ToldExit& exit) {
+    const std::string injected = injected_event(*exit.driver);
     return {
         .who = "processor",
-        .text = fmt::format("exit {} {} at {}: {}", exit.driver->text("reason_number"),
-                            exit_words(*exit.driver),
-                            sentences.names().function_and_offset(exit.driver->number("guest_rip")),
-                            exit.driver->text("handler")),
+        .text = fmt::format(
+            "exit {} {} at {}: {}{}", exit.driver->text("reason_number"), exit_words(*exit.driver),
+            sentences.names().function_and_offset(exit.driver->number("guest_rip")),
+            exit.driver->text("handler"), injected.empty() ? "" : " injects " + injected),
         .aside = exit.ticks ? fmt::format("{} ticks", grouped(*exit.ticks)) : ""};
 }
 
@@ -301,6 +303,9 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
         if (steps.empty()) {
             steps = identity_event(sentences.names(), event);
         }
+    }
+    if (steps.empty()) {
+        steps = injection_event(sentences.names(), event);
     }
     return steps.empty() ? Steps{{"driver", name + all_fields(event)}} : steps;
 }

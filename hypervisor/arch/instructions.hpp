@@ -645,4 +645,78 @@ inline void execute_with(Probe probe, RegisterValues& registers) {
 
 #undef HVP_EXECUTE_WITH
 
+// ---- One instruction that is expected to fault ------------------------------------------------
+
+// Notes where the instruction is, in `place`, and executes it with values that no VMM takes for a
+// call.
+#define HVP_EXECUTE_AT(instruction)                                                    \
+    asm volatile(                                                                      \
+        "leaq 1f(%%rip), %%rdx\n movq %%rdx, (%[place])\n"                             \
+        "leaq 2f(%%rip), %%rdx\n movq %%rdx, 8(%[place])\n movq %%rsp, 16(%[place])\n" \
+        "1: " instruction "\n 2:"                                                      \
+        : "+a"(value), "+c"(index), [memory] "+m"(memory)                              \
+        : [place] "r"(&place)                                                          \
+        : "rdx", "cc", "memory")
+
+/// Executes an instruction that raises an exception; the handler finds in `place` where it was, and
+/// goes on behind it. RDX is changed.
+///
+/// Where    a guest of a VMM that hides VT-x, or outside VMX operation
+[[gnu::always_inline]] inline void execute(Refused instruction, Place& place) {
+    std::uint64_t value = 0;
+    std::uint64_t index = 0;
+    std::uint64_t memory[2] = {};
+    switch (instruction) {
+        case Refused::vmcall:
+            HVP_EXECUTE_AT("vmcall");
+            break;
+        case Refused::vmclear:
+            HVP_EXECUTE_AT("vmclear %[memory]");
+            break;
+        case Refused::vmfunc:
+            HVP_EXECUTE_AT("vmfunc");
+            break;
+        case Refused::vmlaunch:
+            HVP_EXECUTE_AT("vmlaunch");
+            break;
+        case Refused::vmptrld:
+            HVP_EXECUTE_AT("vmptrld %[memory]");
+            break;
+        case Refused::vmptrst:
+            HVP_EXECUTE_AT("vmptrst %[memory]");
+            break;
+        case Refused::vmread:
+            HVP_EXECUTE_AT("vmread %%rax, %%rcx");
+            break;
+        case Refused::vmresume:
+            HVP_EXECUTE_AT("vmresume");
+            break;
+        case Refused::vmwrite:
+            HVP_EXECUTE_AT("vmwrite %%rcx, %%rax");
+            break;
+        case Refused::vmxoff:
+            HVP_EXECUTE_AT("vmxoff");
+            break;
+        case Refused::vmxon:
+            HVP_EXECUTE_AT("vmxon %[memory]");
+            break;
+        case Refused::invept:
+            HVP_EXECUTE_AT("invept %[memory], %%rax");
+            break;
+        case Refused::invvpid:
+            HVP_EXECUTE_AT("invvpid %[memory], %%rax");
+            break;
+        case Refused::set_vmxe:
+            value = (read_cr4() | Cr4::vmx_enable).raw();
+            HVP_EXECUTE_AT("mov %%rax, %%cr4");
+            break;
+        case Refused::read_vmx_msr:
+            index = static_cast<std::uint32_t>(Msr::vmx_basic);
+            HVP_EXECUTE_AT("rdmsr");
+            break;
+    }
+}
+
+#undef HVP_EXECUTE_AT
+
 }  // namespace hvp::arch

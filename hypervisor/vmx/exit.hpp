@@ -71,21 +71,6 @@ struct Exit {
         processor().ending.end = why;
         return Next::stop;
     }
-
-    /// Gives the guest a fault instead of the instruction's effect.
-    ///
-    /// A fault's RFLAGS image has RF set, so that the instruction can be tried again without
-    /// meeting its own code breakpoint; injection pushes RFLAGS as they are, so we set RF before.
-    /// [SDM 3C 26.5.1.1 "Details of Vectored-Event Injection"]
-    [[nodiscard]] Next fault(Vector vector) {
-        const bool has_error_code = vector == Vector::general_protection;
-        vmcs.write(guest_rflags, vmcs.read(guest_rflags) | arch::Rflags::resume);
-        vmcs.write(entry_interruption_information, exception(vector, has_error_code));
-        if (has_error_code) {
-            vmcs.write(entry_exception_error_code, 0);
-        }
-        return Next::resume;
-    }
 };
 
 }  // namespace hvp::vmx

@@ -32,9 +32,11 @@ template <VmcsAccess V>
 /// The same for the exit that ends a step of one instruction.
 template <VmcsAccess V>
 [[nodiscard]] bool handle_in_step(Exit<V> exit, std::uint32_t reason) {
-    if (reason < exit_handlers<V>.size() && end_step(exit, reason)) {
-        ++exit.processor().exits[reason];
-        return true;
+    if (reason < exit_handlers<V>.size()) {
+        if (const std::optional<AfterEvent> next = end_step(exit, reason)) {
+            ++exit.processor().exits[reason];
+            return after_event(exit, *next);
+        }
     }
     return handle(exit, reason);
 }

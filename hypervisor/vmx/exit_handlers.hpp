@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "hypervisor/vmx/after_exit.hpp"
 #include "hypervisor/vmx/exit.hpp"
@@ -15,6 +16,7 @@
 #include "hypervisor/vmx/handle_hypercall.hpp"
 #include "hypervisor/vmx/handle_msr.hpp"
 #include "hypervisor/vmx/handle_nmi.hpp"
+#include "hypervisor/vmx/vmx_instructions.hpp"
 
 namespace hvp::vmx {
 
@@ -48,6 +50,12 @@ bool on_unhandled(Exit<V> exit) {
 template <VmcsAccess V>
 Next on_hlt(Exit<V>) {
     return Next::step_over;
+}
+
+/// See the table in vmx_instructions.hpp.
+template <VmcsAccess V>
+Next on_vmx_instruction(Exit<V> exit) {
+    return give_fault(exit, Vector::invalid_opcode);
 }
 
 /// The guest could not deliver an exception, nor the double fault about it. A processor without a
@@ -90,6 +98,19 @@ private:
     }
 };
 
+/// The exits of the VMX instructions. VMCALL has more to it, as the VMM's own guests call it by
+/// that.
+template <VmcsAccess V, std::size_t... number>
+constexpr void add_vmx_instructions(HandlerTable<V>& table, std::index_sequence<number...>) {
+    constexpr std::uint32_t vmcall = 18;
+    const auto add = [&]<std::uint32_t reason>() {
+        if constexpr (reason != 0 && reason != vmcall) {
+            table.template instruction<reason, on_vmx_instruction<V>>();
+        }
+    };
+    (add.template operator()<vmx_instructions[number].exit_reason>(), ...);
+}
+
 /// Every basic exit reason with its handler. The number is the index.
 /// [SDM 3C 24.9.1 "Basic VM-Exit Information"]
 template <VmcsAccess V>
@@ -109,6 +130,7 @@ inline constexpr auto handler_table = [] {
     table.template event<48, on_ept_violation<V>>();
     table.template event<49, on_ept_misconfiguration<V>>();
     table.template event<62, on_page_modification_log_full<V>>();
+    add_vmx_instructions(table, std::make_index_sequence<vmx_instructions.size()>{});
     return table;
 }();
 

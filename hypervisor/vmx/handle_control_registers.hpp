@@ -8,7 +8,7 @@
 
 #include <bit>
 
-#include "hypervisor/vmx/exit.hpp"
+#include "hypervisor/vmx/deliver.hpp"
 
 namespace hvp::vmx {
 
@@ -38,7 +38,7 @@ Next write_guest_cr0(Exit<V> exit, std::uint64_t raw) {
         value.has(Cr0::protection_enable | Cr0::paging);  // must stay, in 64-bit mode
     const bool caches = value.has(Cr0::cache_disable) || !value.has(Cr0::not_write_through);
     if (raw >> 32 != 0 || !pages || !caches) {
-        return exit.fault(Vector::general_protection);
+        return give_fault(exit, Vector::general_protection);
     }
     // Bits that mean nothing are ignored, and ET is always 1.
     constexpr std::uint64_t defined = 0xE005'003F;
@@ -71,7 +71,7 @@ Next write_guest_cr3(Exit<V> exit, std::uint64_t value) {
     // [SDM 3A 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"]
     const std::uint64_t stored = identifiers ? value & ~keep_translations : value;
     if (stored >> exit.processor().physical_address_bits != 0) {
-        return exit.fault(Vector::general_protection);
+        return give_fault(exit, Vector::general_protection);
     }
     exit.vmcs.write(guest_cr3, stored);
     const bool keeps = identifiers && (value & keep_translations) != 0;
@@ -106,7 +106,7 @@ Next on_control_register(Exit<V> exit) {
             return write_guest_cr3(exit, value);
         case 4:
             // Only an attempt to set VMXE comes here, and this guest's processor has no VMX.
-            return exit.fault(Vector::general_protection);
+            return give_fault(exit, Vector::general_protection);
         default:
             return exit.stop(End::unhandled_detail);
     }

@@ -46,11 +46,11 @@ AfterEvent on_ept_violation(Exit<V> exit) {
     if (answer.ept) {
         exit.vmcs.write(ept_pointer, *answer.ept);
     }
-    deliver_again(exit.vmcs, event.qualification.nmi_unblocking_by_iret != 0);
-    if (answer.for_one_instruction) {
+    const AfterEvent next = deliver_again(exit, event.qualification.nmi_unblocking_by_iret != 0);
+    if (next == AfterEvent::resume && answer.for_one_instruction) {
         begin_step(exit);
     }
-    return AfterEvent::resume;
+    return next;
 }
 
 /// The log of written pages has no place left, and the access that wanted one has not happened. The
@@ -66,8 +66,7 @@ AfterEvent on_page_modification_log_full(Exit<V> exit) {
     }
     hooks.on_log_full(hooks.stage);
     exit.vmcs.write(pml_index, last_pml_index);
-    deliver_again(exit.vmcs, (exit.vmcs.read(exit_qualification) & nmi_unblocking_by_iret) != 0);
-    return AfterEvent::resume;
+    return deliver_again(exit, (exit.vmcs.read(exit_qualification) & nmi_unblocking_by_iret) != 0);
 }
 
 /// Our tables are wrong. Nothing that the guest could do would change that.

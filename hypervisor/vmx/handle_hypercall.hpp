@@ -1,7 +1,7 @@
 // VMCALL, the VMM's side: see hypercall.hpp.
 #pragma once
 
-#include "hypervisor/vmx/exit.hpp"
+#include "hypervisor/vmx/deliver.hpp"
 #include "hypervisor/vmx/hypercall.hpp"
 
 namespace hvp::vmx {
@@ -13,13 +13,13 @@ Next answer(Exit<V> exit, HypercallStatus status, std::uint64_t value = 0) {
     return Next::step_over;
 }
 
-/// VMCALL exits at every privilege level. Code above CPL 0 gets what it would get without us.
-/// [SDM 3C 30.3 "VMX Instructions"] VMCALL
+/// VMCALL exits at every privilege level. Code above CPL 0, and code that does not speak to this
+/// VMM, gets what it would get without us.  [SDM 3C 30.3 "VMX Instructions"] VMCALL
 template <VmcsAccess V>
 Next on_vmcall(Exit<V> exit) {
     // SS.DPL is the CPL.  [SDM 3C 24.4.1 "Guest Register State"]
     if (exit.vmcs.read(guest_ss_rights).privilege_level != 0) {
-        return exit.fault(Vector::invalid_opcode);
+        return give_fault(exit, Vector::invalid_opcode);
     }
     const std::uint64_t argument = exit.registers()[Register::rcx];
     switch (static_cast<Hypercall>(exit.registers()[Register::rax])) {
@@ -32,6 +32,9 @@ Next on_vmcall(Exit<V> exit) {
             return answer(exit, HypercallStatus::success, exit.processor().exits[argument]);
         case Hypercall::stop:
             return exit.stop(End::stopped_by_guest);
+    }
+    if (!is_hypercall(exit.registers()[Register::rax])) {
+        return give_fault(exit, Vector::invalid_opcode);
     }
     const StageHooks& hooks = exit.processor().hooks;
     std::uint64_t value = 0;

@@ -11,7 +11,7 @@
 #include <span>
 
 #include "hypervisor/arch/msr.hpp"
-#include "hypervisor/vmx/exit.hpp"
+#include "hypervisor/vmx/deliver.hpp"
 
 namespace hvp::vmx {
 
@@ -86,7 +86,7 @@ Next on_rdmsr(Exit<V> exit) {
         return Next::step_over;
     }
     // An MSR of VT-x, or a number outside the ranges: not there.
-    return exit.fault(Vector::general_protection);
+    return give_fault(exit, Vector::general_protection);
 }
 
 /// IA32_EFER belongs to the guest, and while the VMM runs it stays as the guest has it: a VM exit
@@ -109,7 +109,7 @@ Next on_wrmsr(Exit<V> exit) {
         hooks.on_mtrr_write(hooks.stage, msr, exit.registers().edx_eax())) {
         return Next::step_over;
     }
-    return exit.fault(Vector::general_protection);
+    return give_fault(exit, Vector::general_protection);
 }
 
 }  // namespace hvp::vmx

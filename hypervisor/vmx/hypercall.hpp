@@ -1,7 +1,8 @@
 // VMCALL: how a guest that knows of its VMM speaks to it. Both sides include this file.
 //
 // RAX holds the call, RCX its argument; the answer is a status in RAX and a value in RDX. All other
-// registers stay as they are.
+// registers stay as they are. With any number in RAX that is none of ours VMCALL is an invalid
+// opcode, as on a processor without VT-x.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,12 @@ enum class Hypercall : std::uint64_t {
 
 /// From here on each stage has its own calls.
 inline constexpr std::uint64_t first_call_of_stage = 0x4856'5100;
+
+/// Whether VMCALL with this number speaks to us. Bits 31:16 read "HV".
+[[nodiscard]] constexpr bool is_hypercall(std::uint64_t number) {
+    return number >> 12 == 0x4'8565;
+}
+static_assert(is_hypercall(first_call_of_stage) && !is_hypercall(0));
 
 enum class HypercallStatus : std::uint64_t {
     success = 0,

@@ -58,11 +58,34 @@ struct InterruptionInformation {
 };
 static_assert(sizeof(InterruptionInformation) == sizeof(std::uint32_t));
 
+/// The exceptions that push an error code.  [SDM 3C 26.2.1.3 "VM-Entry Control Fields"]
+[[nodiscard]] constexpr bool pushes_error_code(Vector vector) {
+    switch (vector) {
+        case Vector::double_fault:
+        case Vector::invalid_tss:
+        case Vector::segment_not_present:
+        case Vector::stack_fault:
+        case Vector::general_protection:
+        case Vector::page_fault:
+        case Vector::alignment_check:
+            return true;
+        default:
+            return false;
+    }
+}
+
 /// An exception as hardware raises it, for the next VM entry.
-[[nodiscard]] constexpr InterruptionInformation exception(Vector vector, bool has_error_code) {
+[[nodiscard]] constexpr InterruptionInformation exception(Vector vector) {
     return {.vector = static_cast<std::uint32_t>(vector),
             .type = static_cast<std::uint32_t>(EventType::hardware_exception),
-            .has_error_code = has_error_code ? 1U : 0U,
+            .has_error_code = pushes_error_code(vector) ? 1U : 0U,
+            .valid = 1};
+}
+
+/// An external interrupt for the next VM entry.
+[[nodiscard]] constexpr InterruptionInformation external_interrupt(std::uint8_t vector) {
+    return {.vector = vector,
+            .type = static_cast<std::uint32_t>(EventType::external_interrupt),
             .valid = 1};
 }
 

@@ -9,11 +9,12 @@
 
 #include <bit>
 #include <expected>
+#include <optional>
 #include <span>
 
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/vmx/control_setup.hpp"
-#include "hypervisor/vmx/redelivery.hpp"
+#include "hypervisor/vmx/deliver.hpp"
 
 namespace hvp::vmx {
 
@@ -152,6 +153,7 @@ void begin_step(Exit<V> exit) {
     exit.frame.on_exit = handle_vm_exit_of_step;
     if (step.by == StepBy::monitor_trap_flag) {
         single_step::begin_by_monitor_trap_flag(exit.vmcs, step);
+        keep_nmi_window(exit);
     } else {
         single_step::begin_by_trap_flag(exit.vmcs, step);
     }
@@ -160,32 +162,34 @@ void begin_step(Exit<V> exit) {
 /// Called at every exit during a step, before its handler. Everything is as if there had been no
 /// step, and the stage chooses the EPT to go on with.
 ///
-/// Returns  whether there is nothing left to handle
+/// Returns  nothing where the exit is still to be handled
 template <VmcsAccess V>
-[[nodiscard, gnu::noinline]] bool end_step(Exit<V> exit, std::uint32_t reason) {
+[[nodiscard, gnu::noinline]] std::optional<AfterEvent> end_step(Exit<V> exit,
+                                                                std::uint32_t reason) {
     VirtualProcessor& processor = exit.processor();
     SingleStep& step = processor.step;
     const bool executed = single_step::has_executed(exit.vmcs, step, reason);
     if (step.by == StepBy::monitor_trap_flag) {
         single_step::end_by_monitor_trap_flag(exit.vmcs, step, executed);
+        keep_nmi_window(exit);
     } else {
         single_step::end_by_trap_flag(exit.vmcs, step, executed);
     }
     exit.frame.on_exit = step.on_exit;
     exit.vmcs.write(ept_pointer, processor.hooks.on_step(processor.hooks.stage, executed));
     if (executed) {
-        return true;
+        return AfterEvent::resume;
     }
     // By TF, all exceptions come here. One that is a fault of the instruction is the guest's; a
     // debug exception comes again by itself, as a breakpoint on the instruction is met again.
     const InterruptionInformation event = exit.vmcs.read(exit_interruption_information);
     if (step.by != StepBy::trap_flag || reason != 0 || event.is(EventType::nmi)) {
-        return false;
+        return std::nullopt;
     }
     if (event.vector != static_cast<std::uint32_t>(Vector::debug)) {
-        reflect_exception(exit.vmcs);
+        return reflect_exception(exit);
     }
-    return true;
+    return AfterEvent::resume;
 }
 
 /// Finds out what this processor's steps can be made with, by running a guest of two instructions:

@@ -53,6 +53,7 @@ enum class End : std::uint8_t {
     exception_in_vmm,   ///< our own mistake; see `HostTrapReport`
     outside_memory,     ///< an EPT violation that the stage does not answer: see `memory`
     ept_misconfigured,  ///< an EPT entry that the processor refuses
+    event_refused,      ///< an event that VM entry would not deliver
 };
 
 /// What an exception in VMX root operation looked like.

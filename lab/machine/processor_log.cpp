@@ -173,6 +173,14 @@ void ProcessorLog::exit(std::uint64_t t, unsigned cpu, std::string_view text) {
             attempt.reset();
         }
     } else {
+        // A guest that executes VMLAUNCH or VMRESUME is logged like a VMM, and then exits.
+        constexpr std::uint16_t vmlaunch = 20;
+        constexpr std::uint16_t vmresume = 24;
+        std::optional<Attempt>& attempt = attempts_[cpu];
+        if (attempt && !attempt->announced && attempt->t == t &&
+            (*number == vmlaunch || *number == vmresume)) {
+            attempt.reset();
+        }
         settle_attempt(cpu);
     }
     sinks_.event(event);

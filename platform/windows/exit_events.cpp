@@ -8,6 +8,7 @@
 namespace hvp::windows {
 namespace {
 
+using trace::HexInt32;
 using trace::HexInt64;
 using trace::Level;
 using trace::Text;
@@ -22,10 +23,10 @@ constexpr trace::Traits failure{.level = Level::error, .keyword = keyword::failu
 using VmxOn = trace::Event<"VmxOn", life, HexInt64<"at">>;
 using VmxOff = trace::Event<"VmxOff", life, HexInt64<"at">>;
 using VmEntry = trace::Event<"VmEntry", each_exit, HexInt64<"at">>;
-using VmExit =
-    trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_number">,
-                 HexInt64<"qualification">, HexInt64<"guest_rip">, UInt32<"instruction_length">,
-                 HexInt64<"detail">, Text<"handler">, UInt32<"sequence">, HexInt64<"at">>;
+using VmExit = trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_number">,
+                            HexInt64<"qualification">, HexInt64<"guest_rip">,
+                            UInt32<"instruction_length">, HexInt64<"detail">, Text<"handler">,
+                            HexInt32<"injected">, UInt32<"sequence">, HexInt64<"at">>;
 using EntryFailure = trace::Event<"EntryFailure", failure, Text<"reason">, UInt32<"reason_number">,
                                   HexInt64<"qualification">, HexInt64<"at">>;
 using EventsDropped = trace::Event<"EventsDropped", failure, UInt64<"count">>;
@@ -58,6 +59,8 @@ const char* name_of(vmx::End end) {
             return "it went outside the memory that it was given";
         case vmx::End::ept_misconfigured:
             return "an entry of its EPT is one that the processor refuses";
+        case vmx::End::event_refused:
+            return "an event for it is one that VM entry refuses";
     }
     return "unknown";
 }
@@ -86,7 +89,7 @@ void trace_exit(const TraceProvider& provider, const trace::ExitEvent& event) {
     }
     provider.write<VmExit>(name, number, event.qualification, event.guest_rip,
                            event.instruction_length, event.detail, vmx::exit_handler_name(number),
-                           event.sequence, event.exit_at);
+                           event.injected, event.sequence, event.exit_at);
     if (event.entry_at != 0) {
         provider.write<VmEntry>(event.entry_at);
     }

@@ -33,10 +33,10 @@ TEST_P(GuestState, TellsEachExitWithItsFields) {
     }
     ASSERT_EQ(exits.size(), 22U);
     for (const Json& exit : exits) {
-        EXPECT_THAT(keys_of(exit),
-                    testing::UnorderedElementsAre(
-                        "t", "cpu", "from", "event", "reason", "reason_number", "qualification",
-                        "guest_rip", "instruction_length", "detail", "handler", "sequence"));
+        EXPECT_THAT(keys_of(exit), testing::UnorderedElementsAre(
+                                       "t", "cpu", "from", "event", "reason", "reason_number",
+                                       "qualification", "guest_rip", "instruction_length", "detail",
+                                       "handler", "injected", "sequence"));
     }
     EXPECT_EQ(exits[1]["reason"], "CPUID");
     EXPECT_EQ(exits[1]["reason_number"], 10);

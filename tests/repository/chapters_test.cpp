@@ -98,10 +98,13 @@ std::map<std::size_t, std::string> steps_shown(const char* page, const char* sta
 
 // The story on the first page and in each chapter is the one that the stage's story.txt demands.
 TEST(Chapters, TellTheStoryOfTheRun) {
-    for (const auto& [page, stage, whole] : {std::tuple{"README.md", "launch", true},
-                                             {"stages/launch/README.md", "launch", true},
-                                             {"stages/guest-state/README.md", "guest-state", true},
-                                             {"stages/ept/README.md", "ept", false}}) {
+    for (const auto& [page, stage, whole] :
+         {std::tuple{"README.md", "launch", true},
+          {"stages/launch/README.md", "launch", true},
+          {"stages/guest-state/README.md", "guest-state", true},
+          {"stages/ept/README.md", "ept", false},
+          {"stages/ept-identity/README.md", "ept-identity", false},
+          {"stages/event-injection/README.md", "event-injection", true}}) {
         const auto expected = lines_of(read_file(fmt::format("stages/{}/story.txt", stage)));
         const auto shown = steps_shown(page, stage);
         EXPECT_GT(shown.size(), 10U) << page;

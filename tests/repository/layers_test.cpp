@@ -24,6 +24,7 @@ const std::vector<Layer> layers{
      .may_include = {"hypervisor/arch/", "hypervisor/ept/", "hypervisor/trace/"}},
     {.folder = "platform/windows/", .may_include = {"hypervisor/"}},
     {.folder = "stages/ept/", .may_include = {"hypervisor/", "platform/windows/"}},
+    {.folder = "stages/event-injection/", .may_include = {"hypervisor/", "platform/windows/"}},
     {.folder = "stages/guest-state/", .may_include = {"hypervisor/", "platform/windows/"}},
     {.folder = "stages/launch/", .may_include = {"hypervisor/", "platform/windows/"}},
     {.folder = "lab/nt/", .may_include = {"hypervisor/arch/", "lab/boot/"}},

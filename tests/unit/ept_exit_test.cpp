@@ -52,6 +52,7 @@ protected:
                 }};
         vmcs_.write(guest_rip, arch::GuestLinearAddress{rip});
         vmcs_.write(guest_cs_rights, {.long_mode = 1});
+        vmcs_.write(guest_rflags, arch::Flags{arch::Rflags::always_one} | arch::Rflags::interrupt_enable);
         vmcs_.write(guest_physical_address, arch::GuestPhysicalAddress{0x12'3456'7890});
         vmcs_.write(guest_linear_address, arch::GuestLinearAddress{0xFFFF'F880'0000'1234});
         vmcs_.write(exit_instruction_length, 5);  // rubbish, as the SDM allows
@@ -234,11 +235,14 @@ TEST_F(NmiForTheVmm, IsNotTheGuests) {
 
 TEST_F(NmiForTheVmm, IsAskedForAtTheWindowToo) {
     processor_.nmis_waiting = 2;
+    wanted_ = 2;
     EXPECT_TRUE(exit(8));
-    EXPECT_EQ(vmcs_.read(entry_interruption_information).valid, 0U);
+    EXPECT_EQ(vmcs_.read(entry_interruption_information).valid, 0U) << "neither is the guest's";
+    processor_.nmis_waiting = 3;
+    wanted_ = 1;
     EXPECT_TRUE(exit(8));
     EXPECT_TRUE(vmcs_.read(entry_interruption_information).is(EventType::nmi));
-    EXPECT_EQ(processor_.nmis_waiting, 0U);
+    EXPECT_EQ(processor_.nmis_waiting, 1U);
 }
 
 /// [SDM 3C 28.3.3.3 "Guidelines for Use of the INVVPID Instruction"]

@@ -296,10 +296,20 @@ TEST_F(ExitTest, VmcallAnswers) {
     EXPECT_EQ(registers_[Register::rax], static_cast<std::uint64_t>(HypercallStatus::bad_argument));
 }
 
-TEST_F(ExitTest, AnUnknownVmcallIsSaidToBeUnknown) {
-    registers_[Register::rax] = 1;
+TEST_F(ExitTest, AVmcallInOurRangeThatIsNoCallIsSaidToBeUnknown) {
+    registers_[Register::rax] = first_call_of_stage;
     EXPECT_TRUE(exit(vmcall, 3));
     EXPECT_EQ(registers_[Register::rax], static_cast<std::uint64_t>(HypercallStatus::unknown_call));
+}
+
+TEST_F(ExitTest, AVmcallThatIsNotForUsIsAnInvalidOpcode) {
+    for (const std::uint64_t number : {std::uint64_t{0}, std::uint64_t{0x4856'4FFF},
+                                       std::uint64_t{0x4856'6000}, std::uint64_t{0x1'4856'5000}}) {
+        registers_[Register::rax] = number;
+        EXPECT_TRUE(exit(vmcall, 3));
+        expect_fault(Vector::invalid_opcode);
+        EXPECT_EQ(registers_[Register::rax], number);
+    }
 }
 
 TEST_F(ExitTest, VmcallFromUserModeIsAnInvalidOpcode) {
@@ -308,6 +318,31 @@ TEST_F(ExitTest, VmcallFromUserModeIsAnInvalidOpcode) {
     EXPECT_TRUE(exit(vmcall, 3));
     expect_fault(Vector::invalid_opcode);
     EXPECT_EQ(injected().has_error_code, 0U);
+}
+
+// [SDM 3C 30.3 "VMX Instructions"]: outside VMX operation they are invalid opcodes, whatever the
+// mode and the privilege level.
+TEST_F(ExitTest, VmxInstructionsAreInvalidOpcodes) {
+    std::size_t exits = 0;
+    for (const VmxInstruction& instruction : vmx_instructions) {
+        if (instruction.exit_reason == 0) {
+            continue;
+        }
+        SCOPED_TRACE(instruction.name);
+        EXPECT_EQ(exit_reason_name(instruction.exit_reason), instruction.name);
+        for (const std::uint32_t privilege_level : {0U, 3U}) {
+            for (const std::uint32_t long_mode : {1U, 0U}) {
+                vmcs_.write(guest_rflags, Rflags::always_one);
+                vmcs_.write(guest_ss_rights, {.privilege_level = privilege_level});
+                vmcs_.write(guest_cs_rights, {.long_mode = long_mode});
+                EXPECT_TRUE(exit(instruction.exit_reason, 3));
+                expect_fault(instruction.event);
+                EXPECT_EQ(injected().has_error_code, 0U);
+                ++exits;
+            }
+        }
+    }
+    EXPECT_EQ(exits, 12U * 4);
 }
 
 TEST_F(ExitTest, TheGuestCanEndItself) {
@@ -346,10 +381,26 @@ TEST_F(ExitTest, EveryNmiIsInjected) {
     EXPECT_EQ(injected().valid, 0U) << "there is none left";
 }
 
-TEST_F(ExitTest, AnExceptionThatNobodyAskedForEndsTheGuest) {
-    vmcs_.write(exit_interruption_information, {.vector = 14, .type = 3, .valid = 1});
-    EXPECT_FALSE(exit(nmi_exit));
-    EXPECT_EQ(processor_.ending.end, End::unhandled_detail);
+// [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]: an entry that injects an
+// NMI forgets them.
+TEST_F(ExitTest, AnNmiWaitsForADebugException) {
+    processor_.nmis_waiting = 1;
+    vmcs_.write(guest_pending_debug_exceptions, PendingDebug::single_step);
+    EXPECT_TRUE(exit(nmi_window));
+    EXPECT_EQ(injected().valid, 0U);
+    EXPECT_EQ(processor_.nmis_waiting, 1U);
+    EXPECT_TRUE(
+        vmcs_.read(primary_processor_based_controls).has(PrimaryControl::nmi_window_exiting));
+}
+
+// A processor that does not hold NMIs back during blocking by STI would open the same window for
+// ever.
+TEST_F(ExitTest, AnNmiWhoseWindowOpensDuringBlockingByStiEndsIt) {
+    processor_.nmis_waiting = 1;
+    vmcs_.write(guest_interruptibility_state, Interruptibility::blocking_by_sti);
+    EXPECT_TRUE(exit(nmi_window));
+    EXPECT_TRUE(injected().is(EventType::nmi));
+    EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).empty());
 }
 
 // ---- The trace

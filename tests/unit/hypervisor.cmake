@@ -6,6 +6,7 @@ hvp_test(hypervisor_tests
     unit/address_space_test.cpp unit/arch_types_test.cpp unit/control_setup_test.cpp
     unit/current_vmcs_test.cpp unit/ept_exit_test.cpp unit/exit_dispatch_test.cpp unit/fake_entry.cpp
     unit/guest_segments_test.cpp unit/host_environment_test.cpp unit/host_traps_test.cpp
+    unit/deliver_test.cpp unit/injection_test.cpp
     unit/launch_test.cpp unit/memory_functions_test.cpp unit/operation_test.cpp
     unit/processor_state_test.cpp unit/ring_test.cpp unit/segments_test.cpp unit/single_step_test.cpp unit/support_test.cpp
     unit/virtual_processor_test.cpp unit/vmx_tables_test.cpp unit/write_vmcs_test.cpp

@@ -66,7 +66,7 @@ protected:
         if (GetParam() == StepBy::monitor_trap_flag) {
             return exit(37);
         }
-        return exception_exit(exception(Vector::debug, false), single_step_bit | breakpoints);
+        return exception_exit(exception(Vector::debug), single_step_bit | breakpoints);
     }
     [[nodiscard]] std::uint64_t flags() const { return vmcs_.read(guest_rflags).raw(); }
     [[nodiscard]] std::uint64_t pending() const {
@@ -167,7 +167,7 @@ INSTANTIATE_TEST_SUITE_P(Only, StepByTrapFlag, testing::Values(StepBy::trap_flag
 TEST_P(StepByTrapFlag, AFaultIsTheGuests) {
     begin();
     vmcs_.write(exit_interruption_error_code, 2);
-    EXPECT_TRUE(exception_exit(exception(Vector::page_fault, true), 0x1234'5000));
+    EXPECT_TRUE(exception_exit(exception(Vector::page_fault), 0x1234'5000));
     EXPECT_THAT(steps_, testing::ElementsAre(false));
     EXPECT_EQ(vmcs_.read(entry_interruption_information).vector, 14U);
     EXPECT_EQ(vmcs_.read(entry_exception_error_code), 2U);
@@ -177,7 +177,7 @@ TEST_P(StepByTrapFlag, AFaultIsTheGuests) {
 
 TEST_P(StepByTrapFlag, ABreakpointOnTheInstructionIsMetAgain) {
     begin();
-    EXPECT_TRUE(exception_exit(exception(Vector::debug, false), 1));
+    EXPECT_TRUE(exception_exit(exception(Vector::debug), 1));
     EXPECT_THAT(steps_, testing::ElementsAre(false));
     EXPECT_EQ(vmcs_.read(entry_interruption_information).valid, 0U);
     EXPECT_EQ(pending(), 0U);

@@ -38,6 +38,24 @@ TEST(ExitDetails, SayNothingWhereThereIsNothing) {
     EXPECT_EQ(exit_details(exit_event(10, "0x0")), "");
 }
 
+TEST(InjectedEvent, HasItsName) {
+    const auto injected = [](const char* information) {
+        Event event = exit_event(20, "0x0");
+        event.fields["injected"] = information;
+        return injected_event(event);
+    };
+    EXPECT_EQ(injected("0x80000306"), "#UD");
+    EXPECT_EQ(injected("0x80000b0d"), "#GP");
+    EXPECT_EQ(injected("0x80000603"), "#BP");
+    EXPECT_EQ(injected("0x8000030f"), "exception 15");
+    EXPECT_EQ(injected("0x8000031f"), "exception 31");
+    EXPECT_EQ(injected("0x80000202"), "NMI");
+    EXPECT_EQ(injected("0x800000d1"), "interrupt 0xd1");
+    EXPECT_EQ(injected("0x8000042e"), "INT 0x2e");
+    EXPECT_EQ(injected("0x306"), "") << "not valid";
+    EXPECT_EQ(injected_event(exit_event(20, "0x0")), "");
+}
+
 // [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-7]: each bit, one after the other.
 TEST(ExitDetails, EveryBitOfAnEptViolation) {
     const auto details = [](const char* qualification) {

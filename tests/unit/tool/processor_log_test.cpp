@@ -95,6 +95,15 @@ TEST(ProcessorLog, AnEntryMayFailBeforeItIsAnnounced) {
                 ElementsAre(vm_launch, entry_failure));
 }
 
+TEST(ProcessorLog, AGuestsOwnVmlaunchIsNoEntry) {
+    using enum ProcessorEventKind;
+    EXPECT_THAT(kinds_of("00000000009d[CPU0  ] VMLAUNCH VMCS ptr: 0x0000000000301000\n"
+                         "00000000009d[CPU0  ] VMENTER to x86-64 guest\n"
+                         "00000000019d[CPU0  ] VMLAUNCH VMCS ptr: 0x0000000000301000\n"
+                         "00000000019d[CPU0  ] VMEXIT reason = 20 (VMLAUNCH) qualification=0x0\n"),
+                ElementsAre(vm_launch, vm_entry, vm_launch, vm_exit));
+}
+
 TEST(ProcessorLog, VmfailIsNoEntry) {
     EXPECT_THAT(kinds_of("00000000009d[CPU0  ] VMLAUNCH VMCS ptr: 0x0000000000301000\n"
                          "00000000009e[CPU0  ] VMFAIL: VMCS host state invalid CR3\n"),

@@ -101,6 +101,14 @@ inline std::uint64_t read_cr2() {
 inline void write_cr2(std::uint64_t value) {
     processor.write("CR2", value);
 }
+template <int number>
+std::uint64_t read_dr() {
+    return processor.read("DR" + std::to_string(number));
+}
+template <int number>
+void write_dr(std::uint64_t value) {
+    processor.write("DR" + std::to_string(number), value);
+}
 inline std::uint64_t read_dr7() {
     return processor.read("DR7");
 }
