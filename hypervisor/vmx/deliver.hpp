@@ -131,15 +131,29 @@ template <VmcsAccess V>
     if (decision.triple_fault || !inject(vmcs, decision.inject, guest)) {
         exit.processor().ending.end =
             decision.triple_fault ? End::triple_fault : End::event_refused;
+        exit.processor().ending.refused_event = decision.inject.what;
         return AfterEvent::stop;
     }
     return AfterEvent::resume;
 }
 
-/// Gives the guest the exception that this exit is about.
+/// The RFLAGS image of a fault has RF set, so that the instruction can be tried again without
+/// meeting its own code breakpoint. Injection pushes RFLAGS as they are. [SDM 3C 26.5.1.1 "Details
+/// of Vectored-Event Injection"]
+template <VmcsAccess V>
+void set_resume_flag(V& vmcs) {
+    vmcs.write(guest_rflags, vmcs.read(guest_rflags) | arch::Rflags::resume);
+}
+
+/// Gives the guest the exception that this exit is about. The exit has saved RF as it is to be
+/// pushed; Bochs 2.7: as it was before.  [SDM 3C 27.3.3 "Saving RIP, RSP, and RFLAGS"]
 template <VmcsAccess V>
 [[nodiscard]] AfterEvent reflect_exception(Exit<V> exit) {
-    return deliver(exit, exception_of_exit(exit.vmcs));
+    const Event exception = exception_of_exit(exit.vmcs);
+    if (is_fault(exception.what)) {
+        set_resume_flag(exit.vmcs);
+    }
+    return deliver(exit, exception);
 }
 
 /// What is owed to a guest whose access is going to be tried again: the event whose delivery it
@@ -164,8 +178,8 @@ template <VmcsAccess V>
 /// [SDM 3C 27.3.3 "Saving RIP, RSP, and RFLAGS"],
 /// [SDM 3C 26.5.1.1 "Details of Vectored-Event Injection"]
 template <VmcsAccess V>
-[[nodiscard]] Next give_fault(Exit<V> exit, Vector vector) {
-    exit.vmcs.write(guest_rflags, exit.vmcs.read(guest_rflags) | arch::Rflags::resume);
+[[nodiscard, gnu::noinline, gnu::cold]] Next give_fault(Exit<V> exit, Vector vector) {
+    set_resume_flag(exit.vmcs);
     return deliver(exit, exception_event(vector)) == AfterEvent::resume ? Next::resume : Next::stop;
 }
 

@@ -46,6 +46,15 @@ struct Event {
            event.is(EventType::software_exception);
 }
 
+/// A fault, whose instruction is executed again; not a trap, an abort, or a debug exception, which
+/// is either.  [SDM 3A 6.15 "Exception and Interrupt Reference"], table 6-1
+[[nodiscard]] constexpr bool is_fault(const InterruptionInformation& event) {
+    return event.is(EventType::hardware_exception) &&
+           event.vector != static_cast<std::uint32_t>(Vector::debug) &&
+           event.vector != static_cast<std::uint32_t>(Vector::double_fault) &&
+           event.vector != static_cast<std::uint32_t>(Vector::machine_check);
+}
+
 // ---- An exception during delivery ---------------------------------------------------------------
 
 /// How bad it is when the delivery of an event fails.
@@ -237,7 +246,7 @@ enum class InjectionRule : std::uint8_t {
     vector,           ///< one that this type cannot have
     error_code,       ///< there is none where there must be one, or the other way round
     reserved_bits,    ///< bits 30:12
-    error_code_bits,  ///< bits 31:15 of the error code
+    error_code_bits,  ///< bits 31:16 of the error code
     length,           ///< not that of an instruction
     activity,         ///< the guest's activity state blocks it
     blocking,         ///< the guest's interruptibility state blocks it
@@ -267,7 +276,9 @@ enum class InjectionRule : std::uint8_t {
     if (what.nmi_unblocking != 0 || what.reserved_30_13 != 0) {
         return InjectionRule::reserved_bits;
     }
-    if (has_error_code && event.error_code >> 15 != 0) {
+    // Our edition of the manual says 31:15. But bit 15 belongs to a selector's index, and Bochs 2.7
+    // takes it.
+    if (has_error_code && event.error_code >> 16 != 0) {
         return InjectionRule::error_code_bits;
     }
     constexpr std::uint32_t longest_instruction = 15;

@@ -75,6 +75,7 @@ struct Ending {
     std::uint64_t guest_rip{};
     HostTrapReport trap{};
     ept::GuestMemoryEvent memory{};  ///< of an EPT violation or misconfiguration
+    InterruptionInformation refused_event{};  ///< the one that VM entry would not deliver
 };
 
 /// How a guest goes on after an EPT violation.

@@ -79,6 +79,9 @@ public:
         return memory_.own_ranges();
     }
 
+    /// In the guests to come these exceptions exit, by vector.
+    void intercept_exceptions(std::uint32_t bitmap) { exceptions_ = bitmap; }
+
     /// Runs the guest on this processor until its VMM leaves it.
     ///
     /// Where    the thread pinned
@@ -121,6 +124,7 @@ public:
                 return vmx::Ending{};
             }
         }
+        vmx::CurrentVmcs{}.write(vmx::exception_bitmap, exceptions_);
         vmx::CurrentVmcs{}.write(vmx::host_rip,
                                  arch::HostLinearAddress{reinterpret_cast<std::uint64_t>(exit_)});
         vmx::run(memory_.region());
@@ -138,6 +142,7 @@ private:
     std::optional<ept::Capability> capability_;
     bool (*forget_)(void*){};
     void* context_{};
+    std::uint32_t exceptions_{};
     void (*exit_)() = vmx::hvp_exit_to_vmm;
 };
 

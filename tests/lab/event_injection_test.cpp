@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,36 @@ TEST(EventInjection, TellsItsStory) {
                                          "the instruction"));
     EXPECT_THAT(answer.output, HasSubstr("15 of 15 as on a processor outside VMX operation"));
 }
+
+/// The driver compares each snippet on the bare processor with the same in a guest, twice.
+class EventsInAGuest : public testing::TestWithParam<const char*> {};
+
+TEST_P(EventsInAGuest, AreThoseOfTheBareProcessor) {
+    Playground playground;
+    const Answer answer =
+        playground({"run", "--driver", playground.driver("vmm-events", "vmm-events"), "--seed", "3",
+                    "--model", GetParam(), "--no-processor-log"});
+    EXPECT_EQ(answer.status, 0) << answer.output;
+    std::map<std::string, int> snippets;
+    for (const Json& kind : playground.events("EventClass")) {
+        const std::string pass = kind["pass"];
+        if (pass != "bare") {
+            EXPECT_EQ(kind["same"], kind["snippets"]) << kind;
+            EXPECT_GE(kind["snippets"], 50) << kind;
+            EXPECT_GE(kind["records"], kind["snippets"].get<int>() * 2) << "an event, and the end";
+            snippets[pass] += kind["snippets"].get<int>();
+        }
+    }
+    EXPECT_THAT(snippets, testing::ElementsAre(testing::Pair("all exceptions exit", 1560),
+                                               testing::Pair("no exception exits", 1560)));
+    const auto guests = playground.events("EventGuest");
+    ASSERT_EQ(guests.size(), 2U);
+    EXPECT_EQ(guests[0]["exception_exits"], 0);
+    EXPECT_GT(guests[1]["exception_exits"], 1560);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, EventsInAGuest,
+                         testing::Values("core2_penryn_t9600", "corei7_skylake_x", "tigerlake"));
 
 TEST(EventInjection, RefusesWithoutMemoryAndWithoutVtX) {
     Playground playground;
