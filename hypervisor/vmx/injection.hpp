@@ -191,8 +191,8 @@ inline constexpr auto by_sti_or_mov_ss =
     decision.inject = waiting.exception.exists() ? waiting.exception : waiting.interrupted;
     if (waiting.interrupted.exists()) {
         // An NMI blocks NMIs as soon as its delivery begins; the entry that delivers it anew wants
-        // to be the one who does so.  [SDM 3C 27.1 "Architectural State Before a VM Exit"], [SDM
-        // 3C 31.7.1.2 "Resuming Guest Software after Handling an Exception"]
+        // to be the one who does so.  [SDM 3C 27.1 "Architectural State Before a VM Exit"],
+        // [SDM 3C 31.7.1.2 "Resuming Guest Software after Handling an Exception"]
         if (decision.inject.what.is(EventType::nmi)) {
             decision.interruptibility =
                 decision.interruptibility.without(Interruptibility::blocking_by_nmi);
