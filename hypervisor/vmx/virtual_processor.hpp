@@ -74,7 +74,7 @@ struct Ending {
     std::uint64_t qualification{};
     std::uint64_t guest_rip{};
     HostTrapReport trap{};
-    ept::GuestMemoryEvent memory{};  ///< of an EPT violation or misconfiguration
+    ept::GuestMemoryEvent memory{};           ///< of an EPT violation or misconfiguration
     InterruptionInformation refused_event{};  ///< the one that VM entry would not deliver
 };
 

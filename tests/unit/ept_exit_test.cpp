@@ -52,7 +52,8 @@ protected:
                 }};
         vmcs_.write(guest_rip, arch::GuestLinearAddress{rip});
         vmcs_.write(guest_cs_rights, {.long_mode = 1});
-        vmcs_.write(guest_rflags, arch::Flags{arch::Rflags::always_one} | arch::Rflags::interrupt_enable);
+        vmcs_.write(guest_rflags,
+                    arch::Flags{arch::Rflags::always_one} | arch::Rflags::interrupt_enable);
         vmcs_.write(guest_physical_address, arch::GuestPhysicalAddress{0x12'3456'7890});
         vmcs_.write(guest_linear_address, arch::GuestLinearAddress{0xFFFF'F880'0000'1234});
         vmcs_.write(exit_instruction_length, 5);  // rubbish, as the SDM allows
