@@ -46,19 +46,36 @@ enum class Cr4 : std::uint64_t {
     supervisor_mode_access_prevention = 1ULL << 21,
     protection_keys = 1ULL << 22,
     control_flow_enforcement = 1ULL << 23,
+    supervisor_protection_keys = 1ULL << 24,
 };
 
 /// RFLAGS, the system flags.  [SDM 3A 2.3 "System Flags and Fields in the EFLAGS Register"]
 enum class Rflags : std::uint64_t {
     carry = 1ULL << 0,
     always_one = 1ULL << 1,
+    parity = 1ULL << 2,
+    auxiliary_carry = 1ULL << 4,
     zero = 1ULL << 6,
+    sign = 1ULL << 7,
     trap = 1ULL << 8,
     interrupt_enable = 1ULL << 9,
     direction = 1ULL << 10,
+    overflow = 1ULL << 11,
     nested_task = 1ULL << 14,
     resume = 1ULL << 16,
+    virtual_8086 = 1ULL << 17,
     alignment_check = 1ULL << 18,
+    virtual_interrupt = 1ULL << 19,
+    virtual_interrupt_pending = 1ULL << 20,
+    identification = 1ULL << 21,
+};
+
+/// IA32_EFER.  [SDM 3A 2.2.1 "Extended Feature Enable Register"]
+enum class Efer : std::uint64_t {
+    syscall_enable = 1ULL << 0,
+    long_mode_enable = 1ULL << 8,
+    long_mode_active = 1ULL << 10,
+    execute_disable_enable = 1ULL << 11,
 };
 
 constexpr Flags<Cr0> operator|(Cr0 a, Cr0 b) {

@@ -33,6 +33,7 @@ enum class PrimaryControl : std::uint32_t {
     rdtsc_exiting = 1U << 12,
     cr3_load_exiting = 1U << 15,
     cr3_store_exiting = 1U << 16,
+    activate_tertiary_controls = 1U << 17,  ///< newer than our edition
     cr8_load_exiting = 1U << 19,
     cr8_store_exiting = 1U << 20,
     use_tpr_shadow = 1U << 21,
@@ -50,9 +51,30 @@ enum class PrimaryControl : std::uint32_t {
 /// [SDM 3C 24.6.2 "Processor-Based VM-Execution Controls", Table 24-7]. Their capability MSR has no
 /// TRUE form: all of them may be 0.
 enum class SecondaryControl : std::uint32_t {
+    virtualize_apic_accesses = 1U << 0,
     enable_ept = 1U << 1,
+    descriptor_table_exiting = 1U << 2,
+    enable_rdtscp = 1U << 3,
+    virtualize_x2apic_mode = 1U << 4,
     enable_vpid = 1U << 5,
+    wbinvd_exiting = 1U << 6,
+    unrestricted_guest = 1U << 7,
+    apic_register_virtualization = 1U << 8,
+    virtual_interrupt_delivery = 1U << 9,
+    pause_loop_exiting = 1U << 10,
+    rdrand_exiting = 1U << 11,
+    enable_invpcid = 1U << 12,
+    enable_vm_functions = 1U << 13,
+    vmcs_shadowing = 1U << 14,
+    enable_encls_exiting = 1U << 15,
+    rdseed_exiting = 1U << 16,
     enable_pml = 1U << 17,
+    ept_violation_exception = 1U << 18,  ///< "EPT-violation #VE"
+    conceal_vmx_from_pt = 1U << 19,
+    enable_xsaves = 1U << 20,
+    mode_based_execute_control = 1U << 22,
+    sub_page_write_permissions = 1U << 23,
+    use_tsc_scaling = 1U << 25,
 };
 
 /// [SDM 3C 24.7.1 "VM-Exit Controls"]
@@ -66,6 +88,11 @@ enum class ExitControl : std::uint32_t {
     save_efer = 1U << 20,
     load_efer = 1U << 21,
     save_preemption_timer_value = 1U << 22,
+    clear_bndcfgs = 1U << 23,
+    conceal_vmx_from_pt = 1U << 24,
+    clear_rtit_ctl = 1U << 25,
+    load_cet_state = 1U << 28,
+    load_pkrs = 1U << 29,
 };
 
 /// [SDM 3C 24.8.1 "VM-Entry Controls"]
@@ -77,6 +104,11 @@ enum class EntryControl : std::uint32_t {
     load_perf_global_ctrl = 1U << 13,
     load_pat = 1U << 14,
     load_efer = 1U << 15,
+    load_bndcfgs = 1U << 16,
+    conceal_vmx_from_pt = 1U << 17,
+    load_rtit_ctl = 1U << 18,
+    load_cet_state = 1U << 20,
+    load_pkrs = 1U << 22,
 };
 
 template <typename Control>

@@ -144,7 +144,7 @@ std::expected<bool, Failure> enable_page_modification_log(arch::HostPhysicalAddr
     }
     CurrentVmcs vmcs;
     vmcs.write(pml_address, log);
-    vmcs.write(pml_index, last_pml_index);
+    vmcs.write(guest_pml_index, last_pml_index);
     if (const auto refused = vmcs.refused()) {
         return refused_field(*refused);
     }

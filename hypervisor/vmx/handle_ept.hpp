@@ -65,7 +65,7 @@ AfterEvent on_page_modification_log_full(Exit<V> exit) {
         return AfterEvent::stop;
     }
     hooks.on_log_full(hooks.stage);
-    exit.vmcs.write(pml_index, last_pml_index);
+    exit.vmcs.write(guest_pml_index, last_pml_index);
     return deliver_again(exit, (exit.vmcs.read(exit_qualification) & nmi_unblocking_by_iret) != 0);
 }
 

@@ -156,7 +156,7 @@ void Machine::take_log() {
     if (!has_log_) {
         return;
     }
-    const std::uint16_t index = vmx::ExitVmcs{}.read(vmx::pml_index);
+    const std::uint16_t index = vmx::ExitVmcs{}.read(vmx::guest_pml_index);
     const std::size_t first = index < log_entries ? index + 1U : 0U;
     for (std::size_t i = first; i < log_entries; ++i) {
         const std::uint64_t page = (log_[i] - places_.watched.raw()) / arch::page_bytes;

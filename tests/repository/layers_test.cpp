@@ -31,7 +31,12 @@ const std::vector<Layer> layers{
     {.folder = "lab/machine/", .may_include = {"lab/boot/", "lab/nt/ldr/pe", "lab/nt/hosted/"}},
     {.folder = "tool/",
      .may_include = {"lab/machine/", "lab/boot/", "lab/nt/ldr/pe", "lab/nt/hosted/",
-                     "hypervisor/vmx/exit_reason.hpp", "hypervisor/vmx/instruction_error.hpp"}},
+                     "hypervisor/vmx/exit_reason.hpp", "hypervisor/vmx/instruction_error.hpp",
+                     "hypervisor/vmx/entry_checks", "hypervisor/vmx/bit_names.hpp",
+                     "hypervisor/vmx/field_facts.hpp", "hypervisor/vmx/fields.hpp",
+                     "hypervisor/vmx/interruption.hpp", "hypervisor/vmx/controls.hpp",
+                     "hypervisor/ept/entry.hpp", "hypervisor/ept/misconfiguration.hpp",
+                     "hypervisor/arch/msr.hpp"}},
 };
 
 /// The quoted includes of `file` that its layer does not allow.

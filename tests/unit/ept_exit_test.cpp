@@ -124,13 +124,13 @@ TEST_F(EptExit, AnIretThatIsTriedAgainHasNmisBlockedAgain) {
 TEST_F(EptExit, AFullLogIsTakenAndBegunAnew) {
     static int taken;
     taken = 0;
-    vmcs_.write(pml_index, 0xFFFF);
+    vmcs_.write(guest_pml_index, 0xFFFF);
     vmcs_.write(idt_vectoring_information, {.vector = 0xD1, .type = 0, .valid = 1});
     EXPECT_FALSE(exit(62, 0)) << "a stage that does not want the log has none";
     processor_.hooks.on_log_full = [](void*) { ++taken; };
     EXPECT_TRUE(exit(62, 0));
     EXPECT_EQ(taken, 1);
-    EXPECT_EQ(vmcs_.read(pml_index), 511);
+    EXPECT_EQ(vmcs_.read(guest_pml_index), 511);
     EXPECT_EQ(vmcs_.read(entry_interruption_information).vector, 0xD1U);
     EXPECT_EQ(moved(), 0U);
 }
@@ -359,11 +359,11 @@ TEST_F(EptSupport, ThePageModificationLogBeginsAtItsEnd) {
     auto& fields = arch::processor.vmcs;
     fields[secondary_processor_based_controls.encoding] = 2;
     fields[pml_address.encoding] = 0;
-    fields[pml_index.encoding] = 0;
+    fields[guest_pml_index.encoding] = 0;
     EXPECT_TRUE(enable_page_modification_log(arch::HostPhysicalAddress{0x7000}).value());
     EXPECT_EQ(fields[secondary_processor_based_controls.encoding], 0x2'0002U);
     EXPECT_EQ(fields[pml_address.encoding], 0x7000U);
-    EXPECT_EQ(fields[pml_index.encoding], 511U);
+    EXPECT_EQ(fields[guest_pml_index.encoding], 511U);
     arch::processor.msrs[Msr::vmx_procbased_ctls2] = 0x0005'7FFF'0000'0000;  // broadwell_ult
     EXPECT_FALSE(enable_page_modification_log(arch::HostPhysicalAddress{0x7000}).value());
 }

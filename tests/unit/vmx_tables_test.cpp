@@ -2,13 +2,16 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <set>
 #include <string_view>
 
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/vmx/basic.hpp"
+#include "hypervisor/vmx/bit_names.hpp"
 #include "hypervisor/vmx/controls.hpp"
 #include "hypervisor/vmx/entry.hpp"
 #include "hypervisor/vmx/exit_reason.hpp"
+#include "hypervisor/vmx/field_facts.hpp"
 #include "hypervisor/vmx/fields.hpp"
 #include "hypervisor/vmx/instruction_error.hpp"
 
@@ -86,6 +89,48 @@ TEST(InstructionErrors, HaveTheManualsNames) {
     for (const std::uint32_t gap : {0U, 14U, 21U, 27U, 29U}) {
         EXPECT_EQ(std::string_view{instruction_error_name(gap)}, "unknown") << gap;
     }
+}
+
+// [SDM 3D B.1 "16-Bit Fields"] to [SDM 3D B.4 "Natural-Width Fields"]: our edition has 166 fields,
+// and one that we know is newer.
+TEST(FieldFacts, HaveEachFieldOnce) {
+    std::set<std::string_view> names;
+    std::set<std::string_view> common;
+    for (const FieldFacts& field : field_facts) {
+        EXPECT_TRUE(names.insert(field.name).second) << field.name;
+        EXPECT_TRUE(common.insert(field.common).second) << field.common;
+        EXPECT_EQ(field.encoding & ~0x7FFEU, 0U) << field.name;
+        EXPECT_EQ(find_field(field.encoding), &field);
+    }
+    EXPECT_EQ(field_facts.size(), 167U);
+    EXPECT_EQ(find_field(0x681E)->name, std::string_view{"Guest RIP"});
+    EXPECT_EQ(find_field(0x4822)->common, std::string_view{"GUEST_TR_AR_BYTES"});
+    EXPECT_EQ(find_field(0x6800)->identifier, std::string_view{"guest_cr0"});
+    EXPECT_EQ(find_field(0x0C0E), nullptr);
+}
+
+// A name in a table is of a bit, and each bit has one name.
+TEST(BitNames, AreOfOneBitEach) {
+    const auto check = [](std::span<const BitName> names) {
+        std::uint64_t seen = 0;
+        for (const BitName& one : names) {
+            EXPECT_EQ(std::popcount(one.mask), 1) << one.name;
+            EXPECT_EQ(seen & one.mask, 0U) << one.name;
+            seen |= one.mask;
+        }
+    };
+    check(pin_control_names);
+    check(primary_control_names);
+    check(secondary_control_names);
+    check(exit_control_names);
+    check(entry_control_names);
+    check(cr0_names);
+    check(cr4_names);
+    check(rflags_names);
+    check(efer_names);
+    check(debugctl_names);
+    check(interruptibility_names);
+    check(pending_debug_names);
 }
 
 }  // namespace
