@@ -238,6 +238,14 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
         ->check(CLI::Range(1U, 1000U))
         ->capture_default_str();
 
+    RulesOptions rules_options;
+    CLI::App* rules = app.add_subcommand("rules", "show what VM entry checks, rule by rule");
+    rules
+        ->add_option("word", rules_options.word,
+                     "only rules with this word in them, or of this section of SDM 3C (26.3.1.2)")
+        ->type_name("WORD|SECTION");
+    rules->add_flag("--page", rules_options.page, "print docs/rules.md");
+
     try {
         app.parse(count, arguments);
     } catch (const CLI::CallForHelp&) {
@@ -260,6 +268,9 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     }
     if (*clean) {
         return CleanOptions{};
+    }
+    if (*rules) {
+        return rules_options;
     }
     if (*bench) {
         if (bench_options.name != "startup" && bench->count("-n") > 0) {

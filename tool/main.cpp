@@ -8,6 +8,7 @@
 #include "tool/command_line.hpp"
 #include "tool/diff.hpp"
 #include "tool/housekeeping.hpp"
+#include "tool/rules.hpp"
 #include "tool/run.hpp"
 #include "tool/test.hpp"
 
@@ -30,6 +31,7 @@ public:
     ExitStatus operator()(const DiffOptions& options) const { return diff(options, repository_); }
     ExitStatus operator()(const ListOptions&) const { return list(repository_); }
     ExitStatus operator()(const CleanOptions&) const { return clean(repository_); }
+    ExitStatus operator()(const RulesOptions& options) const { return rules(options); }
     ExitStatus operator()(const Done& done) const { return done.status; }
 
 private:

@@ -62,12 +62,17 @@ struct BenchOptions {
     bool json = false;
 };
 
+struct RulesOptions {
+    std::string word;   ///< a word or a section; empty: all rules
+    bool page = false;  ///< docs/rules.md instead
+};
+
 /// Nothing is left to do: help was shown, or the usage was bad.
 struct Done {
     ExitStatus status;
 };
 
 using Options = std::variant<RunOptions, TestOptions, DiffOptions, ListOptions, CleanOptions,
-                             BenchOptions, Done>;
+                             BenchOptions, RulesOptions, Done>;
 
 }  // namespace hvp::tool

@@ -40,6 +40,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Mistake{"Command", {"rnu"}, "unknown command rnu; did you mean run?"},
         Mistake{"CommandOfNoKind", {"frobnicate"}, "--help"},
+        Mistake{"Rule", {"rules", "tr-tipe"}, "did you mean tr-type?"},
+        Mistake{"RuleOfNoKind", {"rules", "xyzzy"}, "./playground rules shows all of them"},
         Mistake{"Stage", {"run", "lunch"}, "there is no stage lunch; did you mean launch?"},
         Mistake{"StageOfNoKind", {"run", "xyzzy"}, "./playground list"},
         Mistake{"StageWithAPath", {"run", "../launch"}, "there is no stage ../launch"},
