@@ -152,6 +152,53 @@ Options finish_run(RunOptions options, const std::string& firmware, const std::s
     return options;
 }
 
+void describe_explain(CLI::App& explain, ExplainOptions& options) {
+    explain
+        .add_option("file", options.file,
+                    "a dump of a VMCS: a run's folder, \"name = value\" as printed by a driver, "
+                    "KVM's and Xen's dumps; - reads standard input")
+        ->type_name("FILE|-");
+    explain
+        .add_option("--model", options.model, "whose capability MSRs count where the dump has none")
+        ->type_name("NAME")
+        ->capture_default_str();
+    explain.add_flag("--json", options.json, "print JSON and nothing else");
+    struct Number {
+        const char* name;
+        std::string& value;
+        const char* about;
+    };
+    for (const Number& number :
+         {Number{"--exit", options.exit, "an exit reason"},
+          Number{"--qualification", options.qualification, "its exit qualification"},
+          Number{"--error", options.error, "a VM-instruction error"},
+          Number{"--controls", options.controls, "pin=, primary=, secondary=, exit= or entry="},
+          Number{"--field", options.field, "a field's encoding or name"},
+          Number{"--interruption", options.interruption, "interruption information"},
+          Number{"--access-rights", options.access_rights, "a segment's access rights"},
+          Number{"--ept-entry", options.ept_entry, "an entry of EPT paging structures"},
+          Number{"--cr4", options.cr4, "a value of CR4"}}) {
+        explain.add_option(number.name, number.value, number.about)->type_name("NUMBER");
+    }
+}
+
+Options finish_explain(const ExplainOptions& options) {
+    const bool has_number = !options.exit.empty() || !options.error.empty() ||
+                            !options.controls.empty() || !options.field.empty() ||
+                            !options.interruption.empty() || !options.access_rights.empty() ||
+                            !options.ept_entry.empty() || !options.cr4.empty();
+    if (options.file.empty() && !has_number) {
+        return bad_usage(options.qualification.empty()
+                             ? "explain takes a file, - or a number such as --exit 48"
+                             : "--qualification goes with --exit");
+    }
+    if (!options.file.empty() && has_number) {
+        return bad_usage("explain takes a file or numbers, not both");
+    }
+    const std::string complaint = check_model(options.model);
+    return complaint.empty() ? Options{options} : Options{bad_usage(complaint)};
+}
+
 Options finish_diff(const DiffOptions& options, const Repository& repository) {
     for (const std::string& stage : {options.before, options.after}) {
         if (const std::string complaint = check_stage(stage, repository); !complaint.empty()) {
@@ -246,6 +293,11 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
         ->type_name("WORD|SECTION");
     rules->add_flag("--page", rules_options.page, "print docs/rules.md");
 
+    ExplainOptions explain_options;
+    CLI::App* explain_command =
+        app.add_subcommand("explain", "say why a VM entry fails, or what a number means");
+    describe_explain(*explain_command, explain_options);
+
     try {
         app.parse(count, arguments);
     } catch (const CLI::CallForHelp&) {
@@ -268,6 +320,9 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     }
     if (*clean) {
         return CleanOptions{};
+    }
+    if (*explain_command) {
+        return finish_explain(explain_options);
     }
     if (*rules) {
         return rules_options;

@@ -7,6 +7,7 @@
 #include "tool/bench.hpp"
 #include "tool/command_line.hpp"
 #include "tool/diff.hpp"
+#include "tool/explain.hpp"
 #include "tool/housekeeping.hpp"
 #include "tool/rules.hpp"
 #include "tool/run.hpp"
@@ -32,6 +33,9 @@ public:
     ExitStatus operator()(const ListOptions&) const { return list(repository_); }
     ExitStatus operator()(const CleanOptions&) const { return clean(repository_); }
     ExitStatus operator()(const RulesOptions& options) const { return rules(options); }
+    ExitStatus operator()(const ExplainOptions& options) const {
+        return explain(options, repository_);
+    }
     ExitStatus operator()(const Done& done) const { return done.status; }
 
 private:

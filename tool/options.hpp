@@ -67,12 +67,28 @@ struct RulesOptions {
     bool page = false;  ///< docs/rules.md instead
 };
 
+/// A dump, or numbers; each as it was typed, empty where it was not.
+struct ExplainOptions {
+    std::string file;  ///< "-": standard input
+    std::string model{lab::default_model};
+    bool json = false;
+    std::string exit;
+    std::string qualification;
+    std::string error;
+    std::string controls;
+    std::string field;
+    std::string interruption;
+    std::string access_rights;
+    std::string ept_entry;
+    std::string cr4;
+};
+
 /// Nothing is left to do: help was shown, or the usage was bad.
 struct Done {
     ExitStatus status;
 };
 
 using Options = std::variant<RunOptions, TestOptions, DiffOptions, ListOptions, CleanOptions,
-                             BenchOptions, RulesOptions, Done>;
+                             BenchOptions, RulesOptions, ExplainOptions, Done>;
 
 }  // namespace hvp::tool

@@ -72,10 +72,12 @@ std::string rule_remedy(const EntryRule& rule) {
     return with_subject(rule.remedy, rule.subject);
 }
 
+std::string citation(const vmx::Rule& section) {
+    return fmt::format(R"([{} {} {} "{}"])", "SDM", section.volume, section.section, section.title);
+}
+
 std::string rule_citation(const EntryRule& rule) {
-    const vmx::Rule& section = *rule.section;
-    return fmt::format("[SDM {} {} \"{}\"{}]", section.volume, section.section, section.title,
-                       rule.is_newer ? ", in newer editions" : "");
+    return citation(*rule.section) + (rule.is_newer ? " in newer editions" : "");
 }
 
 std::string item_name(Item item) {

@@ -17,7 +17,10 @@ using vmx::checks::Item;
 [[nodiscard]] std::string rule_sentence(const EntryRule& rule);
 [[nodiscard]] std::string rule_remedy(const EntryRule& rule);
 
-/// `[SDM 3C 26.3.1.2 "Checks on Guest Segment Registers"]`; for a rule that our edition lacks it
+/// `[SDM 3C 24.2 "Format of the VMCS Region"]`
+[[nodiscard]] std::string citation(const vmx::Rule& section);
+
+/// The same for a rule's section; for a rule that our edition lacks it
 /// says so.
 [[nodiscard]] std::string rule_citation(const EntryRule& rule);
 

@@ -8,8 +8,10 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include "lab/machine/emulator.hpp"
+#include "tool/entry_failure.hpp"
 #include "tool/recording.hpp"
 #include "tool/run_inputs.hpp"
 #include "tool/sentences.hpp"
@@ -108,6 +110,7 @@ private:
     const RunFolder& folder_;
     Clock::time_point started_;
     Recording recording_;
+    std::optional<EntryFailure> entry_failure_;
 };
 
 ExitStatus Run::perform() {
@@ -160,6 +163,9 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
                              .panic = recording_.log().panic(),
                              .all_halted = recording_.log().all_halted(options_.cpus),
                              .timeout_ticks = options_.timeout_ticks});
+    entry_failure_ =
+        explain_entry_failure(timeline, repository_, options_.driver ? "" : options_.stage,
+                              options_.model, layout_of_output().width);
     const std::vector<StoryStep> steps = tell(timeline, names);
     check_story(verdict, steps);
     recording_.write_evidence(
@@ -167,10 +173,12 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
     const std::string head = head_line(options_, inputs_);
     const std::string end = fmt::format("{} in {:.1f} s · {}\n", result_name(verdict.result),
                                         seconds(), shown_folder());
+    Json facts = summary(options_, inputs_.driver_facts, recording_, verdict, witnesses, seconds());
+    if (entry_failure_) {
+        facts["explanation"] = entry_failure_->json;
+    }
     const std::string summary_text =
-        summary(options_, inputs_.driver_facts, recording_, verdict, witnesses, seconds())
-            .dump(2, ' ', false, Json::error_handler_t::replace) +
-        "\n";
+        facts.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
     write_results(verdict, head + lay_out(steps, {}) + end, summary_text);
     print(verdict, head, steps, end, summary_text);
     if (!recording_.write_error().empty()) {
@@ -208,11 +216,17 @@ void Run::write_results(const Verdict& verdict, const std::string& story,
     if (!verdict.reason.empty()) {
         story_text += verdict.reason + "\n";
     }
+    if (entry_failure_) {
+        story_text += "\n" + entry_failure_->text;
+    }
     const auto write = [&](std::string_view name, std::string_view content) {
         if (const auto written = write_file(folder_.path() / name, content); !written) {
             recording_.note_write_error(written.error());
         }
     };
+    if (entry_failure_) {
+        write("vmcs.txt", entry_failure_->dump);
+    }
     write("events.jsonl", recording_.timeline().json_lines());
     write("story.txt", story_text);
     write("summary.json", summary);
@@ -236,6 +250,9 @@ void Run::print(const Verdict& verdict, const std::string& head,
         const bool both = !verdict.rule.empty() && !verdict.remedy.empty();
         fmt::print(stderr, "{}{}{}{}\n", std::string(inputs_.name.size() + 2, ' '), verdict.rule,
                    both ? "  " : "", verdict.remedy);
+    }
+    if (entry_failure_) {
+        fmt::print(stderr, "\n{}", entry_failure_->text);
     }
 }
 

@@ -291,6 +291,10 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
                                        event.text("reason_number"), event.text("reason"),
                                        decimal_or_hexadecimal(event, "qualification"))}};
     }
+    if (name == "VmcsFields") {
+        const std::size_t words = event.fields.value("fields", Json::array()).size();
+        return {{"driver", fmt::format("noted the VMCS, {} fields: vmcs.txt", words / 2)}};
+    }
     if (name == "Failure") {
         return driver_failure(event);
     }

@@ -513,6 +513,18 @@ inline void end_nmi_blocking() {
     return vmx_result(carry, zero);
 }
 
+/// VMREAD of a field that this processor may not have, straight to memory.
+///
+/// Returns  false if it has no such field (or no VMCS is current); `value` is then as before
+[[nodiscard, gnu::always_inline]] inline bool try_vmread(std::uint64_t encoding,
+                                                         std::uint64_t& value) {
+    bool succeeded{};  // "above": CF and ZF are 0, VMsucceed
+    asm volatile("vmread %[encoding], %[value]"
+                 : [value] "+m"(value), "=@cca"(succeeded)
+                 : [encoding] "r"(encoding));
+    return succeeded;
+}
+
 /// VMREAD where it cannot fail: in a VM-exit handler, of a field that every processor has. Without
 /// a look at the flags it is two instructions.
 [[nodiscard, gnu::always_inline]] inline std::uint64_t vmread_unchecked(std::uint64_t encoding) {

@@ -57,12 +57,15 @@ public:
 private:
     [[gnu::noinline]] std::uint64_t read_raw(std::uint32_t encoding) {
         std::uint64_t value{};
-        note(encoding, arch::vmread(encoding, value));
+        const arch::VmxResult result = arch::vmread(encoding, value);
+        if (!refused_) {
+            note(encoding, result);
+        }
         return value;
     }
 
     void note(std::uint32_t encoding, arch::VmxResult result) {
-        if (result != arch::VmxResult::succeed && !refused_) {
+        if (result != arch::VmxResult::succeed) {
             refused_ = Refusal{.encoding = encoding, .result = result};
         }
     }

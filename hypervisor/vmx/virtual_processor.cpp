@@ -244,6 +244,12 @@ void run(const ProcessorRegion& region) {
     processor.running = true;
     hvp_run_guest(processor.frame);
     processor.running = false;
+    const Ending& ending = processor.ending;
+    const bool is_refused =
+        ending.end == End::entry_refused && ending.result == arch::VmxResult::fail_valid;
+    if (is_refused || ending.end == End::entry_failed) {
+        read_all_fields(processor.failed_fields);
+    }
     // Only where the very first entry was refused, there was no exit.
     processor.own_tables =
         arch::sgdt().base == reinterpret_cast<std::uint64_t>(&region.memory->tables.gdt);

@@ -12,6 +12,7 @@
 #include "hypervisor/ept/pointer.hpp"
 #include "hypervisor/ept/violation.hpp"
 #include "hypervisor/trace/ring.hpp"
+#include "hypervisor/vmx/all_fields.hpp"
 #include "hypervisor/vmx/exit_reason.hpp"
 #include "hypervisor/vmx/failure.hpp"
 #include "hypervisor/vmx/fields.hpp"
@@ -150,7 +151,9 @@ struct VirtualProcessor {
     Ending ending{};
     StageHooks hooks{};
     SingleStep step{};
+    FieldDump failed_fields{};  ///< the VMCS of a VM entry that was refused or failed
 };
+static_assert(sizeof(VirtualProcessor) <= arch::page_bytes);
 
 /// The memory of one virtual processor: pages in a row, linear and physical, zeroed.
 struct ProcessorMemory {

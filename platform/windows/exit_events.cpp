@@ -101,12 +101,16 @@ void trace_dropped(const TraceProvider& provider, const trace::Ring& ring) {
     }
 }
 
-void trace_ending(const TraceProvider& provider, const vmx::Ending& ending) {
+void trace_ending(const TraceProvider& provider, const vmx::VirtualProcessor& processor) {
+    const vmx::Ending& ending = processor.ending;
     const char* const reason = vmx::exit_reason_name(ending.reason.basic_reason);
     if (ending.end == vmx::End::exception_in_vmm) {
         const vmx::HostTrapReport& trap = ending.trap;
         provider.write<HostException>(trap.vector, trap.error_code, trap.rip, trap.rsp, trap.cr2,
                                       reason);
+    }
+    if (processor.failed_fields.used != 0) {
+        provider.write<VmcsFields>(processor.failed_fields.all());
     }
     provider.write<GuestEnded>(name_of(ending.end), reason, ending.guest_rip);
 }

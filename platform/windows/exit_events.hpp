@@ -22,7 +22,8 @@ void trace_exit(const TraceProvider& provider, const trace::ExitEvent& event);
 /// How many exits found the ring full, if any did.
 void trace_dropped(const TraceProvider& provider, const trace::Ring& ring);
 
-/// Why the guest does not run any more, and the exception in the VMM where that is why.
-void trace_ending(const TraceProvider& provider, const vmx::Ending& ending);
+/// Why the guest does not run any more; the exception in the VMM, or the VMCS that VM entry did not
+/// take, where that is why.
+void trace_ending(const TraceProvider& provider, const vmx::VirtualProcessor& processor);
 
 }  // namespace hvp::windows

@@ -41,11 +41,12 @@ public:
                 text_[used_++] = *part;
             }
         }
+        text_[used_] = '\0';
     }
     [[nodiscard]] const char* text() const { return text_.data(); }
 
 private:
-    std::array<char, 160> text_{};
+    std::array<char, 160> text_;
     std::size_t used_{};
 };
 

@@ -59,6 +59,12 @@ private:
 /// What VMX operation is like on this processor.
 void trace_supported(const TraceProvider& provider, const vmx::VmxBasic& basic, std::uint64_t at);
 
+/// What a VMCS held when VM entry failed: encodings and values by turns, of the fields that this
+/// processor has.
+using VmcsFields =
+    trace::Event<"VmcsFields", {.level = trace::Level::error, .keyword = keyword::failures},
+                 trace::Array<"fields", trace::In::hex_int64>>;
+
 /// A failure: the VMX instruction that said no, if it was one, then step, rule and remedy.
 void trace_failure(const TraceProvider& provider, const vmx::Failure& failure);
 

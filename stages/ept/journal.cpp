@@ -103,11 +103,13 @@ void tell_misconfiguration(const TraceProvider& provider, const Memory& memory,
         step.entry.raw(), step.table.raw(), event.guest_physical.raw());
 }
 
-void tell_ending(const TraceProvider& provider, const Memory& memory, const vmx::Ending& ending) {
+void tell_ending(const TraceProvider& provider, const Memory& memory,
+                 const vmx::VirtualProcessor& processor) {
+    const vmx::Ending& ending = processor.ending;
     if (ending.end == vmx::End::ept_misconfigured) {
         tell_misconfiguration(provider, memory, ending.memory);
     }
-    windows::trace_ending(provider, ending);
+    windows::trace_ending(provider, processor);
 }
 
 }  // namespace
@@ -148,7 +150,7 @@ void tell_run(const TraceProvider& provider, const Times& times, const Memory& m
         }
     }
     windows::trace_dropped(provider, *processor.ring);
-    tell_ending(provider, memory, processor.ending);
+    tell_ending(provider, memory, processor);
     windows::trace_vmx_off(provider, times.left_at);
 }
 

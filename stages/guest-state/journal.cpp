@@ -50,7 +50,7 @@ Proof tell(const TraceProvider& provider, const Journal& journal,
         same_sums += count_same_sums(journal.conversation, event.registers, exits++);
     }
     windows::trace_dropped(provider, *processor.ring);
-    windows::trace_ending(provider, processor.ending);
+    windows::trace_ending(provider, processor);
     windows::trace_vmx_off(provider, journal.left_at);
     const Proof proof = look_at(journal.conversation, same_sums);
     provider.write<RegistersProof>(std::uint64_t{step_count}, proof.kept_by_guest,

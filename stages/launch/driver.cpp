@@ -20,6 +20,7 @@
 #include <optional>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/vmx/all_fields.hpp"
 #include "hypervisor/vmx/control_setup.hpp"
 #include "hypervisor/vmx/current_vmcs.hpp"
 #include "hypervisor/vmx/entry.hpp"
@@ -158,13 +159,19 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
             static constexpr vmx::Explanation why{
                 .step = "VMLAUNCH",
                 .rule = {"3C", "26.2", "Checks on VMX Controls and Host-State Area"},
-                .remedy =
-                    "compare the VMCS with the section's rules; the processor's own log names "
-                    "the field",
+                .remedy = "./playground explain names the rule, from the event VmcsFields",
             };
-            return vmx::instruction_failed(why, launched == vmx::LaunchOutcome::fail_valid
-                                                    ? VmxResult::fail_valid
-                                                    : VmxResult::fail_invalid);
+            // The error number first: reading all fields overwrites it.
+            const auto failed = vmx::instruction_failed(
+                why, launched == vmx::LaunchOutcome::fail_valid ? VmxResult::fail_valid
+                                                                : VmxResult::fail_invalid);
+            if (launched == vmx::LaunchOutcome::fail_valid) {
+                vmx::read_all_fields(journal.fields);
+            }
+            return failed;
+        }
+        if (journal.exit->reason.entry_failure != 0) {
+            vmx::read_all_fields(journal.fields);
         }
     }  // VMCLEAR, VMXOFF, the processor as it was, interrupts on
     journal.vmxoff_at = arch::rdtsc();
@@ -376,9 +383,7 @@ Expected<void> judge(const ExitNote& exit, const Conversation& conversation) {
         static constexpr vmx::Explanation why{
             .step = "VM entry",
             .rule = {"3C", "26.3.1", "Checks on the Guest State Area"},
-            .remedy =
-                "compare the guest-state area with the section's rules; the processor's own "
-                "log names the field",
+            .remedy = "./playground explain names the rule, from the event VmcsFields",
         };
         return std::unexpected{Failure{
             .kind = FailureKind::entry_failed,
@@ -415,13 +420,12 @@ Expected<void> judge(const ExitNote& exit, const Conversation& conversation) {
 /// Where    VMX root operation, interrupts off: nothing of Windows may be called.
 void on_vm_exit(void* stage) {
     vmx::CurrentVmcs vmcs;
-    static_cast<Journal*>(stage)->exit = ExitNote{
-        .at = arch::rdtsc(),
-        .reason = vmcs.read(vmx::exit_reason),
-        .qualification = vmcs.read(vmx::exit_qualification),
-        .guest_rip = vmcs.read(vmx::guest_rip).raw(),
-        .instruction_length = vmcs.read(vmx::exit_instruction_length),
-    };
+    ExitNote& note = static_cast<Journal*>(stage)->exit.emplace();
+    note.at = arch::rdtsc();
+    note.reason = vmcs.read(vmx::exit_reason);
+    note.qualification = vmcs.read(vmx::exit_qualification);
+    note.guest_rip = vmcs.read(vmx::guest_rip).raw();
+    note.instruction_length = vmcs.read(vmx::exit_instruction_length);
 }
 
 }  // namespace

@@ -60,6 +60,9 @@ void tell(const TraceProvider& provider, const Journal& journal,
     if (journal.exit) {
         tell_exit(provider, journal);
     }
+    if (journal.fields.used != 0) {
+        provider.write<windows::VmcsFields>(journal.fields.all());
+    }
     if (journal.vmxoff_at != 0) {
         provider.write<VmxOff>(journal.vmxoff_at);
     }

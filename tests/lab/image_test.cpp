@@ -8,6 +8,7 @@
 #include <regex>
 #include <span>
 
+#include "hypervisor/vmx/entry_checks.hpp"
 #include "lab/nt/ldr/pe.hpp"
 #include "lab/nt/ldr/pe_tables.hpp"
 #include "tests/lab/places.hpp"
@@ -132,6 +133,19 @@ std::string symbol_at(std::uint64_t address) {
 }
 
 // The HLT where the guest stopped is in the guest's function, by name and by file.
+// The rules of VM entry are the tool's: a driver reports fields, and carries no word of the table.
+TEST(LaunchImage, HasNoPartOfTheRulesOfVmEntry) {
+    const Launch launch;
+    for (const vmx::checks::EntryRule& rule : vmx::checks::all_rules) {
+        for (const std::string_view text : {rule.id, rule.sentence, rule.remedy}) {
+            EXPECT_THAT(launch.file, testing::Not(testing::HasSubstr(text)));
+        }
+    }
+    const std::string symbols = content(drivers_folder() / "launch.pdb");
+    EXPECT_THAT(symbols, testing::HasSubstr("DriverEntry"));
+    EXPECT_THAT(symbols, testing::Not(testing::HasSubstr("entry_checks")));
+}
+
 TEST(LaunchImage, HasAPdbThatNamesTheGuest) {
     Playground playground;
     ASSERT_EQ(playground({"run", "launch"}).status, 0);

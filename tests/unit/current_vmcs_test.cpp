@@ -3,6 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "hypervisor/vmx/all_fields.hpp"
+#include "hypervisor/vmx/entry_checks.hpp"
+#include "hypervisor/vmx/field_facts.hpp"
+
 namespace hvp::vmx {
 namespace {
 
@@ -55,6 +63,60 @@ TEST_F(CurrentVmcsTest, HasAnErrorNumberOnlyAfterVmfailValid) {
     EXPECT_EQ(error_number_of(VmxResult::fail_valid), 7U);
     EXPECT_EQ(error_number_of(VmxResult::fail_invalid), 0U);
     EXPECT_EQ(error_number_of(VmxResult::succeed), 0U);
+}
+
+// What this processor has is noted, in the order of the encodings; a VMREAD that fails ends
+// nothing.
+TEST_F(CurrentVmcsTest, IsNotedFieldByField) {
+    processor.vmcs = {{0x6C16, 5}, {0x0000, 1}, {0x201A, 0x1E}, {0x4012, 0x13FF}, {0x681E, 2}};
+    FieldDump dump{};
+    read_all_fields(dump);
+    const std::vector<std::uint64_t> noted(dump.all().begin(), dump.all().end());
+    EXPECT_EQ(noted, (std::vector<std::uint64_t>{0x0000, 1, 0x201A, 0x1E, 0x4012, 0x13FF, 0x681E, 2,
+                                                 0x6C16, 5}));
+}
+
+TEST_F(CurrentVmcsTest, NotesAllFieldsThatTheManualHas) {
+    for (const FieldFacts& field : field_facts) {
+        processor.vmcs[field.encoding] = field.encoding + 1;
+    }
+    FieldDump dump{};
+    read_all_fields(dump);
+    EXPECT_EQ(dump.all().size(), 2 * field_facts.size());
+}
+
+// A processor with more fields than anybody knows: the rest is left out, and nothing overflows.
+TEST_F(CurrentVmcsTest, NotesNoMoreThanThereIsRoomFor) {
+    for (std::uint32_t encoding = 0; encoding < 0x8000; encoding += 2) {
+        processor.vmcs[encoding] = 1;
+    }
+    FieldDump dump{};
+    read_all_fields(dump);
+    EXPECT_EQ(dump.all().size(), dump.words.size());
+}
+
+/// The processor's own VMCS, as the rules of VM entry read it.
+struct OwnVmcs {
+    [[nodiscard]] std::optional<std::uint64_t> find(std::uint32_t encoding) const {
+        std::uint64_t value = 0;
+        return arch::try_vmread(encoding, value) ? std::optional{value} : std::nullopt;
+    }
+};
+struct NoFacts {
+    [[nodiscard]] std::optional<std::uint64_t> msr(arch::Msr) const { return 0; }
+    [[nodiscard]] std::optional<std::uint64_t> fact(checks::Fact) const { return 0; }
+    [[nodiscard]] std::optional<std::uint64_t> memory(std::uint64_t) const { return 0; }
+};
+
+TEST_F(CurrentVmcsTest, IsReadByTheRulesOfVmEntryAsAnImageIs) {
+    processor.vmcs = {{guest_rflags.encoding, 0}};
+    const OwnVmcs own;
+    const NoFacts facts;
+    bool found = false;
+    checks::examine(own, facts, [&](const checks::EntryRule& rule, checks::Answer, auto missing) {
+        found |= missing.empty() && std::string_view{rule.id} == "guest-rflags-bit-1";
+    });
+    EXPECT_TRUE(found);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ hvp_test(machine_tests
     unit/tool/processor_log_test.cpp unit/tool/ram_image_test.cpp
     LIBS machine_checked rapidcheck)
 hvp_test(tool_tests
-    unit/tool/addresses_test.cpp unit/tool/exit_details_test.cpp unit/tool/lab_lines_test.cpp unit/tool/nearest_test.cpp
+    unit/tool/addresses_test.cpp unit/tool/exit_details_test.cpp unit/tool/explain_test.cpp unit/tool/lab_lines_test.cpp unit/tool/nearest_test.cpp
     unit/tool/rules_test.cpp ${CMAKE_CURRENT_LIST_DIR}/../repository/sources.cpp
     unit/tool/story_test.cpp unit/tool/story_match_test.cpp unit/tool/timeline_test.cpp
     unit/tool/test_report_test.cpp unit/tool/verdict_test.cpp unit/tool/witnesses_test.cpp

@@ -109,7 +109,10 @@ public:
         if (const std::optional<std::uint64_t> value = find_(vmcs_, processor_, what)) {
             return *value;
         }
-        if (missing_count_ < missing_.size()) {
+        // Behind something that is not known, an address means nothing, and neither does a
+        // condition.
+        const bool is_field = what.kind == Item::Kind::field;
+        if (missing_count_ < missing_.size() && (is_field || missing_count_ == 0)) {
             missing_[missing_count_++] = what;
         }
         return 0;

@@ -24,7 +24,7 @@ TEST(RuleWords, NameTheRegister) {
     const EntryRule& rule = *rules_matching("host-ds-rpl-ti").front();
     EXPECT_EQ(rule_sentence(rule), "RPL (bits 1:0) and TI (bit 2) of the host DS selector are 0.");
     EXPECT_EQ(rule_citation(rule),
-              "[SDM 3C 26.2.3 \"Checks on Host Segment and Descriptor-Table Registers\"]");
+              R"([SDM 3C 26.2.3 "Checks on Host Segment and Descriptor-Table Registers"])");
     EXPECT_EQ(item_name_with_number(rule.items.items[0]), "Host DS selector (0C06H)");
 }
 

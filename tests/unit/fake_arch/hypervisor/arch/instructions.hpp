@@ -267,6 +267,9 @@ inline VmxResult vmread(std::uint64_t encoding, std::uint64_t& value) {
     value = field->second;
     return VmxResult::succeed;
 }
+inline bool try_vmread(std::uint64_t encoding, std::uint64_t& value) {
+    return vmread(encoding, value) == VmxResult::succeed;
+}
 inline std::uint64_t vmread_unchecked(std::uint64_t encoding) {
     return processor.vmcs.at(encoding);
 }
