@@ -227,7 +227,7 @@ void tell_run(const TraceProvider& provider, const Times& times, const Features&
         }
     }
     windows::trace_dropped(provider, *processor.ring);
-    windows::trace_ending(provider, processor.ending);
+    windows::trace_ending(provider, processor);
     windows::trace_vmx_off(provider, times.left_at);
 }
 

@@ -93,7 +93,7 @@ bool tell(const TraceProvider& provider, const Journal& journal, vmx::VirtualPro
         windows::trace_exit(provider, event);
     }
     windows::trace_dropped(provider, *processor.ring);
-    windows::trace_ending(provider, processor.ending);
+    windows::trace_ending(provider, processor);
     windows::trace_vmx_off(provider, journal.left_at);
     return prove(provider, journal.conversation);
 }
