@@ -20,8 +20,8 @@ struct IdentityCost {
 };
 
 /// For 64 GiB, 512 GiB and 64 TiB, each with pages of up to 1 GByte, 2 MBytes and 4 KBytes; the
-/// least time of up to three. The MTRRs are those of a machine whose first megabyte has fixed ranges and
-/// whose devices lie between 3 and 4 GBytes.
+/// least time of up to three. The MTRRs are those of a machine whose first megabyte has fixed
+/// ranges and whose devices lie between 3 and 4 GBytes.
 [[nodiscard]] std::vector<IdentityCost> identity_costs();
 
 }  // namespace hvp::bench

@@ -193,6 +193,14 @@ bool Tables::fits_entry(const Edit& edit, Level level, std::uint64_t base, Entry
            (edit.kind == Edit::Kind::map || !has_pinned(level, entry));
 }
 
+/// Whether nothing is mapped in the region yet, and all of it becomes one table of pages in a row.
+/// A map of all memory consists of such: they are worth a loop of their own.
+bool Tables::fills_table(const Edit& edit, Level level, std::uint64_t base, Entry entry) const {
+    const Level next = below(level);
+    return edit.maps() && !entry.is_present() && next <= edit.largest && edit.covers(base, level) &&
+           edit.leaf_at(base).physical.raw() % bytes_of_entry(next) == 0;
+}
+
 // NOLINTNEXTLINE(misc-no-recursion): four levels
 bool Tables::has_pinned(Level level, Entry entry) const {
     if (!entry.references_table(level)) {
@@ -208,6 +216,9 @@ std::size_t Tables::tables_needed(const Edit& edit, Level level, std::uint64_t b
                                   Entry entry) const {
     if (edit.passes(level, entry) || fits_entry(edit, level, base, entry)) {
         return 0;
+    }
+    if (fills_table(edit, level, base, entry)) {
+        return 1;
     }
     const bool has_table = entry.references_table(level);
     std::size_t count = references_own(level, entry) ? 0 : 1;
@@ -238,9 +249,17 @@ void Tables::apply(const Edit& edit, Level level, std::uint64_t base, Entry& ent
         const Entry becomes = edit.entry_at(base, level, entry);
         return replace(level, entry, is_view() ? becomes.marked(Entry::Mark::own) : becomes, due);
     }
-    Table& table = table_below(level, entry, due);
     const Level next = below(level);
     const std::uint64_t step = bytes_of_entry(next);
+    if (fills_table(edit, level, base, entry)) {
+        Table& table = *pool_->take();  // counted before
+        for (std::size_t i = 0; i < table.size(); ++i) {
+            const Entry part = edit.entry_at(base + i * step, next, Entry{});
+            table[i] = is_view() ? part.marked(Entry::Mark::own) : part;
+        }
+        return replace(level, entry, Entry::referencing(pool_->physical_of(table)), due);
+    }
+    Table& table = table_below(level, entry, due);
     for (std::uint64_t at = edit.first_in(base) / step * step; at < edit.end_in(base, level);
          at += step) {
         apply(edit, next, at, table[index_at(next, at)], due);

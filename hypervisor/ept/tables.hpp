@@ -163,6 +163,8 @@ private:
     [[nodiscard]] std::expected<InvalidationDue, EditError> perform(const Edit& edit);
     [[nodiscard]] bool fits_entry(const Edit& edit, Level level, std::uint64_t base,
                                   Entry entry) const;
+    [[nodiscard]] bool fills_table(const Edit& edit, Level level, std::uint64_t base,
+                                   Entry entry) const;
     [[nodiscard]] bool has_pinned(Level level, Entry entry) const;
     [[nodiscard]] std::size_t tables_needed(const Edit& edit, Level level, std::uint64_t base,
                                             Entry entry) const;

@@ -8,6 +8,7 @@
 #include <new>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "hypervisor/vmx/view_switch.hpp"
 #include "platform/windows/memory.hpp"
@@ -312,16 +313,14 @@ void build(PageTables& tables) {
     }
 }
 
-/// Of an entry that only the identity's tables have. The walk that finds it leaves it on the stack,
-/// which the guest may read: so that is wiped.
-std::uint64_t complement_of_an_entry(const ept::Views& views) {
-    ept::Walk walk = views.identity().walk(arch::GuestPhysicalAddress{0});
-    const std::uint64_t complement = ~walk.steps[1].entry.raw();
-    auto* const bytes = reinterpret_cast<volatile std::byte*>(&walk);
-    for (std::size_t i = 0; i < sizeof walk; ++i) {
-        bytes[i] = std::byte{0};
-    }
-    return complement;
+/// Of two entries that follow each other in the identity's tables. One alone can be anywhere: who
+/// has built the tables has left it on a stack.
+std::pair<std::uint64_t, std::uint64_t> complements_of_entries(const ept::Views& views) {
+    constexpr std::uint64_t gb = 1ULL << 30;
+    const auto complement = [&](std::uint64_t address) {
+        return ~views.identity().walk(arch::GuestPhysicalAddress{address}).steps[1].entry.raw();
+    };
+    return {complement(gb), complement(2 * gb)};
 }
 
 NTSTATUS scan_memory(const DRIVER_OBJECT& driver) {
@@ -342,7 +341,7 @@ NTSTATUS scan_memory(const DRIVER_OBJECT& driver) {
     for (std::uint64_t& word : hidden.secret) {
         *const_cast<volatile std::uint64_t*>(&word) = ~complement;
     }
-    seat.complements = {complement, complement_of_an_entry(*hidden.views)};
+    seat.complements = {std::pair{complement, complement}, complements_of_entries(*hidden.views)};
     seat.cr3 = run->physical().raw();
     constexpr std::uint64_t gb_512 = 512ULL << 30;
     seat.memory = reinterpret_cast<const volatile std::uint64_t*>(gb_512);

@@ -93,11 +93,14 @@ void wait_for_clock(void* argument) {
 void scan(void* argument) {
     Seat& seat = *static_cast<Seat*>(argument);
     arch::write_cr3(seat.cr3);
+    std::uint64_t before = 0;
     for (; seat.scanned < seat.words; ++seat.scanned) {
         const std::uint64_t complement = ~seat.memory[seat.scanned];
         for (std::size_t i = 0; i < seat.found.size(); ++i) {
-            seat.found[i] += complement == seat.complements[i] ? 1 : 0;
+            const auto& [first, second] = seat.complements[i];
+            seat.found[i] += before == first && complement == second ? 1 : 0;
         }
+        before = complement;
     }
     stop();
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "hypervisor/arch/address.hpp"
 
@@ -36,8 +37,8 @@ struct Seat {
     std::uint64_t crossings{};
     std::uint64_t spans{};  ///< operands on both pages
     std::uint64_t ticks{};
-    // The scan: of physical memory, for two words whose complements are given.
-    std::array<std::uint64_t, 2> complements{};
+    // The scan: of physical memory, for two pairs of words in a row whose complements are given.
+    std::array<std::pair<std::uint64_t, std::uint64_t>, 2> complements{};
     std::array<std::uint64_t, 2> found{};
     std::uint64_t cr3{};  ///< page tables with all of memory at `memory`
     const volatile std::uint64_t* memory{};

@@ -104,7 +104,9 @@ TEST_P(EventsInAGuest, AreThoseOfTheBareProcessor) {
         if (pass != "bare") {
             EXPECT_EQ(kind["same"], kind["snippets"]) << kind;
             EXPECT_GE(kind["snippets"], 50) << kind;
-            EXPECT_GE(kind["records"], kind["snippets"].get<int>() * 2) << "an event, and the end";
+            // An event, and the end; a few instructions of user mode cause none on older
+            // processors.
+            EXPECT_GT(kind["records"], kind["snippets"].get<int>() * 3 / 2) << kind;
             snippets[pass] += kind["snippets"].get<int>();
         }
     }
