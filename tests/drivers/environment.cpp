@@ -245,6 +245,37 @@ void check_driver_object(const DRIVER_OBJECT& driver, const UNICODE_STRING& path
     expect(path.MaximumLength >= path.Length, "the registry path's length", path.Length);
 }
 
+/// What VT-x can do here: each MSR exists only if one before it says so. Nothing without VT-x.
+/// [SDM 3D A.1 "Basic VMX Information"], [SDM 3D A.3.3 "Secondary Processor-Based VM-Execution
+/// Controls"]
+void tell_vmx_msrs() {
+    constexpr std::uint32_t has_vmx = 1U << 5;
+    if ((arch::cpuid(1).ecx & has_vmx) == 0) {
+        return;
+    }
+    const auto allows = [](Msr msr, unsigned control) {
+        return (arch::rdmsr(msr) >> (32 + control) & 1) != 0;
+    };
+    const bool secondary = allows(Msr::vmx_procbased_ctls, 31);
+    const bool ept_or_vpid =
+        secondary && (allows(Msr::vmx_procbased_ctls2, 1) || allows(Msr::vmx_procbased_ctls2, 5));
+    const bool functions = secondary && allows(Msr::vmx_procbased_ctls2, 13);
+    const bool true_controls = (arch::rdmsr(Msr::vmx_basic) >> 55 & 1) != 0;
+    for (auto msr = static_cast<std::uint32_t>(Msr::vmx_basic);
+         msr <= static_cast<std::uint32_t>(Msr::vmx_vmfunc); ++msr) {
+        const auto which = static_cast<Msr>(msr);
+        const bool exists = which < Msr::vmx_procbased_ctls2    ? true
+                            : which == Msr::vmx_procbased_ctls2 ? secondary
+                            : which == Msr::vmx_ept_vpid_cap    ? ept_or_vpid
+                            : which == Msr::vmx_vmfunc          ? functions
+                                                                : true_controls;
+        if (exists) {
+            DbgPrintEx(DPFLTR_IHVDRIVER_ID, DPFLTR_ERROR_LEVEL, "VmxMsr index=0x%x value=0x%llx\n",
+                       msr, arch::rdmsr(which));
+        }
+    }
+}
+
 void on_unload(PDRIVER_OBJECT) {}
 
 }  // namespace
@@ -257,6 +288,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     check_tables();
     check_control_registers();
     check_msrs();
+    tell_vmx_msrs();
     check_processor_region();
     check_time();
     check_pool();

@@ -8,22 +8,38 @@
 
 #include "tests/lab/places.hpp"
 #include "tests/lab/playground.hpp"
+#include "tool/model_processor.hpp"
 
 namespace hvp::tests {
 namespace {
 
-void expect_windows(std::vector<std::string> options) {
-    Playground playground;
+void expect_windows(Playground& playground, std::vector<std::string> options) {
     options.insert(options.begin(), {"run", "--driver", drivers_folder() / "environment.sys"});
     const Answer answer = playground(options);
     EXPECT_EQ(answer.status, 0) << answer.output << answer.errors;
     EXPECT_THAT(playground.events("Wrong"), testing::IsEmpty());
 }
 
+void expect_windows(std::vector<std::string> options) {
+    Playground playground;
+    expect_windows(playground, std::move(options));
+}
+
 class Environment : public testing::TestWithParam<const char*> {};
 
 TEST_P(Environment, IsThatOfWindows) {
-    expect_windows({"--model", GetParam()});
+    Playground playground;
+    expect_windows(playground, {"--model", GetParam()});
+    // What `explain` believes of the model is what a driver reads there.
+    const auto model = tool::ModelProcessor::of(GetParam());
+    const auto told = playground.events("VmxMsr");
+    EXPECT_EQ(model.has_value(), !told.empty());
+    for (const Json& msr : told) {
+        const auto index = std::stoul(msr["index"].get<std::string>(), nullptr, 0);
+        EXPECT_EQ(model->msr(static_cast<arch::Msr>(index)),
+                  std::stoull(msr["value"].get<std::string>(), nullptr, 0))
+            << msr;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryModel, Environment,
