@@ -31,7 +31,20 @@ public:
     std::vector<const Event*> entry_failures;
     std::uint64_t dropped = 0;
 
+    void add_entry(const Event& entry) {
+        entries.push_back(&entry);
+        last_is_entry_ = true;
+    }
+    // A failure directly behind an entry says that it was none, as in the emulator's log.
+    void add_entry_failure(const Event& failure) {
+        if (last_is_entry_) {
+            entries.pop_back();
+        }
+        last_is_entry_ = false;
+        entry_failures.push_back(&failure);
+    }
     void add_exit(const Event& exit) {
+        last_is_entry_ = false;
         const std::uint64_t sequence = exit.number("sequence", next_sequence_);
         if (sequence < next_sequence_) {
             next_sequence_ = 0;  // another guest
@@ -58,19 +71,20 @@ private:
     std::uint64_t exits_so_far_ = 0;
     std::uint64_t next_sequence_ = 0;
     std::uint64_t missing_ = 0;
+    bool last_is_entry_ = false;
 };
 
 std::map<unsigned, Claims> claims_of_driver(const Timeline& timeline) {
     std::map<unsigned, Claims> claims;
     for (const Event& event : timeline.events()) {
         if (event.is("driver", "VmEntry")) {
-            claims[event.cpu].entries.push_back(&event);
+            claims[event.cpu].add_entry(event);
         } else if (event.is("driver", "VmExit")) {
             claims[event.cpu].add_exit(event);
         } else if (event.is("driver", "EventsDropped")) {
             claims[event.cpu].add_dropped(event.number("count"));
         } else if (event.is("driver", "EntryFailure")) {
-            claims[event.cpu].entry_failures.push_back(&event);
+            claims[event.cpu].add_entry_failure(event);
         }
     }
     return claims;

@@ -1,4 +1,4 @@
-// Launches that are broken on purpose: each ends as the head of its patch says.
+// Stages that are broken on purpose: each ends as the head of its patch says.
 //
 // The drivers are built from tests/broken/*.patch, the same changes that the chapters ask a reader
 // to make. A head has lines `Exit: STATUS` and `Says: WORDS`; the words must stand in what the tool

@@ -166,6 +166,25 @@ TEST(Witnesses, CompareFailedEntries) {
     EXPECT_EQ(testimony.compare().answer, "agree");
 }
 
+// A VMM that notes when it enters cannot know yet whether it will.
+TEST(Witnesses, AnEntryThatFailsIsNone) {
+    Testimony testimony;
+    testimony.claim("VmEntry", {});
+    testimony.claim("EntryFailure", {{"reason_number", 33}});
+    testimony.processors.add({.kind = ProcessorEventKind::entry_failure,
+                              .t = 1,
+                              .cpu = 0,
+                              .vmcs = 0,
+                              .reason_number = 33,
+                              .reason = "x"});
+    EXPECT_EQ(testimony.compare().answer, "agree");
+    // One that was followed by an exit was an entry.
+    testimony.claim("VmEntry", {});
+    testimony.claim_exit("HLT", 12, 0);
+    testimony.claim("EntryFailure", {{"reason_number", 33}});
+    EXPECT_EQ(testimony.compare().answer, "disagree");
+}
+
 TEST(Witnesses, AForeignDriverMayBeSilentAStageMayNot) {
     Testimony testimony;
     testimony.log_entry();
