@@ -8,8 +8,7 @@
 //
 // The step view is the data view, but the pages that the instruction lies in lead to frames of this
 // processor's own, composed of the data face and of the instruction's bytes from the code face.
-// After it the processor goes back to the code view, whence it came: that saves the next fetch a
-// violation.
+// After it the processor is in the data view, like one that has not yet executed a target.
 //
 // What one instruction writes in the step view reaches the data face when the step is over. So a
 // locked instruction in a target is not atomic against another processor's write to that target.
