@@ -60,7 +60,8 @@ public:
 private:
     [[nodiscard]] bool uses_general_registers_only() const {
         // What is allowed is listed, so that an extension that nobody has thought of is not.
-        constexpr std::array allowed{ZYDIS_ISA_EXT_BASE, ZYDIS_ISA_EXT_LONGMODE, ZYDIS_ISA_EXT_VTX};
+        constexpr std::array allowed{ZYDIS_ISA_EXT_BASE, ZYDIS_ISA_EXT_LONGMODE,
+                                     ZYDIS_ISA_EXT_PAUSE, ZYDIS_ISA_EXT_VMFUNC, ZYDIS_ISA_EXT_VTX};
         constexpr std::array forbidden_categories{ZYDIS_CATEGORY_SSE, ZYDIS_CATEGORY_X87_ALU,
                                                   ZYDIS_CATEGORY_XSAVE};
         constexpr std::array forbidden_registers{ZYDIS_REGCLASS_X87, ZYDIS_REGCLASS_MMX,
@@ -202,26 +203,26 @@ TEST_P(OneInstruction, IsAllowedOrNot) {
 
 INSTANTIATE_TEST_SUITE_P(
     Each, OneInstruction,
-    testing::Values(Instruction{"vmread", {0x0F, 0x78, 0xC1}, true},
-                    Instruction{"rep_movsb", {0xF3, 0xA4}, true},
-                    Instruction{"cpuid", {0x0F, 0xA2}, true},
-                    Instruction{"fld1", {0xD9, 0xE8}, false}, Instruction{"fwait", {0x9B}, false},
-                    Instruction{"fninit", {0xDB, 0xE3}, false},
-                    Instruction{"emms", {0x0F, 0x77}, false},
-                    Instruction{"movq_mm0_mm1", {0x0F, 0x6F, 0xC1}, false},
-                    Instruction{"movups_xmm0_rax", {0x0F, 0x10, 0x00}, false},
-                    Instruction{"cvtsi2sd_xmm0_eax", {0xF2, 0x0F, 0x2A, 0xC0}, false},
-                    Instruction{"ldmxcsr", {0x0F, 0xAE, 0x10}, false},
-                    Instruction{"vmovups_ymm0_rax", {0xC5, 0xFC, 0x10, 0x00}, false},
-                    Instruction{"vzeroupper", {0xC5, 0xF8, 0x77}, false},
-                    Instruction{"vaddps_zmm0", {0x62, 0xF1, 0x7C, 0x48, 0x58, 0xC2}, false},
-                    Instruction{"kmovw_k0_k1", {0xC5, 0xF8, 0x90, 0xC1}, false},
-                    Instruction{"fxsave", {0x0F, 0xAE, 0x00}, false},
-                    Instruction{"fxrstor64", {0x48, 0x0F, 0xAE, 0x08}, false},
-                    Instruction{"xsave", {0x0F, 0xAE, 0x20}, false},
-                    Instruction{"xsaveopt", {0x0F, 0xAE, 0x30}, false},
-                    Instruction{"xsavec", {0x0F, 0xC7, 0x20}, false},
-                    Instruction{"xrstors", {0x0F, 0xC7, 0x18}, false}),
+    testing::Values(
+        Instruction{"vmread", {0x0F, 0x78, 0xC1}, true},
+        Instruction{"rep_movsb", {0xF3, 0xA4}, true}, Instruction{"cpuid", {0x0F, 0xA2}, true},
+        Instruction{"pause", {0xF3, 0x90}, true}, Instruction{"vmfunc", {0x0F, 0x01, 0xD4}, true},
+        Instruction{"fld1", {0xD9, 0xE8}, false}, Instruction{"fwait", {0x9B}, false},
+        Instruction{"fninit", {0xDB, 0xE3}, false}, Instruction{"emms", {0x0F, 0x77}, false},
+        Instruction{"movq_mm0_mm1", {0x0F, 0x6F, 0xC1}, false},
+        Instruction{"movups_xmm0_rax", {0x0F, 0x10, 0x00}, false},
+        Instruction{"cvtsi2sd_xmm0_eax", {0xF2, 0x0F, 0x2A, 0xC0}, false},
+        Instruction{"ldmxcsr", {0x0F, 0xAE, 0x10}, false},
+        Instruction{"vmovups_ymm0_rax", {0xC5, 0xFC, 0x10, 0x00}, false},
+        Instruction{"vzeroupper", {0xC5, 0xF8, 0x77}, false},
+        Instruction{"vaddps_zmm0", {0x62, 0xF1, 0x7C, 0x48, 0x58, 0xC2}, false},
+        Instruction{"kmovw_k0_k1", {0xC5, 0xF8, 0x90, 0xC1}, false},
+        Instruction{"fxsave", {0x0F, 0xAE, 0x00}, false},
+        Instruction{"fxrstor64", {0x48, 0x0F, 0xAE, 0x08}, false},
+        Instruction{"xsave", {0x0F, 0xAE, 0x20}, false},
+        Instruction{"xsaveopt", {0x0F, 0xAE, 0x30}, false},
+        Instruction{"xsavec", {0x0F, 0xC7, 0x20}, false},
+        Instruction{"xrstors", {0x0F, 0xC7, 0x18}, false}),
     [](const auto& instance) { return std::string{instance.param.name}; });
 
 }  // namespace
