@@ -144,6 +144,10 @@ enum class Level : std::uint8_t { page_table = 1, directory = 2, pointers = 3, p
     return static_cast<Level>(static_cast<std::uint8_t>(level) - 1);
 }
 
+[[nodiscard]] constexpr Level above(Level level) {
+    return static_cast<Level>(static_cast<std::uint8_t>(level) + 1);
+}
+
 /// How many bytes of guest-physical memory one entry of this level controls.
 [[nodiscard]] constexpr std::uint64_t bytes_of_entry(Level level) {
     return arch::page_bytes << 9 * (static_cast<unsigned>(level) - 1);

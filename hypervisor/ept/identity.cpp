@@ -78,11 +78,8 @@ public:
     [[nodiscard]] bool add(const std::expected<InvalidationDue, EditError>& edit) {
         if (!edit) {
             error_ = edit.error();
-        } else if (due_.is_nothing()) {
-            due_ = *edit;
         } else {
-            // The first one is still outstanding, so no table becomes free too early by this.
-            tables_.completed(*edit);
+            tables_.merge(due_, *edit);
         }
         return edit.has_value();
     }

@@ -86,12 +86,11 @@ InvalidationDue Tables::restore(arch::GuestPhysicalAddress guest) {
         if (level == Level::pml4) {
             break;
         }
-        const auto above = static_cast<Level>(std::to_underlying(level) + 1);
-        if (!is_as_in_base(above, in_base(above, guest.raw()),
-                           pool_->at(place(above)->address()))) {
+        const Level next = above(level);
+        if (!is_as_in_base(next, in_base(next, guest.raw()), pool_->at(place(next)->address()))) {
             break;
         }
-        level = above;
+        level = next;
     }
     return owe(due);
 }

@@ -247,15 +247,14 @@ void Tables::apply(const Edit& edit, Level level, std::uint64_t base, Entry& ent
     }
     if (fits_entry(edit, level, base, entry)) {
         const Entry becomes = edit.entry_at(base, level, entry);
-        return replace(level, entry, is_view() ? becomes.marked(Entry::Mark::own) : becomes, due);
+        return replace(level, entry, ours(becomes), due);
     }
     const Level next = below(level);
     const std::uint64_t step = bytes_of_entry(next);
     if (fills_table(edit, level, base, entry)) {
         Table& table = *pool_->take();  // counted before
         for (std::size_t i = 0; i < table.size(); ++i) {
-            const Entry part = edit.entry_at(base + i * step, next, Entry{});
-            table[i] = is_view() ? part.marked(Entry::Mark::own) : part;
+            table[i] = ours(edit.entry_at(base + i * step, next, Entry{}));
         }
         return replace(level, entry, Entry::referencing(pool_->physical_of(table)), due);
     }
@@ -322,6 +321,15 @@ InvalidationDue Tables::owe(bool due) {
 void Tables::completed(const InvalidationDue& due) {
     outstanding_ -= due.is_nothing() ? 0 : 1;
     reclaim_if_forgotten();
+}
+
+void Tables::merge(InvalidationDue& owed, const InvalidationDue& due) {
+    if (owed.is_nothing()) {
+        owed = due;
+    } else {
+        owed.processors = owed.processors | due.processors;
+        completed(due);
+    }
 }
 
 /// With several invalidations under way nobody knows which of them a retired table waits for, so it

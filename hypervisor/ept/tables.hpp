@@ -136,6 +136,11 @@ public:
     /// for each edit.
     void completed(const InvalidationDue& due);
 
+    /// Adds what one more edit owes to what is owed already: both are paid together, and are
+    /// `completed` as one. Until then the first one stays outstanding, so that no table becomes
+    /// free too early.
+    void merge(InvalidationDue& owed, const InvalidationDue& due);
+
     /// Explains a guest-physical address.
     [[nodiscard]] Walk walk(arch::GuestPhysicalAddress guest) const;
 
@@ -153,6 +158,10 @@ private:
         : pool_{&pool}, limits_{limits}, root_{&root} {}
 
     [[nodiscard]] bool is_view() const { return base_root_ != nullptr; }
+    /// The entry, marked as one that is not the base's.
+    [[nodiscard]] Entry ours(Entry entry) const {
+        return is_view() ? entry.marked(Entry::Mark::own) : entry;
+    }
     /// The table that an entry references, ours or the base's; null: it is neither's.
     [[nodiscard]] const Table* table_at(arch::HostPhysicalAddress physical) const;
     /// Whether the entry references a table that we may change.

@@ -2,21 +2,6 @@
 #include "hypervisor/ept/views.hpp"
 
 namespace hvp::ept {
-namespace {
-
-/// Adds what one more edit of the same tables owes: it is paid together. The first one stays
-/// outstanding until then, so that no table becomes free too early.
-void merge(Tables& tables, InvalidationDue& into, const InvalidationDue& due) {
-    if (into.is_nothing()) {
-        into = due;
-    } else {
-        into.processors = into.processors | due.processors;
-        tables.completed(due);
-    }
-}
-
-}  // namespace
-
 Views::Views(const TableMemory& memory, std::size_t identity_tables, std::uint32_t processors,
              const Limits& limits)
     : limits_{limits},
@@ -121,7 +106,7 @@ std::expected<void, EditError> Views::hide(arch::GuestPhysicalAddress start, std
             follow(identity_due_);
             return std::unexpected{due.error()};
         }
-        merge(*identity_, identity_due_, *due);
+        identity_->merge(identity_due_, *due);
     }
     follow(identity_due_);
     return {};
@@ -129,7 +114,7 @@ std::expected<void, EditError> Views::hide(arch::GuestPhysicalAddress start, std
 
 bool Views::retype(const arch::MtrrSnapshot& after) {
     const Retyped identity = ept::retype(*identity_, mtrrs_, after);
-    merge(*identity_, identity_due_, identity.due);
+    identity_->merge(identity_due_, identity.due);
     follow(identity_due_);
     if (!identity.whole) {
         return false;
@@ -151,19 +136,18 @@ std::expected<void, EditError> Views::split(arch::GuestPhysicalAddress page) {
     if (!due) {
         return std::unexpected{due.error()};
     }
-    merge(*identity_, identity_due_, *due);
+    identity_->merge(identity_due_, *due);
     follow(identity_due_);
     return {};
 }
 
 std::expected<void, EditError> Views::join(arch::GuestPhysicalAddress page, Level level) {
-    for (auto next = Level::directory; next <= level;
-         next = static_cast<Level>(static_cast<std::uint8_t>(next) + 1)) {
+    for (auto next = Level::directory; next <= level; next = above(next)) {
         const auto due = identity_->join(page, next);
         if (!due) {
             return std::unexpected{due.error()};
         }
-        merge(*identity_, identity_due_, *due);
+        identity_->merge(identity_due_, *due);
         follow(identity_due_);
     }
     return {};
@@ -174,8 +158,8 @@ bool Views::forget_accesses(arch::GuestPhysicalAddress page) {
     if (walk.end != WalkEnd::page || walk.last().level != Level::page_table) {
         return false;
     }
-    merge(*identity_, identity_due_,
-          identity_->write_raw(page, Level::page_table, walk.last().entry.without_flags()));
+    identity_->merge(identity_due_, identity_->write_raw(page, Level::page_table,
+                                                         walk.last().entry.without_flags()));
     follow(identity_due_);
     return true;
 }
@@ -233,7 +217,7 @@ void Views::completed() {
 }
 
 void Views::owe(std::size_t view, const InvalidationDue& due) {
-    merge(view_at(view), due_[view], due);
+    view_at(view).merge(due_[view], due);
 }
 
 void Views::settle(std::size_t view) {
