@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include "tests/drivers/random.hpp"
+
 namespace hvp::tests {
 
 /// Code that is only read and data that is only written, for page faults.
@@ -53,21 +55,6 @@ struct Snippet {
     bool handler_faults;
     std::uint64_t dr7;
     Mode mode;
-};
-
-class Random {
-public:
-    explicit Random(std::uint64_t seed) : state_{seed | 1} {}
-    std::uint64_t operator()() {
-        state_ ^= state_ << 13;
-        state_ ^= state_ >> 7;
-        state_ ^= state_ << 17;
-        return state_;
-    }
-    std::uint64_t below(std::uint64_t end) { return (*this)() % end; }
-
-private:
-    std::uint64_t state_;
 };
 
 /// What snippets write to.

@@ -20,12 +20,14 @@
 #include "platform/windows/status.hpp"
 #include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/probe_operands.hpp"
+#include "tests/drivers/random.hpp"
 
 namespace {
 
 using namespace hvp;
 using arch::Msr;
 using arch::Probe;
+using tests::Random;
 using vmx::GuestRegisters;
 using vmx::Register;
 
@@ -33,22 +35,6 @@ constexpr std::size_t states_for_each = 300;
 constexpr std::array probes{Probe::hlt,    Probe::cpuid,    Probe::rdmsr,    Probe::wrmsr,
                             Probe::vmcall, Probe::read_cr3, Probe::write_cr3};
 constexpr std::size_t states = states_for_each * probes.size();
-
-class Random {
-public:
-    explicit Random(std::uint64_t seed) : state_{seed | 1} {}
-    std::uint64_t operator()() {
-        state_ ^= state_ << 13;
-        state_ ^= state_ >> 7;
-        state_ ^= state_ << 17;
-        return state_;
-    }
-    /// An address that every processor takes: 47 bits.
-    std::uint64_t address() { return (*this)() >> 17; }
-
-private:
-    std::uint64_t state_;
-};
 
 /// What no exit may change, beside the registers that `execute_with` looks at.
 struct Others {
