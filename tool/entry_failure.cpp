@@ -29,12 +29,11 @@ bool is_word_at(std::string_view line, std::size_t place, std::size_t size) {
 // Lines that write the field: `write(…, identifier, …)`, perhaps over two or three lines.
 void find_writes(const fs::path& file, const std::string& shown, std::string_view identifier,
                  std::vector<std::string>& places) {
-    const auto bytes = read_bytes(file);
-    if (!bytes) {
+    const auto text = read_text(file);
+    if (!text) {
         return;
     }
-    std::istringstream lines{
-        std::string{reinterpret_cast<const char*>(bytes->data()), bytes->size()}};
+    std::istringstream lines{*text};
     std::string before;
     std::size_t number = 0;
     for (std::string line; std::getline(lines, line);) {

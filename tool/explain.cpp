@@ -23,7 +23,7 @@ ExitStatus complain(const std::string& sentence) {
     return ExitStatus::bad_usage;
 }
 
-std::expected<std::string, std::string> read_text(const std::string& file) {
+std::expected<std::string, std::string> read_input(const std::string& file) {
     if (file == "-") {
         return std::string{std::istreambuf_iterator<char>{std::cin}, {}};
     }
@@ -37,11 +37,7 @@ std::expected<std::string, std::string> read_text(const std::string& file) {
                 fmt::format("{}: no VM entry failed in this run: it has no vmcs.txt", file)};
         }
     }
-    const auto bytes = read_bytes(path);
-    if (!bytes) {
-        return std::unexpected{bytes.error()};
-    }
-    return std::string{reinterpret_cast<const char*>(bytes->data()), bytes->size()};
+    return read_text(path);
 }
 
 ExitStatus explain_numbers(const ExplainOptions& options, const ModelProcessor& model) {
@@ -75,7 +71,7 @@ ExitStatus explain(const ExplainOptions& options, const Repository&) {
     if (options.file.empty()) {
         return explain_numbers(options, *model);
     }
-    const auto text = read_text(options.file);
+    const auto text = read_input(options.file);
     if (!text) {
         return complain(text.error());
     }

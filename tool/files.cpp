@@ -47,6 +47,14 @@ std::expected<std::vector<std::byte>, std::string> read_bytes(const std::filesys
     return bytes;
 }
 
+std::expected<std::string, std::string> read_text(const std::filesystem::path& path) {
+    const auto bytes = read_bytes(path);
+    if (!bytes) {
+        return std::unexpected{bytes.error()};
+    }
+    return std::string{reinterpret_cast<const char*>(bytes->data()), bytes->size()};
+}
+
 OutputFile::OutputFile(std::filesystem::path path, lab::Descriptor file)
     : path_{std::move(path)}, file_{std::move(file)} {}
 

@@ -15,6 +15,8 @@ namespace hvp::tool {
 [[nodiscard]] std::expected<std::vector<std::byte>, std::string> read_bytes(
     const std::filesystem::path& path);
 
+[[nodiscard]] std::expected<std::string, std::string> read_text(const std::filesystem::path& path);
+
 /// A file that grows while the machine runs.
 class OutputFile {
 public:

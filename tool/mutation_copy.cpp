@@ -1,10 +1,10 @@
 #include "tool/mutation_copy.hpp"
 
 #include <algorithm>
-#include <fstream>
 #include <set>
 
 #include "tool/built_objects.hpp"
+#include "tool/files.hpp"
 #include "tool/subprocess.hpp"
 
 namespace hvp::tool {
@@ -12,11 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Environment = decltype(Command::environment);
-
-std::string content(const fs::path& path) {
-    std::ifstream file{path, std::ios::binary};
-    return {std::istreambuf_iterator<char>{file}, {}};
-}
 
 std::string spaced(const std::vector<fs::path>& names) {
     std::string text;
@@ -99,7 +94,7 @@ void MutationCopy::copy_if_different(const fs::path& name) const {
     // Equal files keep their time, so that nothing is built again without need.
     const fs::path from = original_.root / name;
     const fs::path to = tree_ / name;
-    if (fs::exists(to) && content(from) == content(to)) {
+    if (fs::exists(to) && read_bytes(from) == read_bytes(to)) {
         return;
     }
     fs::create_directories(to.parent_path());
