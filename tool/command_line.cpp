@@ -254,8 +254,9 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
 
     TestOptions test_options;
     CLI::App* test = app.add_subcommand("test", "build everything and run all tests");
-    test->add_flag("--quick", test_options.quick, "without the mutations, and with less fuzzing");
+    test->add_flag("--all", test_options.all, "and then the mutations, as CI does");
     test->add_flag("--mutations", test_options.mutations_only, "the mutations alone");
+    test->add_flag("--quick", test_options.quick, "with less fuzzing");
     test->add_option("filter", test_options.filters, "only tests whose name contains this")
         ->type_name("FILTER");
 

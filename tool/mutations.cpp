@@ -22,22 +22,27 @@ namespace fs = std::filesystem;
 struct Mutation {
     fs::path patch;
     std::vector<std::string> tests;
-    std::vector<std::string> targets;  ///< what the tests need built
+    std::vector<std::string> targets;  ///< what is built again, with the patch
+    std::vector<std::string> needs;    ///< what the tests need built besides, without it
     std::vector<fs::path> files;       ///< that the patch changes
 };
 
-// Header lines `Test: NAME` and `Build: TARGET`, then a patch as `diff -u a/… b/…` makes it.
+// Header lines `Test: NAME`, `Build: TARGET` and `Needs: TARGET`, then a patch as `diff -u a/… b/…`
+// makes it.
 Mutation read_mutation(const fs::path& path) {
-    Mutation mutation{.patch = path, .tests = {}, .targets = {}, .files = {}};
+    Mutation mutation{.patch = path, .tests = {}, .targets = {}, .needs = {}, .files = {}};
     std::ifstream file{path};
     constexpr std::string_view test_mark = "Test: ";
     constexpr std::string_view target_mark = "Build: ";
+    constexpr std::string_view needs_mark = "Needs: ";
     constexpr std::string_view file_mark = "+++ b/";
     for (std::string line; std::getline(file, line);) {
         if (line.starts_with(test_mark)) {
             mutation.tests.push_back(line.substr(test_mark.size()));
         } else if (line.starts_with(target_mark)) {
             mutation.targets.push_back(line.substr(target_mark.size()));
+        } else if (line.starts_with(needs_mark)) {
+            mutation.needs.push_back(line.substr(needs_mark.size()));
         } else if (line.starts_with(file_mark)) {
             const std::string name = line.substr(file_mark.size());
             mutation.files.emplace_back(name.substr(0, name.find('\t')));
@@ -88,6 +93,7 @@ std::string prepare(const MutationCopy& copy, const std::vector<Mutation>& mutat
     std::set<std::string> targets;
     for (const Mutation& mutation : mutations) {
         targets.insert(mutation.targets.begin(), mutation.targets.end());
+        targets.insert(mutation.needs.begin(), mutation.needs.end());
     }
     std::string error = copy.refresh();
     if (error.empty()) {

@@ -44,7 +44,8 @@ struct RunOptions {
 
 struct TestOptions {
     bool quick = false;
-    bool mutations_only = false;
+    bool all = false;             ///< the tests, then the mutations
+    bool mutations_only = false;  ///< not the tests
     std::vector<std::string> filters;
 };
 

@@ -83,7 +83,7 @@ ExitStatus test(const TestOptions& options, const Repository& repository) {
     if (!options.mutations_only) {
         counts = run_tests(options, repository);
     }
-    if (!options.quick) {
+    if (options.all || options.mutations_only) {
         const TestCounts mutations = run_mutations(options.filters, repository);
         counts.passed += mutations.passed;
         counts.failed += mutations.failed;

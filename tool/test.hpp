@@ -1,4 +1,4 @@
-// `playground test`: builds everything, runs all tests, then the mutations.
+// `playground test`: runs all tests, or all mutations, or both.
 #pragma once
 
 #include "tool/options.hpp"

@@ -21,9 +21,11 @@ protected:
             "enable_testing()\n"
             "add_custom_target(nothing)\n"
             "add_custom_target(broken COMMAND grep -q right ${CMAKE_SOURCE_DIR}/answer)\n"
+            "add_custom_target(first ALL COMMAND cp ${CMAKE_SOURCE_DIR}/answer first)\n"
+            "add_test(NAME answer.is_the_first COMMAND cmp answer ${CMAKE_BINARY_DIR}/first)\n"
             "add_test(NAME answer.is_right COMMAND grep -q right answer)\n"
             "add_test(NAME answer.exists COMMAND test -e answer)\n"
-            "set_tests_properties(answer.is_right answer.exists PROPERTIES\n"
+            "set_tests_properties(answer.is_right answer.exists answer.is_the_first PROPERTIES\n"
             "                     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})\n");
         playground.write("answer", "right\n");
         std::filesystem::create_directories(playground.folder() / "tests/mutations");
@@ -80,6 +82,15 @@ TEST_F(Mutations, ThatNobodyNoticesFail) {
     EXPECT_THAT(answer.output, HasSubstr("1 passed, 4 failed\n"));
 }
 
+// Else each change of a header would compile the programs of all tests that include it.
+TEST_F(Mutations, BuildWhatTheirTestsNeedBeforeTheChangeOnly) {
+    mutation("after", "Test: answer.is_the_first\nBuild: first\n");
+    mutation("before", "Test: answer.is_the_first\nNeeds: first\nBuild: nothing\n");
+    const Answer answer = run();
+    EXPECT_THAT(answer.output, HasSubstr("MISSED    after.patch: nobody noticed"));
+    EXPECT_THAT(answer.output, HasSubstr("noticed   before.patch\n"));
+}
+
 // An object is taken from the build of the original only where its command is the same.
 TEST_F(Mutations, OfCompilerOptionsAreCompiled) {
     playground.write("CMakeLists.txt",
@@ -114,13 +125,12 @@ TEST_F(Mutations, NeedTestsThatPassWithoutThem) {
 TEST_F(Mutations, ComeAfterTheOtherTests) {
     mutation("good", "Test: answer.is_right\nBuild: nothing\n");
     build();
-    const Answer all = playground({"test"});
+    const Answer all = playground({"test", "--all"});
     EXPECT_EQ(all.status, 0) << all.output;
-    EXPECT_THAT(all.output, HasSubstr("3 passed, 0 failed\n"));
-    EXPECT_THAT(playground({"test", "--quick"}).output, HasSubstr("2 passed, 0 failed\n"));
-    EXPECT_THAT(playground({"test", "--quick", "exists"}).output,
-                HasSubstr("1 passed, 0 failed\n"));
-    EXPECT_EQ(playground({"test", "--quick", "no.such(test"}).status, 1);
+    EXPECT_THAT(all.output, HasSubstr("4 passed, 0 failed\n"));
+    EXPECT_THAT(playground({"test"}).output, HasSubstr("3 passed, 0 failed\n"));
+    EXPECT_THAT(playground({"test", "exists"}).output, HasSubstr("1 passed, 0 failed\n"));
+    EXPECT_EQ(playground({"test", "no.such(test"}).status, 1);
 }
 
 }  // namespace
