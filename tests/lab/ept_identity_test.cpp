@@ -105,13 +105,21 @@ TEST_P(IdentityOn, Passes) {
     expect_facts(playground, models[index]);
 }
 
+std::string name_of(const testing::TestParamInfo<IdentityOn::ParamType>& info) {
+    return std::string{models[std::get<0>(info.param)].name} + "_with_" + std::get<1>(info.param) +
+           "_MiB";
+}
 INSTANTIATE_TEST_SUITE_P(EachModel, IdentityOn,
                          testing::Combine(testing::Range(std::size_t{0}, models.size()),
-                                          testing::Values("64", "512", "2048", "4096")),
-                         [](const auto& info) {
-                             return std::string{models[std::get<0>(info.param)].name} + "_with_" +
-                                    std::get<1>(info.param) + "_MiB";
-                         });
+                                          testing::Values("64", "512", "2048")),
+                         name_of);
+// Memory above 4 GBytes: the emulator takes seven seconds to make it, so on the oldest model, the
+// first one with accessed and dirty flags, and the newest.
+INSTANTIATE_TEST_SUITE_P(ModelOfEachKind, IdentityOn,
+                         testing::Combine(testing::Values(std::size_t{0}, std::size_t{4},
+                                                          models.size() - 1),
+                                          testing::Values("4096")),
+                         name_of);
 
 class IdentityAmong : public testing::TestWithParam<const char*> {};
 
@@ -204,7 +212,7 @@ TEST_P(TwoFaces, AreRightInEachGuestAThousandTimes) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(OnProcessors, TwoFaces, testing::Values(1U, 2U, 4U));
+INSTANTIATE_TEST_SUITE_P(OnProcessors, TwoFaces, testing::Values(1U, 4U));
 
 // An interrupt whose delivery cannot write to the stack comes all the same, once the stack is there
 // to be written: the clock that the guest waits for goes on.
