@@ -54,7 +54,8 @@ template <VmcsAccess V>
     return {.interruptibility = vmcs.read(guest_interruptibility_state),
             .interrupts_enabled = vmcs.read(guest_rflags).has(arch::Rflags::interrupt_enable),
             .activity = vmcs.read(guest_activity_state),
-            .debug_exception_pends = !(vmcs.read(guest_pending_debug_exceptions) & valid).empty()};
+            .debug_exception_pends = !(vmcs.read(guest_pending_debug_exceptions) & valid).empty(),
+            .real_mode = !vmcs.read(guest_cr0).has(arch::Cr0::protection_enable)};
 }
 
 /// Asks for an exit as soon as the guest can take an NMI.

@@ -51,7 +51,7 @@ std::expected<bool, Failure> add(SecondaryControl control) {
 
 std::unexpected<Failure> refused_field(const CurrentVmcs::Refusal& refusal) {
     static constexpr Explanation why{
-        .step = "VMWRITE of a VPID or of the page-modification log",
+        .step = "VMWRITE of a VPID, of the page-modification log or of IA32_EFER",
         .rule = {"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"},
         .remedy = "no VMCS is current, or the processor lacks this field",
     };
@@ -106,6 +106,36 @@ std::expected<void, Failure> enable_ept(ept::Pointer pointer) {
         return instruction_failed(why, refused->result, refused->encoding);
     }
     return {};
+}
+
+std::expected<bool, Failure> enable_unrestricted_guest(VirtualProcessor& processor) {
+    const auto added = add(SecondaryControl::unrestricted_guest);
+    if (!added || !*added) {
+        return added;
+    }
+    CurrentVmcs vmcs;
+    // An exit would leave LME set, and an entry without paging would leave it so: the guest in real
+    // mode would find itself with LME set. "IA-32e mode guest" follows the guest's LMA by itself.
+    // [SDM 3C 31.2.1 "Using Unrestricted Guest Mode"]
+    const auto exit =
+        write_controls(vmcs, exit_controls,
+                       vmcs.read(exit_controls) | (ExitControl::save_efer | ExitControl::load_efer),
+                       Msr::vmx_exit_ctls, Msr::vmx_true_exit_ctls);
+    const auto entry =
+        write_controls(vmcs, entry_controls, vmcs.read(entry_controls) | EntryControl::load_efer,
+                       Msr::vmx_entry_ctls, Msr::vmx_true_entry_ctls);
+    if (!exit || !entry) {
+        return std::unexpected{exit ? entry.error() : exit.error()};
+    }
+    const arch::Flags<arch::Efer> efer{arch::rdmsr(Msr::efer)};
+    vmcs.write(guest_efer, efer);
+    vmcs.write(host_efer, efer);
+    processor.unrestricted = true;
+    vmcs.write(cr0_guest_host_mask, processor.fixed_cr0());
+    if (const auto refused = vmcs.refused()) {
+        return refused_field(*refused);
+    }
+    return true;
 }
 
 std::expected<bool, Failure> enable_vpid(VirtualProcessor& processor,

@@ -24,6 +24,15 @@ namespace hvp::vmx {
 /// Source   [SDM 3C 24.6.11 "Extended-Page-Table Pointer (EPTP)"]
 [[nodiscard]] std::expected<void, Failure> enable_ept(ept::Pointer pointer);
 
+/// Lets the guest have CR0.PE = 0 and CR0.PG = 0, if the processor can: real mode, protected mode
+/// without paging, and virtual-8086 mode. It leaves and enters long mode by itself, so IA32_EFER is
+/// the guest's from now on and is switched at each entry and exit.
+///
+/// Returns  whether it may now
+/// Where    behind `enable_ept`
+/// Source   [SDM 3C 25.6 "Unrestricted Guests"], [SDM 3C 31.2.1 "Using Unrestricted Guest Mode"]
+[[nodiscard]] std::expected<bool, Failure> enable_unrestricted_guest(VirtualProcessor& processor);
+
 /// Gives the current VMCS a VPID, if the processor has them and can be made to forget one: then
 /// translations survive entries and exits. What an earlier guest with this VPID has left is
 /// forgotten.

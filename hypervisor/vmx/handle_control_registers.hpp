@@ -29,21 +29,26 @@ static_assert(sizeof(ControlRegisterAccess) == sizeof(std::uint64_t));
 inline constexpr std::uint64_t move_to_register = 0;
 inline constexpr std::uint64_t move_from_register = 1;
 
-/// MOV to CR0 by 64-bit code.  [SDM 3A 2.5 "Control Registers"]
+/// MOV to CR0 that changes a bit which VMX operation fixes. An unrestricted guest changes PE and PG
+/// without us, with all that follows from it; both at once we do not emulate.
+/// [SDM 3A 2.5 "Control Registers"]
 template <VmcsAccess V>
 Next write_guest_cr0(Exit<V> exit, std::uint64_t raw) {
     using arch::Cr0;
     const arch::Flags<Cr0> value{raw};
-    const bool pages =
-        value.has(Cr0::protection_enable | Cr0::paging);  // must stay, in 64-bit mode
+    constexpr auto mode = Cr0::protection_enable | Cr0::paging;
+    const bool same_mode = (value & mode) == (exit.vmcs.read(guest_cr0) & mode);
     const bool caches = value.has(Cr0::cache_disable) || !value.has(Cr0::not_write_through);
-    if (raw >> 32 != 0 || !pages || !caches) {
+    if (!same_mode && exit.processor().unrestricted) {
+        return exit.stop(End::unhandled_detail);
+    }
+    if (raw >> 32 != 0 || !same_mode || !caches) {
         return give_fault(exit, Vector::general_protection);
     }
     // Bits that mean nothing are ignored, and ET is always 1.
     constexpr std::uint64_t defined = 0xE005'003F;
     const arch::Flags<Cr0> kept = arch::Flags<Cr0>{raw & defined} | Cr0::extension_type;
-    exit.vmcs.write(guest_cr0, kept | exit.processor().cr0_ones);
+    exit.vmcs.write(guest_cr0, kept | exit.processor().fixed_cr0());
     exit.vmcs.write(cr0_read_shadow, kept);
     return Next::step_over;
 }
@@ -63,8 +68,21 @@ Next write_guest_cr0(Exit<V> exit, std::uint64_t raw) {
     return arch::invvpid(type, processor.vpid) == arch::VmxResult::succeed;
 }
 
+/// With PAE paging, which is not long mode's, MOV to CR3 loads four entries; under EPT they are
+/// fields of the VMCS. Only an unrestricted guest can come to that.
+/// [SDM 3A 4.4.1 "PDPTE Registers"]
+template <VmcsAccess V>
+[[nodiscard]] bool has_pae_paging(Exit<V> exit) {
+    return exit.processor().unrestricted && exit.vmcs.read(guest_cr0).has(arch::Cr0::paging) &&
+           exit.vmcs.read(guest_cr4).has(arch::Cr4::physical_address_extension) &&
+           !exit.vmcs.read(guest_efer).has(arch::Efer::long_mode_active);
+}
+
 template <VmcsAccess V>
 Next write_guest_cr3(Exit<V> exit, std::uint64_t value) {
+    if (has_pae_paging(exit)) {
+        return exit.stop(End::unhandled_detail);
+    }
     constexpr std::uint64_t keep_translations = 1ULL << 63;
     const bool identifiers = exit.vmcs.read(guest_cr4).has(arch::Cr4::process_context_identifiers);
     // With PCIDs bit 63 is a wish, which is not stored.
@@ -97,8 +115,12 @@ Next on_control_register(Exit<V> exit) {
     if (access.type != move_to_register) {
         return exit.stop(End::unhandled_detail);
     }
-    const std::uint64_t value =
+    const std::uint64_t whole =
         which == Register::rsp ? exit.vmcs.read(guest_rsp).raw() : exit.registers()[which];
+    // Outside 64-bit mode registers have 32 bits; the others are left from before.
+    // [SDM 3C 27.1 "Architectural State Before a VM Exit"]
+    const std::uint64_t value =
+        exit.vmcs.read(guest_cs_rights).long_mode != 0 ? whole : whole & 0xFFFF'FFFF;
     switch (access.number) {
         case 0:
             return write_guest_cr0(exit, value);

@@ -89,6 +89,26 @@ Next on_rdmsr(Exit<V> exit) {
     return give_fault(exit, Vector::general_protection);
 }
 
+/// An unrestricted guest has an IA32_EFER of its own, in the VMCS. It may set what it has now and
+/// what Windows has set; LME not while it has paging, and LMA is the processor's.
+/// [SDM 3A 2.2.1 "Extended Feature Enable Register"]
+template <VmcsAccess V>
+Next write_efer_of_unrestricted_guest(Exit<V> exit) {
+    using arch::Efer;
+    const auto lme = arch::Flags{Efer::long_mode_enable};
+    const auto lma = arch::Flags{Efer::long_mode_active};
+    const auto now = exit.vmcs.read(guest_efer);
+    const arch::Flags<Efer> wanted{exit.registers().edx_eax()};
+    const bool pages = exit.vmcs.read(guest_cr0).has(arch::Cr0::paging);
+    const bool lme_changes = (wanted & lme) != (now & lme);
+    const auto unknown = wanted.without(exit.vmcs.read(host_efer) | now | lme | lma);
+    if (!unknown.empty() || (pages && lme_changes)) {
+        return give_fault(exit, Vector::general_protection);
+    }
+    exit.vmcs.write(guest_efer, wanted.without(lma) | (now & lma));
+    return Next::step_over;
+}
+
 /// IA32_EFER belongs to the guest, and while the VMM runs it stays as the guest has it: a VM exit
 /// loads only its bits LMA and LME. NXE must not change, as our page tables use the execute-disable
 /// bit, which is a reserved bit without NXE. SCE may.  [SDM 3C 31.10.4.1 "Handling IA32_EFER MSR"]
@@ -96,6 +116,9 @@ template <VmcsAccess V>
 Next on_wrmsr(Exit<V> exit) {
     const std::uint32_t msr = exit.registers().low(Register::rcx);
     if (msr == static_cast<std::uint32_t>(arch::Msr::efer)) {
+        if (exit.processor().unrestricted) {
+            return write_efer_of_unrestricted_guest(exit);
+        }
         constexpr std::uint64_t system_call_extensions = 1;
         const std::uint64_t now = arch::rdmsr(arch::Msr::efer);
         const std::uint64_t wanted = exit.registers().edx_eax();

@@ -127,6 +127,9 @@ struct Blocking {
     ActivityState activity{};
     /// The next entry will deliver a debug exception by itself: a trap of the last instruction.
     bool debug_exception_pends{};
+    /// CR0.PE is 0. Nothing is held back by it, but no exception has an error code.
+    /// [SDM 3C 26.5.1.3 "Event Injection for VM Entries to Real-Address Mode"]
+    bool real_mode{};
 };
 
 /// What the next VM entry is to do. What is neither injected nor named here goes on waiting.
@@ -222,6 +225,10 @@ inline constexpr auto by_sti_or_mov_ss =
     if (decision.triple_fault) {
         return decision;
     }
+    if (guest.real_mode) {
+        decision.inject.what.has_error_code = 0;
+        decision.inject.error_code = 0;
+    }
     if (decision.inject.exists() && !is_allowed(decision.inject.what, guest.activity)) {
         decision.inject = {};
     } else if (!decision.inject.exists() && waiting.nmis != 0 && injection::takes_nmi(guest)) {
@@ -252,10 +259,10 @@ enum class InjectionRule : std::uint8_t {
     blocking,         ///< the guest's interruptibility state blocks it
 };
 
-/// Which rule of VM entry an injection would break, for a guest in protected mode on a processor
-/// that takes no event of type 7 and no instruction length of 0: what all processors with VT-x can
-/// do. [SDM 3C 26.2.1.3 "VM-Entry Control Fields"], [SDM 3C 26.3.1.5 "Checks on Guest Non-Register
-/// State"]
+/// Which rule of VM entry an injection would break, on a processor that takes no event of type 7
+/// and no instruction length of 0: what all processors with VT-x can do. A guest in real mode is an
+/// unrestricted one. [SDM 3C 26.2.1.3 "VM-Entry Control Fields"], [SDM 3C 26.3.1.5 "Checks on Guest
+/// Non-Register State"]
 [[nodiscard]] constexpr InjectionRule broken_rule(const Event& event, const Blocking& guest) {
     const InterruptionInformation& what = event.what;
     if (!event.exists()) {
@@ -268,7 +275,7 @@ enum class InjectionRule : std::uint8_t {
         (what.is(EventType::hardware_exception) && what.vector > 31)) {
         return InjectionRule::vector;
     }
-    const bool has_error_code = what.is(EventType::hardware_exception) &&
+    const bool has_error_code = !guest.real_mode && what.is(EventType::hardware_exception) &&
                                 pushes_error_code(static_cast<Vector>(what.vector));
     if ((what.has_error_code != 0) != has_error_code) {
         return InjectionRule::error_code;

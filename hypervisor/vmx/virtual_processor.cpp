@@ -112,7 +112,8 @@ Expected<void> write_execution_controls(CurrentVmcs& vmcs, const ProcessorRegion
         !primary) {
         return primary;
     }
-    const VirtualProcessor& processor = region.memory->processor;
+    VirtualProcessor& processor = region.memory->processor;
+    processor.unrestricted = false;
     vmcs.write(msr_bitmap_address, region.physical_of(&region.memory->msr_bitmap));
     vmcs.write(exception_bitmap, 0);
     vmcs.write(page_fault_error_code_mask, 0);

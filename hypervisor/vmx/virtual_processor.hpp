@@ -137,6 +137,8 @@ struct VirtualProcessor {
 
     arch::Flags<arch::Cr0> cr0_ones{};  ///< what VMX operation fixes
     arch::Flags<arch::Cr4> cr4_ones{};
+    /// The guest may switch protection and paging off.  [SDM 3C 25.6 "Unrestricted Guests"]
+    bool unrestricted{};
     std::uint32_t physical_address_bits{};
     /// The tag of this guest's translations; 0: none, and every entry and exit forgets them all.
     /// [SDM 3C 28.1 "Virtual Processor Identifiers (VPIDs)"]
@@ -152,6 +154,12 @@ struct VirtualProcessor {
     StageHooks hooks{};
     SingleStep step{};
     FieldDump failed_fields{};  ///< the VMCS of a VM entry that was refused or failed
+
+    /// What this guest cannot clear in CR0, and what its mask has.
+    [[nodiscard]] arch::Flags<arch::Cr0> fixed_cr0() const {
+        using arch::Cr0;
+        return unrestricted ? cr0_ones.without(Cr0::protection_enable | Cr0::paging) : cr0_ones;
+    }
 };
 static_assert(sizeof(VirtualProcessor) <= arch::page_bytes);
 

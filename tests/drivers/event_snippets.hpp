@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <string_view>
 
 #include "tests/drivers/random.hpp"
 
@@ -30,9 +31,9 @@ enum class Kind : std::uint8_t {
 };
 inline constexpr std::size_t kinds = 13;
 
-/// CPL 0 in 64-bit mode, and CPL 3 with code of 64 and of 32 bits.
-enum class Mode : std::uint8_t { kernel, user_64, user_32 };
-inline constexpr std::size_t modes = 3;
+/// CPL 0 in 64-bit mode, CPL 3 with code of 64 and of 32 bits, CPL 0 with code of 32 bits.
+enum class Mode : std::uint8_t { kernel, user_64, user_32, kernel_32 };
+inline constexpr std::size_t modes = 4;
 inline constexpr std::size_t snippets_of_each = 120;
 inline constexpr std::size_t snippets = kinds * snippets_of_each;
 
@@ -83,32 +84,35 @@ inline void put_filler(Snippet& snippet, Random& random) {
     }
 }
 
-/// The memory operands lie at RAX, where nothing is: that must not be noticed.
+struct VmxCode {
+    std::string_view name;
+    std::size_t bytes;
+    std::array<std::uint8_t, 5> code;
+};
+
+/// The same bytes in each mode. The memory operands lie where nothing is: that must not be noticed.
+inline constexpr std::array<VmxCode, 13> vmx_code{{
+    {"VMCALL", 3, {0x0F, 0x01, 0xC1}},
+    {"VMCLEAR", 4, {0x66, 0x0F, 0xC7, 0x30}},
+    {"VMFUNC", 3, {0x0F, 0x01, 0xD4}},
+    {"VMLAUNCH", 3, {0x0F, 0x01, 0xC2}},
+    {"VMPTRLD", 3, {0x0F, 0xC7, 0x30}},
+    {"VMPTRST", 3, {0x0F, 0xC7, 0x38}},
+    {"VMREAD", 3, {0x0F, 0x78, 0xC1}},
+    {"VMRESUME", 3, {0x0F, 0x01, 0xC3}},
+    {"VMWRITE", 3, {0x0F, 0x79, 0xC1}},
+    {"VMXOFF", 3, {0x0F, 0x01, 0xC4}},
+    {"VMXON", 4, {0xF3, 0x0F, 0xC7, 0x30}},
+    {"INVEPT", 5, {0x66, 0x0F, 0x38, 0x80, 0x08}},
+    {"INVVPID", 5, {0x66, 0x0F, 0x38, 0x81, 0x08}},
+}};
+
 inline void put_vmx_instruction(Snippet& snippet, std::size_t which) {
-    struct Code {
-        std::size_t bytes;
-        std::array<std::uint8_t, 5> code;
-    };
-    static constexpr std::array<Code, 13> all{{
-        {3, {0x0F, 0x01, 0xC1}},              // vmcall
-        {4, {0x66, 0x0F, 0xC7, 0x30}},        // vmclear
-        {3, {0x0F, 0x01, 0xD4}},              // vmfunc
-        {3, {0x0F, 0x01, 0xC2}},              // vmlaunch
-        {3, {0x0F, 0xC7, 0x30}},              // vmptrld
-        {3, {0x0F, 0xC7, 0x38}},              // vmptrst
-        {3, {0x0F, 0x78, 0xC1}},              // vmread
-        {3, {0x0F, 0x01, 0xC3}},              // vmresume
-        {3, {0x0F, 0x79, 0xC1}},              // vmwrite
-        {3, {0x0F, 0x01, 0xC4}},              // vmxoff
-        {4, {0xF3, 0x0F, 0xC7, 0x30}},        // vmxon
-        {5, {0x66, 0x0F, 0x38, 0x80, 0x08}},  // invept
-        {5, {0x66, 0x0F, 0x38, 0x81, 0x08}},  // invvpid
-    }};
-    const Code& code = all[which % all.size()];
-    for (std::size_t i = 0; i < code.bytes; ++i) {
-        put(snippet, {code.code[i]});
+    const VmxCode& instruction = vmx_code[which % vmx_code.size()];
+    for (std::size_t i = 0; i < instruction.bytes; ++i) {
+        put(snippet, {instruction.code[i]});
     }
-    snippet.mode = static_cast<Mode>(which / all.size() % modes);
+    snippet.mode = static_cast<Mode>(which / vmx_code.size() % modes);
 }
 
 inline void put_fault(Snippet& snippet, Random& random) {
@@ -120,7 +124,7 @@ inline void put_fault(Snippet& snippet, Random& random) {
         case 2:
             return put(snippet, {0xF0, 0x90});  // lock nop
         default:
-            return put_vmx_instruction(snippet, random.below(13));
+            return put_vmx_instruction(snippet, random.below(vmx_code.size()));
     }
 }
 

@@ -19,9 +19,8 @@ constexpr std::uint32_t from_virtual = 2;
 
 /// Nothing but RAM has bytes that stay what they are: a device's registers may not be copied so.
 bool is_ram(std::uint64_t physical) {
-    constexpr std::uint64_t low_end = 0xA'0000;
-    constexpr std::uint64_t high_start = 0x10'0000;
-    return physical < end_of_memory().raw() && (physical < low_end || physical >= high_start);
+    return physical < end_of_memory().raw() &&
+           (physical < low_memory_end || physical >= high_memory_start);
 }
 
 bool copy_page(std::byte* to, std::uint64_t physical, std::uint64_t bytes, std::uint64_t caller) {

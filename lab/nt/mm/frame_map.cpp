@@ -55,14 +55,17 @@ std::optional<PhysicalAddress> FrameMap::take() {
 }
 
 std::optional<PhysicalAddress> FrameMap::take_run(const RunRequest& request) {
-    const std::uint64_t lowest = std::max(first_frame_, pages_for(request.lowest.raw()));
-    const std::uint64_t last_byte = std::min(request.highest.raw(), end_frame_ * page_bytes - 1);
+    const bool is_low = request.highest.raw() < high_memory_start;
+    const std::uint64_t first = is_low ? low_memory_start / page_bytes : first_frame_;
+    const std::uint64_t memory_end = is_low ? low_memory_end : end_frame_ * page_bytes;
+    const std::uint64_t lowest = std::max(first, pages_for(request.lowest.raw()));
+    const std::uint64_t last_byte = std::min(request.highest.raw(), memory_end - 1);
     std::uint64_t end = (last_byte + 1) / page_bytes;
     while (end >= lowest && end - lowest >= request.frames) {
-        const std::uint64_t first = end - request.frames;
+        const std::uint64_t start = end - request.frames;
         if (request.boundary != 0) {
             const std::uint64_t last_start = (end * page_bytes - 1) & ~(request.boundary - 1);
-            if (last_start > first * page_bytes) {
+            if (last_start > start * page_bytes) {
                 end = last_start / page_bytes;
                 if (request.frames * page_bytes > request.boundary) {
                     return std::nullopt;
@@ -70,12 +73,12 @@ std::optional<PhysicalAddress> FrameMap::take_run(const RunRequest& request) {
                 continue;
             }
         }
-        const auto obstacle = last_taken_in(first, request.frames);
+        const auto obstacle = last_taken_in(start, request.frames);
         if (!obstacle) {
-            for (std::uint64_t frame = first; frame < end; ++frame) {
+            for (std::uint64_t frame = start; frame < end; ++frame) {
                 set_taken(frame, true);
             }
-            return PhysicalAddress{first * page_bytes};
+            return PhysicalAddress{start * page_bytes};
         }
         end = *obstacle;
     }

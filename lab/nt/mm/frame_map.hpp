@@ -18,6 +18,7 @@ struct RunRequest {
 };
 
 /// The bitmap of page frames, and the two ways to search it. Knows of no lock: see frames.hpp.
+/// Frames below 1 MiB are for who asks for them.
 class FrameMap {
 public:
     void initialise(std::uint64_t memory_bytes, PhysicalAddress reserved_end, std::uint64_t seed);
@@ -28,7 +29,8 @@ public:
     [[nodiscard]] PhysicalAddress end() const { return PhysicalAddress{end_frame_ * page_bytes}; }
     [[nodiscard]] bool is_free(PhysicalAddress address) const {
         const std::uint64_t frame = address.raw() / page_bytes;
-        return frame >= first_frame_ && frame < end_frame_ && !is_taken(frame);
+        const bool is_low = address.raw() >= low_memory_start && address.raw() < low_memory_end;
+        return (is_low || (frame >= first_frame_ && frame < end_frame_)) && !is_taken(frame);
     }
 
 private:

@@ -37,6 +37,12 @@ inline constexpr LinearAddress local_apic{0xFFFF'FFFF'FFFE'0000};
 /// RAM above this address is not used: devices may lie there.
 inline constexpr std::uint64_t usable_memory_end = 0xC000'0000;
 
+/// Below 1 MiB: what the firmware's page tables and the start-up page leave, up to video memory.
+/// Behind that is firmware, and RAM goes on at 1 MiB.
+inline constexpr std::uint64_t low_memory_start = 0xA000;
+inline constexpr std::uint64_t low_memory_end = 0xA'0000;
+inline constexpr std::uint64_t high_memory_start = 0x10'0000;
+
 [[nodiscard]] constexpr std::uint64_t pages_for(std::uint64_t bytes) {
     return (bytes + page_bytes - 1) / page_bytes;
 }

@@ -19,10 +19,6 @@ struct MemoryRange {
 
 constexpr std::uint32_t ranges_tag = 0x6850'6D4D;  // "MmPh"
 
-// Windows leaves the first page alone; firmware and video memory lie between the two ranges.
-constexpr std::uint64_t low_end = 0xA'0000;
-constexpr std::uint64_t high_start = 0x10'0000;
-
 }  // namespace
 
 /// [Windows: MmGetPhysicalMemoryRanges] RAM only; an entry of zeros ends the array, which the
@@ -34,9 +30,10 @@ NT_EXPORT void* MmGetPhysicalMemoryRanges() {
     if (examiner::must_fail_allocation("MmGetPhysicalMemoryRanges")) {
         return nullptr;
     }
+    // Windows leaves the first page alone.
     const std::array<MemoryRange, 3> ranges{
-        {{.base = page_bytes, .bytes = low_end - page_bytes},
-         {.base = high_start, .bytes = end_of_memory().raw() - high_start},
+        {{.base = page_bytes, .bytes = low_memory_end - page_bytes},
+         {.base = high_memory_start, .bytes = end_of_memory().raw() - high_memory_start},
          {}}};
     void* const block = ex::allocate({.bytes = sizeof(ranges),
                                       .tag = ranges_tag,

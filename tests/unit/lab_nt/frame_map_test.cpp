@@ -76,6 +76,20 @@ TEST_F(FrameMapOf64MiB, ATakenFrameIsAnObstacleForARun) {
     EXPECT_EQ(run->raw(), single->raw() - 2 * page_bytes);
 }
 
+// 0xA000 to 0xA0000: behind what the firmware has used, up to video memory.
+TEST_F(FrameMapOf64MiB, FramesBelow1MiBAreForWhoAsksForThem) {
+    const auto run = map_.take_run({.frames = 2, .highest = PhysicalAddress{0xF'FFFF}});
+    ASSERT_TRUE(run);
+    EXPECT_EQ(run->raw(), 0x9'E000U);
+    EXPECT_FALSE(map_.is_free(*run));
+    EXPECT_FALSE(map_.take_run({.frames = 0x95, .highest = PhysicalAddress{0xF'FFFF}}));
+    map_.give_back(*run, 2);
+    EXPECT_TRUE(map_.is_free(*run));
+    EXPECT_TRUE(map_.take_run({.frames = 0x96, .highest = PhysicalAddress{0xF'FFFF}}));
+    EXPECT_FALSE(map_.is_free(PhysicalAddress{0x9000}));
+    EXPECT_FALSE(map_.is_free(PhysicalAddress{0xA'0000}));
+}
+
 TEST_F(FrameMapOf64MiB, NothingIsFoundWhereNothingFits) {
     EXPECT_FALSE(map_.take_run({.frames = memory / page_bytes}));
     EXPECT_FALSE(map_.take_run({.frames = 1, .highest = PhysicalAddress{0}}));
