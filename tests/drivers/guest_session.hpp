@@ -62,6 +62,9 @@ public:
     /// The guests to come have this EPT.
     void use_ept(ept::Pointer pointer) { ept_ = pointer; }
 
+    /// The guests to come may leave paging and protection, where the processor can do that.
+    void let_guest_be_unrestricted() { unrestricted_ = true; }
+
     /// The guests to come run on this stack.
     void use_stack(std::byte* end) { stack_end_ = end; }
 
@@ -118,6 +121,12 @@ public:
                 return std::unexpected{enabled.error()};
             }
         }
+        if (unrestricted_) {
+            const auto enabled = vmx::enable_unrestricted_guest(vmm().processor);
+            if (!enabled) {
+                return std::unexpected{enabled.error()};
+            }
+        }
         if (capability_) {
             const auto vpid = vmx::enable_vpid(vmm().processor, *capability_, 1);
             if (!vpid || !forget_(context_)) {
@@ -139,6 +148,7 @@ private:
     windows::VmmMemory memory_;
     std::byte* stack_end_;
     std::optional<ept::Pointer> ept_;
+    bool unrestricted_{};
     std::optional<ept::Capability> capability_;
     bool (*forget_)(void*){};
     void* context_{};

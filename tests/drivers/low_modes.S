@@ -139,6 +139,7 @@ low_real_event:
 
     .code32
 low_virtual:
+    lidt idtr_virtual
     movl $task_32, %eax
     ltr %ax
     movzwl real_segment, %eax
