@@ -10,19 +10,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
-#include "hypervisor/ept/identity.hpp"
 #include "hypervisor/vmx/ept_setup.hpp"
 #include "hypervisor/vmx/handle_cpuid.hpp"
 #include "hypervisor/vmx/hypercall.hpp"
 #include "hypervisor/vmx/interruption.hpp"
-#include "platform/windows/memory.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/guest_session.hpp"
+#include "tests/drivers/identity_ept.hpp"
 #include "tests/drivers/low_modes.hpp"
+#include "tests/drivers/mode_probes.hpp"
 #include "tests/drivers/snippet_runner.hpp"
 
 extern "C" NTKERNELAPI PVOID NTAPI MmGetVirtualForPhysical(PHYSICAL_ADDRESS PhysicalAddress);
@@ -31,83 +30,6 @@ namespace {
 
 using namespace hvp;
 using namespace hvp::tests;
-
-// ---- What is tried, and where -------------------------------------------------------------------
-
-struct Place {
-    const char* name;
-    std::optional<Mode> long_mode;
-    LowMode low_mode;
-};
-constexpr std::array<Place, 6> places{{
-    {"64-bit mode, CPL 0", Mode::kernel, {}},
-    {"64-bit mode, CPL 3", Mode::user_64, {}},
-    {"compatibility mode, CPL 0", Mode::kernel_32, {}},
-    {"compatibility mode, CPL 3", Mode::user_32, {}},
-    {"real-address mode", std::nullopt, LowMode::real_address},
-    {"virtual-8086 mode", std::nullopt, LowMode::virtual_8086},
-}};
-
-enum class About : std::uint8_t {
-    instruction,  ///< a VMX instruction: as on the bare processor outside VMX operation
-    hidden,       ///< as on a processor without VT-x
-    mode,         ///< what else the VMM does for a guest in a mode without long mode
-};
-
-struct Probe {
-    About about;
-    std::string_view name;
-    std::size_t bytes;
-    std::array<std::uint8_t, 5> code;
-    std::uint32_t ecx{};
-    std::uint32_t flags{};
-    bool sets_vmxe{};  ///< EAX is CR4 with VMXE
-    bool at_end_of_segment{};
-};
-
-constexpr std::size_t more_probes = 14;
-constexpr std::array<Probe, more_probes> more{{
-    {.about = About::hidden,
-     .name = "MOV to CR4 with VMXE",
-     .bytes = 3,
-     .code = {0x0F, 0x22, 0xE0},
-     .sets_vmxe = true},
-    {About::hidden, "RDMSR of 480H", 2, {0x0F, 0x32}, 0x480},
-    {About::hidden, "WRMSR of 480H", 2, {0x0F, 0x30}, 0x480},
-    {About::hidden, "WRMSR of 3AH", 2, {0x0F, 0x30}, 0x3A},
-    {About::mode, "UD2", 2, {0x0F, 0x0B}},
-    {About::mode, "DIV CL", 2, {0xF6, 0xF1}},
-    {About::mode, "INT3", 1, {0xCC}},
-    {About::mode, "INTO", 1, {0xCE}, 0, 0x800},
-    {About::mode, "INT1", 1, {0xF1}},
-    {About::mode, "LLDT AX", 3, {0x0F, 0x00, 0xD0}},
-    // Four bytes of which the last three lie behind the segment: #GP, in real mode without error
-    // code.
-    {About::mode, "MOV EAX, [FFFFH]", 4, {0x66, 0xA1, 0xFF, 0xFF}},
-    {About::mode, "CPUID, single-stepped", 2, {0x0F, 0xA2}, 0, 0x100},
-    {.about = About::mode,
-     .name = "CPUID at the segment's end",
-     .bytes = 2,
-     .code = {0x0F, 0xA2},
-     .at_end_of_segment = true},
-    {.about = About::mode,
-     .name = "CPUID at the segment's end, single-stepped",
-     .bytes = 2,
-     .code = {0x0F, 0xA2},
-     .flags = 0x100,
-     .at_end_of_segment = true},
-}};
-
-constexpr std::size_t probe_count = vmx_code.size() + more.size();
-constexpr auto probes = [] {
-    std::array<Probe, probe_count> all{};
-    for (std::size_t i = 0; i < vmx_code.size(); ++i) {
-        all[i] = {About::instruction, vmx_code[i].name, vmx_code[i].bytes, vmx_code[i].code};
-    }
-    std::ranges::copy(more, all.begin() + vmx_code.size());
-    return all;
-}();
-constexpr const Probe& set_vmxe = probes[vmx_code.size()];
 
 // ---- One probe ----------------------------------------------------------------------------------
 
@@ -269,10 +191,12 @@ struct Pass {
     Machine machine;
     const vmx::VirtualProcessor* processor;
     bool intercepts;
+    std::uint32_t cpuid_1_ecx;  ///< as the guest has it
 };
 
 [[noreturn]] void run_in_guest(void* argument) {
-    const Pass& pass = *static_cast<Pass*>(argument);
+    Pass& pass = *static_cast<Pass*>(argument);
+    pass.cpuid_1_ecx = arch::cpuid(1).ecx;
     if (load_tables(pass.machine.windows)) {
         for_each(pass.processor->unrestricted,
                  [&](const Place& place, const Probe& probe, Cell& cell) {
@@ -291,45 +215,6 @@ struct Pass {
     }
 }
 
-/// All of memory, one to one, for guests without paging.
-class Identity {
-public:
-    [[nodiscard]] bool build(const ept::Limits& limits) {
-        const arch::MtrrSnapshot mtrrs = arch::read_mtrrs();
-        const auto count = ept::identity_table_count(mtrrs, limits);
-        if (!count) {
-            return false;
-        }
-        const std::size_t links =
-            (*count * sizeof(std::uint32_t) + arch::page_bytes - 1) / arch::page_bytes;
-        auto run =
-            windows::PageRun::allocate(windows::AtPassiveLevel::in_driver_entry(), *count + links,
-                                       arch::HostPhysicalAddress{0xFFFF'FFFF});
-        if (!run) {
-            return false;
-        }
-        run_.emplace(std::move(*run));
-        auto* const first = reinterpret_cast<ept::Table*>(run_->start());
-        pool_.emplace(std::span{first, *count},
-                      std::span{reinterpret_cast<std::uint32_t*>(first + *count), *count},
-                      run_->physical());
-        auto tables = ept::Tables::create(*pool_, limits);
-        if (!tables || !ept::map_identity(*tables, mtrrs)) {
-            return false;
-        }
-        pointer_ = tables->pointer();
-        tables_.emplace(std::move(*tables));
-        return true;
-    }
-    [[nodiscard]] ept::Pointer pointer() const { return pointer_; }
-
-private:
-    std::optional<windows::PageRun> run_;
-    std::optional<ept::TablePool> pool_;
-    std::optional<ept::Tables> tables_;
-    ept::Pointer pointer_{};
-};
-
 bool run_guest(GuestSession& session, Pass pass, std::uint32_t exceptions) {
     session.intercept_exceptions(exceptions);
     const auto ending = session.run(run_in_guest, &pass);
@@ -337,10 +222,12 @@ bool run_guest(GuestSession& session, Pass pass, std::uint32_t exceptions) {
         print_failure(ending.error());
         return false;
     }
-    print_event("ModesGuest intercepts=%u unrestricted=%u end=%u refused=0x%x\n",
-                exceptions != 0 ? 1U : 0U, session.vmm().processor.unrestricted ? 1U : 0U,
-                static_cast<unsigned>(ending->end),
-                std::bit_cast<std::uint32_t>(ending->refused_event));
+    print_event(
+        "ModesGuest intercepts=%u unrestricted=%u end=%u exception_exits=%llu "
+        "cpuid_1_ecx=0x%x refused=0x%x\n",
+        exceptions != 0 ? 1U : 0U, session.vmm().processor.unrestricted ? 1U : 0U,
+        static_cast<unsigned>(ending->end), session.vmm().processor.exits[0], pass.cpuid_1_ecx,
+        std::bit_cast<std::uint32_t>(ending->refused_event));
     return ending->end == vmx::End::stopped_by_guest;
 }
 
@@ -350,7 +237,7 @@ bool run_guests(const DRIVER_OBJECT& driver, Machine machine) {
         print_failure(session.error());
         return false;
     }
-    Identity identity;
+    IdentityEpt identity;
     const auto limits = vmx::check_ept_support();
     if (limits) {
         if (!identity.build(*limits)) {
@@ -360,8 +247,10 @@ bool run_guests(const DRIVER_OBJECT& driver, Machine machine) {
         session->let_guest_be_unrestricted();
     }
     machine.exits = &session->vmm().processor.exits;
-    const Pass pass{
-        .machine = machine, .processor = &session->vmm().processor, .intercepts = false};
+    const Pass pass{.machine = machine,
+                    .processor = &session->vmm().processor,
+                    .intercepts = false,
+                    .cpuid_1_ecx = 0};
     Pass last = pass;
     last.intercepts = true;
     return run_guest(*session, pass, 0) && run_guest(*session, last, ~0U);
@@ -390,10 +279,12 @@ bool tell(bool has_vmx) {
         if (!has_vmx || cell.has_guest || cell.has_bare) {
             print_event(
                 "ModesCell about=\"%s\" mode=\"%s\" probe=\"%s\" guest=%u same=%u exit=%llu "
-                "vector=%llu has_error_code=%u error_code=0x%llx pushed=%llu at_instruction=%u "
+                "after_vmxe=%u vector=%llu has_error_code=%u error_code=0x%llx pushed=%llu "
+                "at_instruction=%u "
                 "rf=%u\n",
                 names[static_cast<std::size_t>(probe.about)], place.name, probe.name.data(),
-                cell.has_guest ? 1U : 0U, same ? 1U : 0U, cell.exit, measure.vector,
+                cell.has_guest ? 1U : 0U, same ? 1U : 0U, cell.exit,
+                cell.after_vmxe == measure ? 1U : 0U, measure.vector,
                 measure.has_error_code ? 1U : 0U, measure.error_code, measure.bytes,
                 measure.at_instruction ? 1U : 0U, (measure.rflags & resume_flag) != 0 ? 1U : 0U);
         }

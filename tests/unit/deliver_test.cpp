@@ -16,6 +16,7 @@ protected:
         frame_.owner = &processor_;
         vmcs_.write(guest_rip, arch::GuestLinearAddress{0x1000});
         vmcs_.write(guest_rflags, arch::Rflags::always_one);
+        vmcs_.write(guest_cr0, arch::Cr0::protection_enable | arch::Cr0::paging);
         vmcs_.write(exit_instruction_length, 2);
     }
     bool exit(const InterruptionInformation& event, std::uint64_t qualification = 0,

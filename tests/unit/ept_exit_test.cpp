@@ -32,6 +32,7 @@ protected:
     EptExit() {
         arch::processor = {};
         frame_.owner = &processor_;
+        vmcs_.write(guest_cr0, arch::Cr0::protection_enable | arch::Cr0::paging);
         processor_.ring = &ring_;
         processor_.hooks = {
             .stage = &stage_,

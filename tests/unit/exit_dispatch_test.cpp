@@ -31,6 +31,7 @@ protected:
         processor_.physical_address_bits = 40;
         vmcs_.write(guest_rip, arch::GuestLinearAddress{rip});
         vmcs_.write(guest_rflags, Rflags::always_one);
+        vmcs_.write(guest_cr0, arch::Flags<Cr0>{0x8005'0033});
         vmcs_.write(guest_cs_rights, {.long_mode = 1});
     }
 
@@ -216,6 +217,10 @@ TEST(MsrBitmap, HasOneBitForEachAccess) {
     std::array<std::byte, 4096> bitmap{};
     fill_msr_bitmap(bitmap);
     EXPECT_EQ(bitmap[0x3A / 8], std::byte{1 << 0x3A % 8});
+    for (std::uint32_t msr = 0x480; msr <= 0x491; ++msr) {
+        EXPECT_NE(bitmap[msr / 8] >> msr % 8 & std::byte{1}, std::byte{}) << msr;
+        EXPECT_NE(bitmap[2048 + msr / 8] >> msr % 8 & std::byte{1}, std::byte{}) << msr;
+    }
     EXPECT_EQ(bitmap[3072 + 0x80 / 8], std::byte{1}) << "writes of EFER";
     EXPECT_EQ(bitmap[1024 + 0x80 / 8], std::byte{0}) << "reads of EFER go through";
 }
@@ -264,6 +269,80 @@ TEST_F(ExitTest, Cr0IsAsTheGuestWantsAndAsVmxNeeds) {
         EXPECT_TRUE(exit(control_register, 3, access(0, 0, Register::rax)));
         expect_fault(Vector::general_protection);
     }
+}
+
+// [SDM 3C 27.1 "Architectural State Before a VM Exit"]: what lies above bit 31 is from before.
+TEST_F(ExitTest, Outside64BitModeARegisterHas32Bits) {
+    vmcs_.write(guest_cs_rights, {});
+    registers_[Register::rdi] = 0xFFFF'FFFF'0000'5000;
+    EXPECT_TRUE(exit(control_register, 3, access(3, 0, Register::rdi)));
+    EXPECT_EQ(vmcs_.read(guest_cr3), 0x5000U);
+    registers_[Register::rdi] = 0xFFFF'FFFF'8005'0013;
+    EXPECT_TRUE(exit(control_register, 3, access(0, 0, Register::rdi)));
+    EXPECT_EQ(vmcs_.read(cr0_read_shadow).raw(), 0x8005'0013U);
+}
+
+// ---- Unrestricted guests: [SDM 3C 25.6 "Unrestricted Guests"]
+
+class UnrestrictedGuest : public ExitTest {
+protected:
+    UnrestrictedGuest() {
+        processor_.unrestricted = true;
+        vmcs_.write(guest_efer, arch::Flags<arch::Efer>{0xD01});
+        vmcs_.write(host_efer, arch::Flags<arch::Efer>{0xD01});
+        vmcs_.write(guest_cr4, Cr4::physical_address_extension);
+        vmcs_.write(guest_rip, arch::GuestLinearAddress{rip});
+    }
+    void leave_paging() {
+        vmcs_.write(guest_cr0, arch::Flags<Cr0>{0x5'0033});
+        vmcs_.write(guest_efer, arch::Flags<arch::Efer>{0x901});
+        vmcs_.write(guest_cs_rights, {});
+    }
+    /// WRMSR. Returns what IA32_EFER is then.
+    std::uint64_t write_efer(std::uint64_t value) {
+        vmcs_.write(guest_rip, arch::GuestLinearAddress{rip});
+        registers_[Register::rcx] = 0xC000'0080;
+        registers_.set_edx_eax(value);
+        EXPECT_TRUE(exit(wrmsr));
+        EXPECT_EQ(arch::processor.msrs[Msr::efer], 0xD01U) << "the host's is not the guest's";
+        return vmcs_.read(guest_efer).raw();
+    }
+};
+
+TEST_F(UnrestrictedGuest, CannotLeaveLongModeWhileItHasPaging) {
+    EXPECT_EQ(write_efer(0x401), 0xD01U);
+    expect_fault(Vector::general_protection);
+    EXPECT_EQ(write_efer(0x501), 0x501U) << "NXE is its own";
+    EXPECT_EQ(moved(), 2U);
+}
+
+TEST_F(UnrestrictedGuest, WritesEferWithoutPagingButNotLma) {
+    leave_paging();
+    EXPECT_EQ(write_efer(0x401), 0x001U);
+    EXPECT_EQ(moved(), 2U);
+    EXPECT_EQ(write_efer(0x501), 0x101U);
+    EXPECT_EQ(write_efer(0x1101), 0x101U) << "a bit that Windows has not set";
+    expect_fault(Vector::general_protection);
+}
+
+TEST_F(UnrestrictedGuest, KeepsItsModeWhenItWritesCr0) {
+    leave_paging();
+    registers_[Register::rax] = 0x5'0013;  // NE off
+    EXPECT_TRUE(exit(control_register, 3, access(0, 0, Register::rax)));
+    EXPECT_EQ(vmcs_.read(guest_cr0).raw(), 0x5'0033U) << "NE is VMX's, paging is not";
+    registers_[Register::rax] = 0x5'0012;  // NE off, and real mode
+    EXPECT_FALSE(exit(control_register, 3, access(0, 0, Register::rax)));
+    EXPECT_EQ(processor_.ending.end, End::unhandled_detail);
+}
+
+TEST_F(UnrestrictedGuest, DoesNotGetPaePagingByHalves) {
+    leave_paging();
+    registers_[Register::rax] = 0x5000;
+    EXPECT_TRUE(exit(control_register, 3, access(3, 0, Register::rax)));
+    EXPECT_EQ(vmcs_.read(guest_cr3), 0x5000U);
+    vmcs_.write(guest_cr0, arch::Flags<Cr0>{0x8005'0033});
+    EXPECT_FALSE(exit(control_register, 3, access(3, 0, Register::rax)));
+    EXPECT_EQ(processor_.ending.end, End::unhandled_detail);
 }
 
 TEST_F(ExitTest, ThereIsNoVmxForTheGuest) {

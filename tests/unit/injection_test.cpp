@@ -326,6 +326,29 @@ TEST(BrokenRule, OfTheFieldsAlone) {
     }
 }
 
+// [SDM 3C 26.2.1.3 "VM-Entry Control Fields"], [SDM 3C 26.5.1.3 "Event Injection for VM Entries to
+// Real-Address Mode"]
+TEST(RealMode, NoExceptionHasAnErrorCode) {
+    const Blocking guest{.real_mode = true};
+    for (std::uint32_t vector = 0; vector < 32; ++vector) {
+        const Event as_elsewhere = exception_event(static_cast<Vector>(vector), 0x1234);
+        const Event given = decide({.exception = as_elsewhere}, guest).inject;
+        EXPECT_EQ(given.what.vector, vector);
+        EXPECT_EQ(given.what.has_error_code, 0U);
+        EXPECT_EQ(given.error_code, 0U);
+        EXPECT_EQ(broken_rule(given, guest), InjectionRule::kept);
+        EXPECT_EQ(broken_rule(as_elsewhere, guest), as_elsewhere.what.has_error_code != 0
+                                                        ? InjectionRule::error_code
+                                                        : InjectionRule::kept);
+    }
+    const Event both = decide({.interrupted = exception_event(Vector::divide_error),
+                               .exception = exception_event(Vector::general_protection)},
+                              guest)
+                           .inject;
+    EXPECT_TRUE(both.is_exception(Vector::double_fault));
+    EXPECT_EQ(both.what.has_error_code, 0U);
+}
+
 // [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"], [SDM 3C 26.3.1.4 "Checks on Guest RIP and
 // RFLAGS"]
 TEST(BrokenRule, OfTheGuestsState) {

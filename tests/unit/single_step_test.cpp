@@ -22,6 +22,7 @@ protected:
     Step() {
         arch::processor = {};
         frame_.owner = &processor_;
+        vmcs_.write(guest_cr0, arch::Cr0::protection_enable | arch::Cr0::paging);
         frame_.on_exit = [](VmmFrame*) { return true; };
         processor_.step.by = GetParam();
         processor_.hooks = {.stage = this,
