@@ -30,7 +30,8 @@ struct Start {
     std::uint64_t rax, rbx, rbp;
 };
 
-alignas(16) constinit std::array<std::uint64_t, 64> snippet_stack{};
+/// The handlers of CPL 0 run on it, too, one within the other.
+alignas(16) constinit std::array<std::uint64_t, 512> snippet_stack{};
 
 // ---- One run -----------------------------------------------------------------------------------
 
@@ -191,9 +192,9 @@ void run_one(const Snippet& which, Log& log) {
     start = {.rip = code,
              .cs = arch::read_cs(),
              .rflags = which.rflags,
-             .rsp = which.stack_is_absent
-                        ? absent + 0x800
-                        : reinterpret_cast<std::uint64_t>(snippet_stack.data() + 48),
+             .rsp = which.stack_is_absent ? absent + 0x800
+                                          : reinterpret_cast<std::uint64_t>(
+                                                snippet_stack.data() + snippet_stack.size() - 16),
              .ss = arch::read_ss(),
              .rax = which.rax,
              .rbx = reinterpret_cast<std::uint64_t>(data.data()),
