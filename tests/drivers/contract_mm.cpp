@@ -44,6 +44,18 @@ bool contiguous_is_contiguous() {
     return good && !MmIsAddressValid(block);
 }
 
+bool low_memory_is_low() {
+    constexpr std::uint64_t one_mib = 0x10'0000;
+    auto* const block =
+        static_cast<char*>(MmAllocateContiguousMemory(PAGE_SIZE, physical(one_mib - 1)));
+    if (block == nullptr) {
+        return false;
+    }
+    const bool low = physical_of(block) + PAGE_SIZE <= one_mib;
+    MmFreeContiguousMemory(block);
+    return low;
+}
+
 bool boundary_is_not_crossed() {
     auto* const block = static_cast<char*>(MmAllocateContiguousMemorySpecifyCache(
         0x3000, physical(0), physical(~0ULL), physical(0x4000), MmNonCached));
@@ -186,6 +198,7 @@ constexpr std::array promises{
     Promise{"MmSystemRangeStart", "is a variable",
             [] { return *system_range_start == 0xFFFF'8000'0000'0000; }},
     Promise{"MmAllocateContiguousMemory", "neighbours below the limit", contiguous_is_contiguous},
+    Promise{"MmAllocateContiguousMemory", "has memory below 1 MiB", low_memory_is_low},
     Promise{"MmFreeContiguousMemory", "makes the addresses invalid", contiguous_is_contiguous},
     Promise{"MmAllocateContiguousMemorySpecifyCache", "crosses no boundary",
             boundary_is_not_crossed},
