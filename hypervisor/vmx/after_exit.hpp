@@ -1,7 +1,7 @@
 // From a handler back into the guest, or out of it. Only the code here moves the guest's RIP.
 #pragma once
 
-#include "hypervisor/vmx/exit.hpp"
+#include "hypervisor/vmx/deliver_waiting.hpp"
 
 namespace hvp::vmx {
 
@@ -49,6 +49,22 @@ template <VmcsAccess V>
     return false;
 }
 
+/// Does what the handler of an event has decided: there is nothing to step over.
+template <VmcsAccess V>
+[[nodiscard, gnu::always_inline]] inline bool after_event(Exit<V> exit, AfterEvent next) {
+    return next == AfterEvent::resume || leave(exit);
+}
+
+/// The guest sleeps behind the instruction that it has executed. What waits for it already wakes it
+/// at once: that came when it was blocked, perhaps by the very STI in front of its HLT.
+/// [SDM 3C 33.5 "Handling Activity States by VMM"]
+template <VmcsAccess V>
+[[nodiscard, gnu::noinline]] bool halt(Exit<V> exit) {
+    step_over_instruction(exit.vmcs);
+    exit.vmcs.write(guest_activity_state, ActivityState::hlt);
+    return after_event(exit, deliver_waiting(exit));
+}
+
 /// Does what the handler of an instruction has decided.
 ///
 /// Returns  whether the guest goes on
@@ -58,13 +74,10 @@ template <VmcsAccess V>
         step_over_instruction(exit.vmcs);
         return true;
     }
+    if (next == Next::halt) {
+        return halt(exit);
+    }
     return next == Next::resume || leave(exit);
-}
-
-/// Does what the handler of an event has decided: there is nothing to step over.
-template <VmcsAccess V>
-[[nodiscard, gnu::always_inline]] inline bool after_event(Exit<V> exit, AfterEvent next) {
-    return next == AfterEvent::resume || leave(exit);
 }
 
 }  // namespace hvp::vmx

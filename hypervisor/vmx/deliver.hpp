@@ -116,17 +116,13 @@ void tell_payload(V& vmcs, const Event& event) {
     }
 }
 
-/// Carries out what `decide` says about the exceptions of this exit: `exception`, if there is one,
-/// and the event whose delivery it has interrupted.
+/// Writes for the next VM entry what `decide` has decided for a guest that was blocked like this.
 template <VmcsAccess V>
-[[gnu::noinline]] AfterEvent deliver(Exit<V> exit, const Event& exception) {
+[[nodiscard]] AfterEvent carry_out(Exit<V> exit, const Decision& decision, Blocking guest) {
     V& vmcs = exit.vmcs;
-    Blocking guest = blocking_of(vmcs);
-    const Decision decision =
-        decide({.interrupted = interrupted_event(vmcs), .exception = exception}, guest);
-    tell_payload(vmcs, exception);
-    if (decision.interruptibility != guest.interruptibility) {
-        guest.interruptibility = decision.interruptibility;
+    guest.interruptibility = decision.interruptibility;
+    if (decision.inject.exists() &&
+        vmcs.read(guest_interruptibility_state) != guest.interruptibility) {
         vmcs.write(guest_interruptibility_state, guest.interruptibility);
     }
     if (decision.triple_fault || !inject(vmcs, decision.inject, guest)) {
@@ -136,6 +132,17 @@ template <VmcsAccess V>
         return AfterEvent::stop;
     }
     return AfterEvent::resume;
+}
+
+/// Carries out what `decide` says about the exceptions of this exit: `exception`, if there is one,
+/// and the event whose delivery it has interrupted. What else waits has its window open already.
+template <VmcsAccess V>
+[[gnu::noinline]] AfterEvent deliver(Exit<V> exit, const Event& exception) {
+    const Blocking guest = blocking_of(exit.vmcs);
+    const Decision decision =
+        decide({.interrupted = interrupted_event(exit.vmcs), .exception = exception}, guest);
+    tell_payload(exit.vmcs, exception);
+    return carry_out(exit, decision, guest);
 }
 
 /// The RFLAGS image of a fault has RF set, so that the instruction can be tried again without

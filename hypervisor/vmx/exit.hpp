@@ -49,6 +49,7 @@ inline constexpr auto until_next_instruction =
 /// What the dispatcher does after the handler of an instruction.
 enum class Next : std::uint8_t {
     step_over,  ///< go on behind the instruction that caused the exit
+    halt,       ///< the same, when an event has come that the guest waits for
     resume,     ///< go on where the guest was: the instruction is executed again, or an event comes
     stop,       ///< leave this guest for good; `ending` says why
 };

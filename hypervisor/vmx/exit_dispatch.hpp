@@ -47,6 +47,7 @@ template <VmcsAccess V>
     const GuestRegisters& registers = exit.registers();
     switch (reason) {
         case 0:
+        case 1:
             return std::bit_cast<std::uint32_t>(exit.vmcs.read(exit_interruption_information));
         case 10:
             return registers.low(Register::rax);

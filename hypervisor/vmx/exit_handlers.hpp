@@ -14,6 +14,7 @@
 #include "hypervisor/vmx/handle_cpuid.hpp"
 #include "hypervisor/vmx/handle_ept.hpp"
 #include "hypervisor/vmx/handle_hypercall.hpp"
+#include "hypervisor/vmx/handle_interrupts.hpp"
 #include "hypervisor/vmx/handle_msr.hpp"
 #include "hypervisor/vmx/handle_nmi.hpp"
 #include "hypervisor/vmx/vmx_instructions.hpp"
@@ -48,8 +49,10 @@ bool on_unhandled(Exit<V> exit) {
 /// HLT waits for an interrupt. A guest whose interrupts we do not see has nothing to wait for: it
 /// goes on.  [SDM 3C 25.1.3 "Instructions That Cause VM Exits Conditionally"]
 template <VmcsAccess V>
-Next on_hlt(Exit<V>) {
-    return Next::step_over;
+Next on_hlt(Exit<V> exit) {
+    const bool sees_interrupts =
+        exit.vmcs.read(pin_based_controls).has(PinControl::external_interrupt_exiting);
+    return sees_interrupts ? Next::halt : Next::step_over;
 }
 
 /// See the table in vmx_instructions.hpp.
@@ -119,8 +122,10 @@ inline constexpr auto handler_table = [] {
     table.handlers.fill(on_unhandled<V>);
     table.names.fill("on_unhandled");
     table.template event<0, on_exception_or_nmi<V>>();
+    table.template event<1, on_external_interrupt<V>>();
     table.template event<2, on_triple_fault<V>>();
-    table.template event<8, on_nmi_window<V>>();
+    table.template event<7, on_window<V>>();
+    table.template event<exit_reason_nmi_window, on_window<V>>();
     table.template instruction<10, on_cpuid<V>>();
     table.template instruction<exit_reason_hlt, on_hlt<V>>();
     table.template instruction<18, on_vmcall<V>>();

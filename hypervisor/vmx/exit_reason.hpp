@@ -21,6 +21,7 @@ struct ExitReasonField {
 };
 static_assert(sizeof(ExitReasonField) == sizeof(std::uint32_t));
 
+inline constexpr std::uint32_t exit_reason_nmi_window = 8;
 inline constexpr std::uint32_t exit_reason_hlt = 12;
 inline constexpr std::uint32_t exit_reason_monitor_trap_flag = 37;
 inline constexpr std::uint32_t exit_reason_ept_violation = 48;

@@ -33,36 +33,4 @@ AfterEvent on_exception_or_nmi(Exit<V> exit) {
     return AfterEvent::resume;
 }
 
-/// The guest can take an NMI now. The window is closed before one is taken, and opened again if
-/// there are more: an NMI that comes in between, to the VMM, opens it by itself.
-template <VmcsAccess V>
-AfterEvent on_nmi_window(Exit<V> exit) {
-    std::uint32_t& nmis = exit.processor().nmis_waiting;
-    exit.vmcs.write(primary_processor_based_controls,
-                    exit.vmcs.read(primary_processor_based_controls)
-                        .without(PrimaryControl::nmi_window_exiting));
-    std::uint32_t waiting = __atomic_load_n(&nmis, __ATOMIC_RELAXED);
-    // Those that came while the VMM ran were counted before anybody could ask whose they are.
-    while (waiting != 0 && exit.processor().hooks.takes_nmi()) {
-        waiting = __atomic_sub_fetch(&nmis, 1, __ATOMIC_RELAXED);
-    }
-    Blocking guest = blocking_of(exit.vmcs);
-    // A processor whose window is open during blocking by STI delivers NMIs then, and the blocking
-    // ends by that. Another one is not here.  [SDM 3C 25.2 "Other Causes of VM Exits"]
-    guest.interruptibility = guest.interruptibility.without(Interruptibility::blocking_by_sti);
-    const Decision decision = decide({.nmis = waiting}, guest);
-    if (decision.takes_nmi) {
-        exit.vmcs.write(guest_interruptibility_state, decision.interruptibility);
-        if (!inject(exit.vmcs, decision.inject, guest)) {
-            exit.processor().ending.end = End::event_refused;
-            return AfterEvent::stop;
-        }
-        __atomic_sub_fetch(&nmis, 1, __ATOMIC_RELAXED);
-    }
-    if (decision.open_nmi_window) {
-        open_nmi_window(exit.vmcs);
-    }
-    return AfterEvent::resume;
-}
-
 }  // namespace hvp::vmx

@@ -12,6 +12,7 @@
 #include "hypervisor/ept/pointer.hpp"
 #include "hypervisor/ept/violation.hpp"
 #include "hypervisor/trace/ring.hpp"
+#include "hypervisor/vmx/acknowledged_interrupts.hpp"
 #include "hypervisor/vmx/all_fields.hpp"
 #include "hypervisor/vmx/exit_reason.hpp"
 #include "hypervisor/vmx/failure.hpp"
@@ -145,9 +146,11 @@ struct VirtualProcessor {
     std::uint16_t vpid{};
     bool invvpid_retains_globals{};
 
-    /// NMIs that arrived while the VMM ran, and that the guest has yet to see. Only the NMI handler
-    /// adds, only the NMI-window exit takes.
+    /// NMIs that arrived while the VMM ran, and that the guest has yet to see. The NMI handler
+    /// adds, whenever it likes; deliver_waiting takes.
     std::uint32_t nmis_waiting{};
+    /// What is left of them when the guest has ended is owed to whoever goes on.
+    AcknowledgedInterrupts interrupts{};
 
     std::array<std::uint64_t, exit_reason_names.size()> exits{};
     Ending ending{};

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/vmx/control_setup.hpp"
 #include "hypervisor/vmx/current_vmcs.hpp"
 #include "hypervisor/vmx/entry.hpp"
 #include "hypervisor/vmx/ept_setup.hpp"
@@ -85,6 +86,9 @@ public:
     /// In the guests to come these exceptions exit, by vector.
     void intercept_exceptions(std::uint32_t bitmap) { exceptions_ = bitmap; }
 
+    /// In the guests to come external interrupts exit, and HLT sleeps.
+    void intercept_interrupts() { interrupts_exit_ = true; }
+
     /// Runs the guest on this processor until its VMM leaves it.
     ///
     /// Where    the thread pinned
@@ -133,6 +137,11 @@ public:
                 return vmx::Ending{};
             }
         }
+        if (interrupts_exit_) {
+            if (const auto enabled = vmx::enable_interrupt_exiting(); !enabled) {
+                return std::unexpected{enabled.error()};
+            }
+        }
         vmx::CurrentVmcs{}.write(vmx::exception_bitmap, exceptions_);
         vmx::CurrentVmcs{}.write(vmx::host_rip,
                                  arch::HostLinearAddress{reinterpret_cast<std::uint64_t>(exit_)});
@@ -153,6 +162,7 @@ private:
     bool (*forget_)(void*){};
     void* context_{};
     std::uint32_t exceptions_{};
+    bool interrupts_exit_{};
     void (*exit_)() = vmx::hvp_exit_to_vmm;
 };
 

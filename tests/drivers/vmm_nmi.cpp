@@ -17,6 +17,7 @@
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/guest_session.hpp"
+#include "tests/drivers/local_apic.hpp"
 #include "tests/drivers/other_processor.hpp"
 
 extern "C" {
@@ -58,7 +59,7 @@ void set(T& value, std::type_identity_t<T> to) {
 
 // ---- Between the two
 
-volatile std::uint32_t* local_apic{};
+constinit tests::LocalApic local_apic{};
 constinit std::uint64_t sent = 0;
 constinit std::uint32_t receiver_apic_id = 0;
 constinit bool receiver_is_ready = false;
@@ -89,9 +90,7 @@ void count_and_handle(vmx::HostTrap* trap) {
         reinterpret_cast<std::uint64_t>(&guest_nmi_handler), arch::read_cs(), 0);
     arch::lidt({.limit_bytes = sizeof guest_idt - 1,
                 .base = reinterpret_cast<std::uint64_t>(guest_idt.data())});
-    constexpr std::uint32_t features = 1;
-    constexpr std::uint32_t apic_id_shift = 24;
-    receiver_apic_id = arch::cpuid(features).ebx >> apic_id_shift;
+    receiver_apic_id = tests::LocalApic::id();
     set(receiver_is_ready, true);
     // About as long in the guest as in the VMM.
     while (!read(sender_is_done)) {
@@ -109,20 +108,6 @@ void run_receiver(void* session) {
 }
 
 // ---- The sender
-
-/// [SDM 3A 10.6.1 "Interrupt Command Register (ICR)", Figure 10-12]
-void send_nmi(std::uint32_t apic_id) {
-    constexpr std::size_t command_low = 0x300 / 4;
-    constexpr std::size_t command_high = 0x310 / 4;
-    constexpr std::uint32_t send_pending = 1U << 12;
-    constexpr std::uint32_t assert_level = 1U << 14;
-    constexpr std::uint32_t nmi = 4U << 8;
-    while ((local_apic[command_low] & send_pending) != 0) {
-        arch::pause();
-    }
-    local_apic[command_high] = apic_id << 24;
-    local_apic[command_low] = assert_level | nmi;
-}
 
 /// Returns  whether it came
 bool wait_for_answer(std::uint64_t number) {
@@ -147,7 +132,7 @@ void dawdle(std::uint64_t number) {
         arch::pause();
     }
     while (sent < wanted && !read(receiver_is_gone)) {
-        send_nmi(receiver_apic_id);
+        local_apic.send_nmi(receiver_apic_id);
         ++sent;
         if (!wait_for_answer(sent)) {
             break;
@@ -175,21 +160,8 @@ bool judge(const vmx::VirtualProcessor& receiver) {
            receiver.ending.end == vmx::End::stopped_by_guest;
 }
 
-/// The local APIC's registers, where they are in memory.  [SDM 3A 10.4.1 "The Local APIC Block
-/// Diagram"], [SDM 3A 10.12.1 "Detecting and Enabling x2APIC Mode"]
-volatile std::uint32_t* map_local_apic() {
-    constexpr std::uint64_t x2apic = 1U << 10;
-    constexpr std::uint64_t address = 0xF'FFFF'FFFF'F000;
-    const std::uint64_t base = arch::rdmsr(arch::Msr::apic_base);
-    if ((base & x2apic) != 0) {
-        return nullptr;
-    }
-    return static_cast<volatile std::uint32_t*>(
-        MmMapIoSpace({.QuadPart = static_cast<LONGLONG>(base & address)}, PAGE_SIZE, MmNonCached));
-}
-
 void on_unload(PDRIVER_OBJECT) {
-    MmUnmapIoSpace(const_cast<std::uint32_t*>(local_apic), PAGE_SIZE);
+    local_apic.unmap();
 }
 
 }  // namespace
@@ -204,8 +176,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     if (!sender || !receiver) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    local_apic = map_local_apic();
-    if (local_apic == nullptr) {
+    if (!local_apic.map()) {
         return STATUS_NOT_SUPPORTED;
     }
     driver->DriverUnload = on_unload;

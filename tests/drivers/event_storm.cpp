@@ -1,0 +1,234 @@
+// A storm of events: a hundred thousand, and each arrives once. (As the service event-storm-few,
+// ten thousand.)
+//
+// Every processor is a guest whose external interrupts and NMIs exit, so the VMM has each event in
+// its hands and gives it back. The guests send interrupts of three priorities and NMIs to each
+// other, as many at the same time as can be told apart, and Windows' clock comes in between. They
+// exit all the time, with interrupts off, behind STI and MOV SS, out of handlers, and to sleep.
+#include "tests/drivers/event_storm.hpp"
+
+#include <optional>
+
+#include "hypervisor/vmx/exit_dispatch.hpp"
+#include "hypervisor/vmx/host_traps.hpp"
+#include "platform/windows/nt.hpp"
+#include "platform/windows/processors.hpp"
+#include "platform/windows/status.hpp"
+#include "tests/drivers/guest_session.hpp"
+#include "tests/drivers/other_processor.hpp"
+#include "tests/drivers/service_name.hpp"
+
+constinit hvp::storm::Storm hvp::storm::storm{};
+
+namespace {
+
+using namespace hvp;
+using namespace std::string_view_literals;
+using storm::Kind;
+using storm::Line;
+using storm::most_processors;
+using storm::Processor;
+using storm::storm;
+using storm::Tally;
+
+constexpr std::uint64_t many = 100'000;
+constexpr std::uint64_t few = 10'000;
+
+// ---- The VMM, and what is counted around it
+
+Processor& processor_of(const vmx::VirtualProcessor& owner) {
+    return *static_cast<Processor*>(owner.hooks.stage);
+}
+
+/// Where the guest has executed nothing since the entry, the interrupt had come before that.
+void note_interrupt(Tally& tally, const vmx::VmmFrame& frame, const vmx::ExitVmcs& vmcs) {
+    const bool moved = vmcs.read(vmx::guest_rip).raw() != tally.entry_rip ||
+                       frame.registers.sum() != tally.entry_registers;
+    ++(moved ? tally.in_guest : tally.in_vmm);
+    if (vmcs.read(vmx::exit_interruption_information).vector == storm::clock_vector) {
+        ++tally.clocks;
+    }
+}
+
+bool count_and_handle_exit(vmx::VmmFrame* frame) {
+    constexpr std::uint32_t external_interrupt = 1;
+    const vmx::ExitVmcs vmcs;
+    Tally& tally = processor_of(*frame->owner).tally;
+    const std::uint32_t reason = vmcs.read(vmx::exit_reason).basic_reason;
+    if (vmcs.read(vmx::guest_activity_state) == vmx::ActivityState::hlt) {
+        ++tally.asleep;
+    }
+    if (reason == external_interrupt) {
+        note_interrupt(tally, *frame, vmcs);
+    } else if (reason == 0) {
+        ++tally.nmis_in_guest;  // no exception exits
+    }
+    const bool goes_on = vmx::handle_vm_exit(frame);
+    const vmx::InterruptionInformation injected = vmcs.read(vmx::entry_interruption_information);
+    if (injected.is(vmx::EventType::external_interrupt)) {
+        ++tally.injected;
+        tally.kept_awake += reason == vmx::exit_reason_hlt ? 1 : 0;
+    } else if (reason == external_interrupt) {
+        ++tally.waited;
+    }
+    tally.entry_rip = injected.valid != 0 ? 0 : vmcs.read(vmx::guest_rip).raw();
+    tally.entry_registers = frame->registers.sum();
+    return goes_on;
+}
+
+void count_and_handle_nmi(vmx::HostTrap* trap) {
+    ++processor_of(vmx::owner_of_trap_stack(trap)).tally.nmis_in_vmm;
+    vmx::handle_host_trap(trap);
+}
+
+/// What the VMM has acknowledged and the guest did not take any more is Windows': the local APIC
+/// gets it back. EOI ends the service of the most urgent one, so that one is first.
+void hand_over(vmx::AcknowledgedInterrupts interrupts) {
+    const arch::InterruptsOff interrupts_off;
+    while (interrupts.count() != 0) {
+        const std::uint8_t vector = interrupts.most_urgent();
+        interrupts.remove(vector);
+        storm.apic.end_of_interrupt();
+        if (!storm::is_of_storm(vector)) {
+            storm.apic.send_interrupt(tests::LocalApic::id(), vector);
+        }
+    }
+}
+
+/// One processor's part.
+struct Part {
+    tests::GuestSession* session{};
+    Processor* processor{};
+
+    static void run(void* context) {
+        const Part& part = *static_cast<Part*>(context);
+        const windows::AtDispatchLevel dispatch;
+        vmx::ProcessorMemory& vmm = part.session->vmm();
+        const auto ending = part.session->run(storm::guest_main, part.processor);
+        if (!ending || ending->end != vmx::End::stopped_by_guest) {
+            storm::set(storm.failed, true);
+        }
+        hand_over(vmm.processor.interrupts);
+    }
+};
+
+// ---- Afterwards
+
+bool tell_kind(Kind kind) {
+    Line sum{};
+    for (std::size_t sender = 0; sender < storm.count; ++sender) {
+        for (std::size_t receiver = 0; receiver < storm.count; ++receiver) {
+            const Line& line = storm.line(sender, receiver, kind);
+            sum.sent += line.sent;
+            sum.received += line.received;
+            sum.doubled += line.doubled;
+        }
+    }
+    tests::print_event("StormKind kind=\"%s\" sent=%llu received=%llu lost=%llu doubled=%llu\n",
+                       storm::kind_names[static_cast<std::size_t>(kind)], sum.sent, sum.received,
+                       sum.sent - sum.received, sum.doubled);
+    return sum.sent == sum.received && sum.doubled == 0;
+}
+
+/// Returns  whether each interrupt that the VMM has acknowledged has been injected, and arrived
+bool tell_processor(const Processor& processor, const vmx::VirtualProcessor& vmm) {
+    constexpr std::size_t interrupt_window = 7;
+    const Tally& tally = processor.tally;
+    const std::uint64_t interrupts = tally.in_guest + tally.in_vmm;
+    const std::uint64_t left = vmm.interrupts.count();
+    tests::print_event(
+        "StormProcessor number=%u interrupts=%llu met_guest=%llu met_vmm=%llu waited=%llu "
+        "windows=%llu injected=%llu left=%llu clocks=%llu clocks_received=%llu\n",
+        processor.number, interrupts, tally.in_guest, tally.in_vmm, tally.waited,
+        vmm.exits[interrupt_window], tally.injected, left, tally.clocks, processor.clocks);
+    tests::print_event(
+        "StormSleep number=%u halts=%llu kept_awake=%llu woken=%llu asleep_at_exit=%llu end=%u "
+        "event=0x%x\n",
+        processor.number, vmm.exits[vmx::exit_reason_hlt], tally.kept_awake, processor.woken,
+        tally.asleep, static_cast<unsigned>(vmm.ending.end),
+        std::bit_cast<std::uint32_t>(vmm.ending.refused_event));
+    tests::print_event(
+        "StormNmis number=%u met_guest=%llu met_vmm=%llu windows=%llu nested=%llu strays=%llu\n",
+        processor.number, tally.nmis_in_guest, tally.nmis_in_vmm,
+        vmm.exits[vmx::exit_reason_nmi_window], processor.nmis_nested, processor.strays);
+    return interrupts == tally.injected + left && tally.clocks - processor.clocks <= left &&
+           processor.nmis_nested == 0 && processor.strays == 0;
+}
+
+bool judge(const std::array<std::optional<tests::GuestSession>, most_processors>& sessions) {
+    bool good = !storm.failed;
+    for (const Kind kind : {Kind::low, Kind::middle, Kind::high, Kind::nmi}) {
+        good = tell_kind(kind) && good;
+    }
+    for (std::size_t i = 0; i < storm.count; ++i) {
+        good = tell_processor(storm.processors[i], sessions[i]->vmm().processor) && good;
+    }
+    return good;
+}
+
+// ---- Before
+
+bool prepare(std::optional<tests::GuestSession>& session, const DRIVER_OBJECT& driver,
+             Processor& processor) {
+    auto prepared = tests::GuestSession::prepare(driver);
+    if (!prepared) {
+        tests::print_failure(prepared.error());
+        return false;
+    }
+    session.emplace(std::move(*prepared));
+    session->intercept_interrupts();
+    session->vmm().frame()->on_exit = count_and_handle_exit;
+    session->vmm().stacks.nmi.on_trap = count_and_handle_nmi;
+    session->vmm().processor.hooks.stage = &processor;
+    return true;
+}
+
+void run_everywhere(std::array<std::optional<tests::GuestSession>, most_processors>& sessions) {
+    const windows::PinnedToProcessor pinned;
+    std::array<Part, most_processors> parts{};
+    std::array<std::optional<tests::OnOtherProcessor>, most_processors> others;
+    for (std::uint32_t i = 0; i < storm.count; ++i) {
+        parts[i] = {.session = &*sessions[i], .processor = &storm.processors[i]};
+        if (i != pinned.index()) {
+            others[i].emplace(i, Part::run, &parts[i]);
+            if (!others[i]->started()) {
+                storm::set(storm.failed, true);
+            }
+        }
+    }
+    Part::run(&parts[pinned.index()]);
+}
+
+void on_unload(PDRIVER_OBJECT) {
+    storm.apic.unmap();
+}
+
+}  // namespace
+
+extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
+    storm.count = KeQueryActiveProcessorCount(nullptr);
+    if (storm.count > most_processors || !storm.apic.map()) {
+        return STATUS_NOT_SUPPORTED;
+    }
+    const std::uint64_t wanted = tests::is_service(*path, "event-storm-"sv, "few"sv) ? few : many;
+    const std::uint64_t seed = arch::rdtsc() ^ reinterpret_cast<std::uint64_t>(driver->DriverStart);
+    std::array<std::optional<tests::GuestSession>, most_processors> sessions;
+    bool good = true;
+    for (std::uint32_t i = 0; i < storm.count; ++i) {
+        Processor& processor = storm.processors[i];
+        processor.number = i;
+        processor.seed = seed * (2 * i + 1);
+        processor.quota = wanted / storm.count + (i < wanted % storm.count ? 1 : 0);
+        good = good && prepare(sessions[i], *driver, processor);
+    }
+    if (good) {
+        run_everywhere(sessions);
+        good = judge(sessions);
+    }
+    if (!good) {
+        on_unload(driver);
+        return STATUS_UNSUCCESSFUL;
+    }
+    driver->DriverUnload = on_unload;
+    return STATUS_SUCCESS;
+}
