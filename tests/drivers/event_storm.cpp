@@ -18,18 +18,18 @@
 #include "tests/drivers/other_processor.hpp"
 #include "tests/drivers/service_name.hpp"
 
-constinit hvp::storm::Storm hvp::storm::storm{};
+constinit hvp::event_storm::Storm hvp::event_storm::shared{};
 
 namespace {
 
 using namespace hvp;
 using namespace std::string_view_literals;
-using storm::Kind;
-using storm::Line;
-using storm::most_processors;
-using storm::Processor;
-using storm::storm;
-using storm::Tally;
+using event_storm::Kind;
+using event_storm::Line;
+using event_storm::most_processors;
+using event_storm::Processor;
+using event_storm::shared;
+using event_storm::Tally;
 
 constexpr std::uint64_t many = 100'000;
 constexpr std::uint64_t few = 10'000;
@@ -45,7 +45,7 @@ void note_interrupt(Tally& tally, const vmx::VmmFrame& frame, const vmx::ExitVmc
     const bool moved = vmcs.read(vmx::guest_rip).raw() != tally.entry_rip ||
                        frame.registers.sum() != tally.entry_registers;
     ++(moved ? tally.in_guest : tally.in_vmm);
-    if (vmcs.read(vmx::exit_interruption_information).vector == storm::clock_vector) {
+    if (vmcs.read(vmx::exit_interruption_information).vector == event_storm::clock_vector) {
         ++tally.clocks;
     }
 }
@@ -88,9 +88,9 @@ void hand_over(vmx::AcknowledgedInterrupts interrupts) {
     while (interrupts.count() != 0) {
         const std::uint8_t vector = interrupts.most_urgent();
         interrupts.remove(vector);
-        storm.apic.end_of_interrupt();
-        if (!storm::is_of_storm(vector)) {
-            storm.apic.send_interrupt(tests::LocalApic::id(), vector);
+        shared.apic.end_of_interrupt();
+        if (!event_storm::is_of_storm(vector)) {
+            shared.apic.send_interrupt(tests::LocalApic::id(), vector);
         }
     }
 }
@@ -104,9 +104,9 @@ struct Part {
         const Part& part = *static_cast<Part*>(context);
         const windows::AtDispatchLevel dispatch;
         vmx::ProcessorMemory& vmm = part.session->vmm();
-        const auto ending = part.session->run(storm::guest_main, part.processor);
+        const auto ending = part.session->run(event_storm::guest_main, part.processor);
         if (!ending || ending->end != vmx::End::stopped_by_guest) {
-            storm::set(storm.failed, true);
+            event_storm::set(shared.failed, true);
         }
         hand_over(vmm.processor.interrupts);
     }
@@ -116,17 +116,17 @@ struct Part {
 
 bool tell_kind(Kind kind) {
     Line sum{};
-    for (std::size_t sender = 0; sender < storm.count; ++sender) {
-        for (std::size_t receiver = 0; receiver < storm.count; ++receiver) {
-            const Line& line = storm.line(sender, receiver, kind);
+    for (std::size_t sender = 0; sender < shared.count; ++sender) {
+        for (std::size_t receiver = 0; receiver < shared.count; ++receiver) {
+            const Line& line = shared.line(sender, receiver, kind);
             sum.sent += line.sent;
             sum.received += line.received;
             sum.doubled += line.doubled;
         }
     }
     tests::print_event("StormKind kind=\"%s\" sent=%llu received=%llu lost=%llu doubled=%llu\n",
-                       storm::kind_names[static_cast<std::size_t>(kind)], sum.sent, sum.received,
-                       sum.sent - sum.received, sum.doubled);
+                       event_storm::kind_names[static_cast<std::size_t>(kind)], sum.sent,
+                       sum.received, sum.sent - sum.received, sum.doubled);
     return sum.sent == sum.received && sum.doubled == 0;
 }
 
@@ -156,12 +156,12 @@ bool tell_processor(const Processor& processor, const vmx::VirtualProcessor& vmm
 }
 
 bool judge(const std::array<std::optional<tests::GuestSession>, most_processors>& sessions) {
-    bool good = !storm.failed;
+    bool good = !shared.failed;
     for (const Kind kind : {Kind::low, Kind::middle, Kind::high, Kind::nmi}) {
         good = tell_kind(kind) && good;
     }
-    for (std::size_t i = 0; i < storm.count; ++i) {
-        good = tell_processor(storm.processors[i], sessions[i]->vmm().processor) && good;
+    for (std::size_t i = 0; i < shared.count; ++i) {
+        good = tell_processor(shared.processors[i], sessions[i]->vmm().processor) && good;
     }
     return good;
 }
@@ -187,12 +187,12 @@ void run_everywhere(std::array<std::optional<tests::GuestSession>, most_processo
     const windows::PinnedToProcessor pinned;
     std::array<Part, most_processors> parts{};
     std::array<std::optional<tests::OnOtherProcessor>, most_processors> others;
-    for (std::uint32_t i = 0; i < storm.count; ++i) {
-        parts[i] = {.session = &*sessions[i], .processor = &storm.processors[i]};
+    for (std::uint32_t i = 0; i < shared.count; ++i) {
+        parts[i] = {.session = &*sessions[i], .processor = &shared.processors[i]};
         if (i != pinned.index()) {
             others[i].emplace(i, Part::run, &parts[i]);
             if (!others[i]->started()) {
-                storm::set(storm.failed, true);
+                event_storm::set(shared.failed, true);
             }
         }
     }
@@ -200,25 +200,25 @@ void run_everywhere(std::array<std::optional<tests::GuestSession>, most_processo
 }
 
 void on_unload(PDRIVER_OBJECT) {
-    storm.apic.unmap();
+    shared.apic.unmap();
 }
 
 }  // namespace
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
-    storm.count = KeQueryActiveProcessorCount(nullptr);
-    if (storm.count > most_processors || !storm.apic.map()) {
+    shared.count = KeQueryActiveProcessorCount(nullptr);
+    if (shared.count > most_processors || !shared.apic.map()) {
         return STATUS_NOT_SUPPORTED;
     }
     const std::uint64_t wanted = tests::is_service(*path, "event-storm-"sv, "few"sv) ? few : many;
     const std::uint64_t seed = arch::rdtsc() ^ reinterpret_cast<std::uint64_t>(driver->DriverStart);
     std::array<std::optional<tests::GuestSession>, most_processors> sessions;
     bool good = true;
-    for (std::uint32_t i = 0; i < storm.count; ++i) {
-        Processor& processor = storm.processors[i];
+    for (std::uint32_t i = 0; i < shared.count; ++i) {
+        Processor& processor = shared.processors[i];
         processor.number = i;
         processor.seed = seed * (2 * i + 1);
-        processor.quota = wanted / storm.count + (i < wanted % storm.count ? 1 : 0);
+        processor.quota = wanted / shared.count + (i < wanted % shared.count ? 1 : 0);
         good = good && prepare(sessions[i], *driver, processor);
     }
     if (good) {

@@ -9,7 +9,7 @@
 #include "hypervisor/arch/descriptor_tables.hpp"
 #include "tests/drivers/local_apic.hpp"
 
-namespace hvp::storm {
+namespace hvp::event_storm {
 
 inline constexpr std::size_t most_processors = 8;
 
@@ -91,7 +91,7 @@ struct Storm {
     }
 };
 
-extern constinit Storm storm;
+extern constinit Storm shared;
 
 template <typename T>
 [[gnu::always_inline]] inline T read(const T& value) {
@@ -109,4 +109,4 @@ template <typename T>
 /// The guest. Ends by the VMM's `stop`.
 [[noreturn]] void guest_main(void* processor);
 
-}  // namespace hvp::storm
+}  // namespace hvp::event_storm

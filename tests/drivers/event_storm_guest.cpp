@@ -18,11 +18,11 @@ constinit std::uint64_t windows_clock_handler = 0;
         "incq %c0(%%rax)\n"
         "add $16, %%rsp\n pop %%rax\n jmp *windows_clock_handler(%%rip)"
         :
-        : "i"(hvp::storm::offset_of_clocks));
+        : "i"(hvp::event_storm::offset_of_clocks));
 }
 }
 
-namespace hvp::storm {
+namespace hvp::event_storm {
 namespace {
 
 /// What the processor pushes.
@@ -142,22 +142,22 @@ void pass_time(Processor& me, tests::Random& random) {
 [[gnu::no_caller_saved_registers]] void on_interrupt(Kind kind, std::size_t sender) {
     Processor& me = here();
     note_waking(me);
-    Line& line = storm.line(sender, me.number, kind);
+    Line& line = shared.line(sender, me.number, kind);
     acknowledge(line);
     switch (line.received % 4) {
         case 0:
-            storm.apic.end_of_interrupt();
+            shared.apic.end_of_interrupt();
             return leave_by_cpuid();
         case 1:
             leave_by_vmlaunch();
-            return storm.apic.end_of_interrupt();
+            return shared.apic.end_of_interrupt();
         case 2:
             arch::sti();
             leave_by_cpuid();
             arch::cli();
-            return storm.apic.end_of_interrupt();
+            return shared.apic.end_of_interrupt();
         default:
-            return storm.apic.end_of_interrupt();
+            return shared.apic.end_of_interrupt();
     }
 }
 
@@ -170,12 +170,12 @@ template <Kind kind, std::size_t sender>
     Processor& me = here();
     note_waking(me);
     me.nmis_nested += me.nmi_handlers++;
-    const std::uint32_t sender = read(storm.nmi_senders[me.number]);
+    const std::uint32_t sender = read(shared.nmi_senders[me.number]);
     if (sender == 0) {
         ++me.strays;
     } else {
-        acknowledge(storm.line(sender - 1, me.number, Kind::nmi));
-        set(storm.nmi_senders[me.number], 0);
+        acknowledge(shared.line(sender - 1, me.number, Kind::nmi));
+        set(shared.nmi_senders[me.number], 0);
     }
     leave_by_cpuid();
     --me.nmi_handlers;
@@ -189,12 +189,12 @@ constexpr std::uint64_t patience = 20'000;
 /// Returns  whether everything that was sent has been received
 bool is_all_received(const Processor& me, std::uint64_t turn) {
     bool all = true;
-    for (std::size_t receiver = 0; receiver < storm.count; ++receiver) {
-        for (const Line& line : storm.lines[me.number][receiver]) {
+    for (std::size_t receiver = 0; receiver < shared.count; ++receiver) {
+        for (const Line& line : shared.lines[me.number][receiver]) {
             if (line.sent != read(line.received)) {
                 all = false;
                 if (turn - line.sent_at > patience) {
-                    set(storm.failed, true);
+                    set(shared.failed, true);
                 }
             }
         }
@@ -204,24 +204,24 @@ bool is_all_received(const Processor& me, std::uint64_t turn) {
 
 /// Alone in the machine it sends to itself.
 std::size_t other_than(const Processor& me, tests::Random& random) {
-    if (storm.count == 1) {
+    if (shared.count == 1) {
         return me.number;
     }
-    return (me.number + 1 + random.below(storm.count - 1)) % storm.count;
+    return (me.number + 1 + random.below(shared.count - 1)) % shared.count;
 }
 
 /// Returns  whether it did: where the one before is still on its way, it does not
 bool send(const Processor& me, tests::Random& random, std::uint64_t turn) {
     const std::size_t receiver = other_than(me, random);
     const auto kind = static_cast<Kind>(random.below(kinds));
-    Line& line = storm.line(me.number, receiver, kind);
+    Line& line = shared.line(me.number, receiver, kind);
     if (line.sent != read(line.received)) {
         return false;
     }
-    const std::uint32_t apic_id = storm.processors[receiver].apic_id;
+    const std::uint32_t apic_id = shared.processors[receiver].apic_id;
     if (kind == Kind::nmi) {
         std::uint32_t nobody = 0;
-        if (!__atomic_compare_exchange_n(&storm.nmi_senders[receiver], &nobody, me.number + 1,
+        if (!__atomic_compare_exchange_n(&shared.nmi_senders[receiver], &nobody, me.number + 1,
                                          false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
             return false;
         }
@@ -229,9 +229,9 @@ bool send(const Processor& me, tests::Random& random, std::uint64_t turn) {
     line.sent_at = turn;
     set(line.sent, line.sent + 1);
     if (kind == Kind::nmi) {
-        storm.apic.send_nmi(apic_id);
+        shared.apic.send_nmi(apic_id);
     } else {
-        storm.apic.send_interrupt(apic_id, vector_of(kind, me.number));
+        shared.apic.send_interrupt(apic_id, vector_of(kind, me.number));
     }
     return true;
 }
@@ -239,7 +239,8 @@ bool send(const Processor& me, tests::Random& random, std::uint64_t turn) {
 void send_and_receive(Processor& me, tests::Random& random) {
     std::uint64_t left = me.quota;
     bool done = false;
-    for (std::uint64_t turn = 0; read(storm.done) != storm.count && !read(storm.failed); ++turn) {
+    for (std::uint64_t turn = 0; read(shared.done) != shared.count && !read(shared.failed);
+         ++turn) {
         pass_time(me, random);
         if (left != 0) {
             left -= send(me, random, turn) ? 1 : 0;
@@ -247,7 +248,7 @@ void send_and_receive(Processor& me, tests::Random& random) {
         if ((left == 0 || turn % 1024 == 0) && !done) {
             done = is_all_received(me, turn) && left == 0;
             if (done) {
-                add(storm.done);
+                add(shared.done);
             }
         }
     }
@@ -294,9 +295,9 @@ void guest_main(void* processor) {
     Processor& me = *static_cast<Processor*>(processor);
     load_own_idt(me);
     me.apic_id = tests::LocalApic::id();
-    add(storm.ready);
+    add(shared.ready);
     arch::sti();
-    while (read(storm.ready) != storm.count && !read(storm.failed)) {
+    while (read(shared.ready) != shared.count && !read(shared.failed)) {
         leave_by_cpuid();
     }
     tests::Random random{me.seed};
@@ -308,4 +309,4 @@ void guest_main(void* processor) {
     }
 }
 
-}  // namespace hvp::storm
+}  // namespace hvp::event_storm
