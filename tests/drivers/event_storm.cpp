@@ -102,6 +102,12 @@ struct Part {
 
     static void run(void* context) {
         const Part& part = *static_cast<Part*>(context);
+        // At PASSIVE_LEVEL, so that a thread that has yet to move to its processor gets its turn.
+        event_storm::add(shared.bound);
+        while (event_storm::read(shared.bound) != shared.count &&
+               !event_storm::read(shared.failed)) {
+            arch::pause();
+        }
         const windows::AtDispatchLevel dispatch;
         vmx::ProcessorMemory& vmm = part.session->vmm();
         const auto ending = part.session->run(event_storm::guest_main, part.processor);

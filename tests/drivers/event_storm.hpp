@@ -81,6 +81,7 @@ struct Storm {
     /// Whose NMI is on its way to each processor: its number + 1. An NMI does not say who sent it.
     std::array<std::uint32_t, most_processors> nmi_senders{};
     std::uint32_t count{};  ///< of processors
+    std::uint32_t bound{};  ///< threads that have arrived on theirs
     std::uint32_t ready{};
     std::uint32_t done{};  ///< have sent all, and all has been received
     bool failed{};         ///< something did not come: it is over

@@ -281,7 +281,8 @@ void load_own_idt(Processor& me) {
         me.idt[i] = gates[i];
     }
     const arch::InterruptGate clock = gates[clock_vector];
-    windows_clock_handler = clock.offset_15_0 | clock.offset_31_16 << 16 | clock.offset_63_32 << 32;
+    windows_clock_handler = clock.offset_15_0 | std::uint64_t{clock.offset_31_16} << 16 |
+                            std::uint64_t{clock.offset_63_32} << 32;
     me.idt[clock_vector] =
         arch::interrupt_gate(reinterpret_cast<std::uint64_t>(&on_storm_clock), arch::read_cs(), 0);
     set_gates(me, std::make_index_sequence<most_processors>{});
