@@ -7,6 +7,9 @@
 // handler, so the vector must reach the guest. [SDM 3A 10.8.4 "Interrupt Acceptance for Fixed
 // Interrupts"], [SDM 3A 10.8.5 "Signaling Interrupt Servicing Completion"]
 //
+// (Without an in-service bit comes only the spurious interrupt. Two of them may become one here: it
+// announces nothing. [SDM 3A 10.9 "Spurious Interrupt"])
+//
 // The same rule bounds what can wait. While a vector waits, only one of a higher class is
 // acknowledged: at most one of each class waits, and the one that came last is the most urgent. It
 // has to be delivered first, too, as EOI ends the service of the most urgent one, whoever writes

@@ -50,6 +50,12 @@ void note_interrupt(Tally& tally, const vmx::VmmFrame& frame, const vmx::ExitVmc
     }
 }
 
+/// Those that the local APIC has made up are not in service: nobody counts on one, and two may become
+/// one.  [SDM 3A 10.9 "Spurious Interrupt"]
+bool is_spurious(vmx::InterruptionInformation event) {
+    return event.is(vmx::EventType::external_interrupt) && event.vector == shared.spurious_vector;
+}
+
 bool count_and_handle_exit(vmx::VmmFrame* frame) {
     constexpr std::uint32_t external_interrupt = 1;
     const vmx::ExitVmcs vmcs;
@@ -58,14 +64,16 @@ bool count_and_handle_exit(vmx::VmmFrame* frame) {
     if (vmcs.read(vmx::guest_activity_state) == vmx::ActivityState::hlt) {
         ++tally.asleep;
     }
-    if (reason == external_interrupt) {
+    if (is_spurious(vmcs.read(vmx::exit_interruption_information))) {
+        ++tally.spurious;
+    } else if (reason == external_interrupt) {
         note_interrupt(tally, *frame, vmcs);
     } else if (reason == 0) {
         ++tally.nmis_in_guest;  // no exception exits
     }
     const bool goes_on = vmx::handle_vm_exit(frame);
     const vmx::InterruptionInformation injected = vmcs.read(vmx::entry_interruption_information);
-    if (injected.is(vmx::EventType::external_interrupt)) {
+    if (injected.is(vmx::EventType::external_interrupt) && !is_spurious(injected)) {
         ++tally.injected;
         tally.kept_awake += reason == vmx::exit_reason_hlt ? 1 : 0;
     } else if (reason == external_interrupt) {
@@ -88,6 +96,9 @@ void hand_over(vmx::AcknowledgedInterrupts interrupts) {
     while (interrupts.count() != 0) {
         const std::uint8_t vector = interrupts.most_urgent();
         interrupts.remove(vector);
+        if (vector == shared.spurious_vector) {
+            continue;
+        }
         shared.apic.end_of_interrupt();
         if (!event_storm::is_of_storm(vector)) {
             shared.apic.send_interrupt(tests::LocalApic::id(), vector);
@@ -144,9 +155,9 @@ bool tell_processor(const Processor& processor, const vmx::VirtualProcessor& vmm
     const std::uint64_t left = vmm.interrupts.count();
     tests::print_event(
         "StormProcessor number=%u interrupts=%llu met_guest=%llu met_vmm=%llu waited=%llu "
-        "windows=%llu injected=%llu left=%llu clocks=%llu clocks_received=%llu\n",
+        "windows=%llu injected=%llu left=%llu clocks=%llu clocks_received=%llu spurious=%llu\n",
         processor.number, interrupts, tally.in_guest, tally.in_vmm, tally.waited,
-        vmm.exits[interrupt_window], tally.injected, left, tally.clocks, processor.clocks);
+        vmm.exits[interrupt_window], tally.injected, left, tally.clocks, processor.clocks, tally.spurious);
     tests::print_event(
         "StormSleep number=%u halts=%llu kept_awake=%llu woken=%llu asleep_at_exit=%llu end=%u "
         "event=0x%x\n",
@@ -216,6 +227,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     if (shared.count > most_processors || !shared.apic.map()) {
         return STATUS_NOT_SUPPORTED;
     }
+    shared.spurious_vector = shared.apic.spurious_vector();
     const std::uint64_t wanted = tests::is_service(*path, "event-storm-"sv, "few"sv) ? few : many;
     const std::uint64_t seed = arch::rdtsc() ^ reinterpret_cast<std::uint64_t>(driver->DriverStart);
     std::array<std::optional<tests::GuestSession>, most_processors> sessions;

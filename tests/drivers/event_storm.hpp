@@ -45,6 +45,7 @@ struct Tally {
     std::uint64_t in_vmm{};    ///< and in the VMM: they exit before the guest executes anything
     std::uint64_t waited{};    ///< the guest could not take it: it got a window
     std::uint64_t clocks{};
+    std::uint64_t spurious{};  ///< not among the above
     std::uint64_t injected{};
     std::uint64_t nmis_in_guest{};
     std::uint64_t nmis_in_vmm{};
@@ -84,6 +85,7 @@ struct Storm {
     std::uint32_t bound{};  ///< threads that have arrived on theirs
     std::uint32_t ready{};
     std::uint32_t done{};  ///< have sent all, and all has been received
+    std::uint8_t spurious_vector{};
     bool failed{};         ///< something did not come: it is over
     tests::LocalApic apic{};
 

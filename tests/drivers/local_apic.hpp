@@ -42,6 +42,12 @@ public:
         send(apic_id, nmi);
     }
 
+    /// What comes in place of an interrupt that went while the processor asked for it.
+    /// [SDM 3A 10.9 "Spurious Interrupt"]
+    [[nodiscard]] std::uint8_t spurious_vector() const {
+        return static_cast<std::uint8_t>(registers_[0xF0 / 4]);
+    }
+
     /// [SDM 3A 10.8.5 "Signaling Interrupt Servicing Completion"]
     [[gnu::always_inline]] void end_of_interrupt() const { registers_[0xB0 / 4] = 0; }
 
