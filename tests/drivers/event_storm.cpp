@@ -50,8 +50,8 @@ void note_interrupt(Tally& tally, const vmx::VmmFrame& frame, const vmx::ExitVmc
     }
 }
 
-/// Those that the local APIC has made up are not in service: nobody counts on one, and two may become
-/// one.  [SDM 3A 10.9 "Spurious Interrupt"]
+/// Those that the local APIC has made up are not in service: nobody counts on one, and two may
+/// become one.  [SDM 3A 10.9 "Spurious Interrupt"]
 bool is_spurious(vmx::InterruptionInformation event) {
     return event.is(vmx::EventType::external_interrupt) && event.vector == shared.spurious_vector;
 }
@@ -157,10 +157,11 @@ bool tell_processor(const Processor& processor, const vmx::VirtualProcessor& vmm
         "StormProcessor number=%u interrupts=%llu met_guest=%llu met_vmm=%llu waited=%llu "
         "windows=%llu injected=%llu left=%llu clocks=%llu clocks_received=%llu spurious=%llu\n",
         processor.number, interrupts, tally.in_guest, tally.in_vmm, tally.waited,
-        vmm.exits[interrupt_window], tally.injected, left, tally.clocks, processor.clocks, tally.spurious);
+        vmm.exits[interrupt_window], tally.injected, left, tally.clocks, processor.clocks,
+        tally.spurious);
     tests::print_event(
         "StormSleep number=%u halts=%llu kept_awake=%llu woken=%llu asleep_at_exit=%llu end=%u "
-        "event=0x%x\n",
+        "refused=%u\n",
         processor.number, vmm.exits[vmx::exit_reason_hlt], tally.kept_awake, processor.woken,
         tally.asleep, static_cast<unsigned>(vmm.ending.end),
         std::bit_cast<std::uint32_t>(vmm.ending.refused_event));

@@ -86,7 +86,7 @@ struct Storm {
     std::uint32_t ready{};
     std::uint32_t done{};  ///< have sent all, and all has been received
     std::uint8_t spurious_vector{};
-    bool failed{};         ///< something did not come: it is over
+    bool failed{};  ///< something did not come: it is over
     tests::LocalApic apic{};
 
     [[nodiscard]] Line& line(std::size_t sender, std::size_t receiver, Kind kind) {

@@ -27,7 +27,7 @@ hvp_hypervisor_test(vmx_setup_tests
     vmx_tables write_vmcs)
 hvp_hypervisor_test(vmx_exit_tests exit_dispatch virtual_processor)
 hvp_hypervisor_test(ept_exit_tests ept_exit)
-hvp_hypervisor_test(injection_tests deliver injection)
+hvp_hypervisor_test(injection_tests deliver injection interrupts)
 hvp_hypervisor_test(single_step_tests single_step)
 
 # The process needs the C library's own.
