@@ -25,27 +25,4 @@ std::expected<void, Failure> write_adjusted(CurrentVmcs& vmcs, std::uint32_t enc
     return {};
 }
 
-std::expected<void, Failure> enable_interrupt_exiting() {
-    constexpr std::uint64_t hlt_state = 1U << 6;
-    if ((arch::rdmsr(arch::Msr::vmx_misc) & hlt_state) == 0) {
-        static constexpr Explanation why{
-            .step = "HLT activity state",
-            .rule = {"3D", "A.6", "Miscellaneous Data"},
-            .remedy = "this processor cannot enter a guest that sleeps",
-        };
-        return std::unexpected{Failure{.kind = FailureKind::not_supported, .why = &why}};
-    }
-    CurrentVmcs vmcs;
-    const auto pin =
-        write_controls(vmcs, pin_based_controls,
-                       vmcs.read(pin_based_controls) | PinControl::external_interrupt_exiting,
-                       arch::Msr::vmx_pinbased_ctls, arch::Msr::vmx_true_pinbased_ctls);
-    if (!pin) {
-        return pin;
-    }
-    return write_controls(vmcs, exit_controls,
-                          vmcs.read(exit_controls) | ExitControl::acknowledge_interrupt_on_exit,
-                          arch::Msr::vmx_exit_ctls, arch::Msr::vmx_true_exit_ctls);
-}
-
 }  // namespace hvp::vmx

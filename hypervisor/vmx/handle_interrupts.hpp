@@ -1,5 +1,6 @@
 // External interrupts, for a VMM that takes them away from its guest to give them back: see
-// enable_interrupt_exiting. The guest's handlers serve them, as they would without a VMM.
+// enable_interrupt_exiting (interrupt_setup.hpp). The guest's handlers serve them, as they would
+// without a VMM.
 #pragma once
 
 #include "hypervisor/vmx/deliver_waiting.hpp"

@@ -7,11 +7,11 @@
 #include <span>
 
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/vmx/control_setup.hpp"
 #include "hypervisor/vmx/current_vmcs.hpp"
 #include "hypervisor/vmx/entry.hpp"
 #include "hypervisor/vmx/ept_setup.hpp"
 #include "hypervisor/vmx/failure.hpp"
+#include "hypervisor/vmx/interrupt_setup.hpp"
 #include "hypervisor/vmx/operation.hpp"
 #include "hypervisor/vmx/single_step.hpp"
 #include "hypervisor/vmx/support.hpp"

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "hypervisor/vmx/interrupt_setup.hpp"
+
 namespace hvp::vmx {
 namespace {
 
@@ -63,6 +65,27 @@ TEST_F(ControlSetupTest, NamesTheBitsThatAreNotToBeHad) {
     EXPECT_EQ(refused.error().number, 0x28U) << "bits 3 and 5; bit 0 is allowed";
     EXPECT_STREQ(refused.error().why->step, "VMX controls");
     EXPECT_EQ(processor.vmcs[pin_field], 0U) << "nothing is written";
+}
+
+TEST_F(ControlSetupTest, InterruptsExitAndAreAcknowledged) {
+    constexpr std::uint32_t exit_field = 0x400C;
+    constexpr std::uint64_t hlt_state = 1U << 6;  // [SDM 3D A.6 "Miscellaneous Data"]
+    processor.vmcs[exit_field] = 0;
+    processor.msrs[Msr::vmx_misc] = hlt_state;
+    processor.msrs[Msr::vmx_pinbased_ctls] = capability(0x16, 0x7F);
+    processor.msrs[Msr::vmx_exit_ctls] = capability(0, 0xFFFF'FFFF);
+    ASSERT_TRUE(enable_interrupt_exiting());
+    EXPECT_EQ(processor.vmcs[pin_field], 0x17U);
+    EXPECT_EQ(processor.vmcs[exit_field], 1U << 15);
+}
+
+// A guest that halts must be able to sleep: nothing but an interrupt may wake it.
+TEST_F(ControlSetupTest, InterruptsDoNotExitWhereAGuestCannotSleep) {
+    processor.msrs[Msr::vmx_misc] = 0;
+    const auto refused = enable_interrupt_exiting();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, FailureKind::not_supported);
+    EXPECT_STREQ(refused.error().why->step, "HLT activity state");
 }
 
 }  // namespace
