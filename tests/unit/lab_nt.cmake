@@ -12,8 +12,11 @@ hvp_test(lab_nt_tests
     unit/lab_nt/format_test.cpp
     unit/lab_nt/json_line_test.cpp
     unit/lab_nt/unwind_test.cpp
+    unit/lab_nt/scope_table_test.cpp
     unit/lab_nt/frame_map_test.cpp
     ${lab_nt}/rtl/format.cpp
+    ${lab_nt}/rtl/epilogue.cpp
+    ${lab_nt}/rtl/scope_table.cpp
     ${lab_nt}/rtl/unwind.cpp
     ${lab_nt}/dbg/json_line.cpp
     ${lab_nt}/mm/frame_map.cpp
@@ -23,3 +26,17 @@ set_property(SOURCE unit/lab_nt/real_images_test.cpp PROPERTY COMPILE_DEFINITION
     HVP_DRIVER="${CMAKE_BINARY_DIR}/bin/drivers/misbehave.sys")
 set_property(SOURCE unit/lab_nt/real_images_test.cpp PROPERTY SKIP_PRECOMPILE_HEADERS ON)
 add_dependencies(lab_nt_tests ntoskrnl_kernel misbehave_driver)
+
+# The unwinder on every image of ours that is linked before.
+hvp_test(lab_nt_unwind_tests
+    unit/lab_nt/unwind_images_test.cpp
+    unit/lab_nt/function_walk.cpp
+    ${lab_nt}/rtl/epilogue.cpp
+    ${lab_nt}/rtl/scope_table.cpp
+    ${lab_nt}/rtl/unwind.cpp
+    LIBS pe_checked Zydis fmt::fmt)
+set_property(SOURCE unit/lab_nt/unwind_images_test.cpp PROPERTY COMPILE_DEFINITIONS
+    HVP_IMAGES="${CMAKE_BINARY_DIR}/bin")
+set_property(SOURCE unit/lab_nt/unwind_images_test.cpp PROPERTY SKIP_PRECOMPILE_HEADERS ON)
+add_dependencies(lab_nt_unwind_tests ntoskrnl_kernel contract_seh_driver contract_unwind_driver
+    misbehave_driver msvc_image_driver)

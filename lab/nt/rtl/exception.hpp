@@ -15,7 +15,10 @@ namespace hvp::lab::rtl {
 /// Flags of an exception record.
 inline constexpr std::uint32_t exception_noncontinuable = 0x01;
 inline constexpr std::uint32_t exception_unwinding = 0x02;
+inline constexpr std::uint32_t exception_stack_invalid = 0x08;
+inline constexpr std::uint32_t exception_nested_call = 0x10;
 inline constexpr std::uint32_t exception_target_unwind = 0x20;
+inline constexpr std::uint32_t exception_collided_unwind = 0x40;
 
 /// [Windows: EXCEPTION_RECORD structure]
 struct ExceptionRecord {
@@ -45,6 +48,7 @@ struct DispatcherContext {
     std::uint32_t unused{};
 };
 static_assert(sizeof(DispatcherContext) == 0x50);
+static_assert(offsetof(DispatcherContext, language_handler) == 0x30);  // call_handler.S
 static_assert(offsetof(DispatcherContext, scope_index) == 0x48);
 
 /// What a language's handler answers.
@@ -55,8 +59,14 @@ enum class Disposition : std::int32_t {
     collided_unwind = 3,
 };
 
-using LanguageHandler = Disposition (*)(ExceptionRecord* record, std::uint64_t establisher_frame,
-                                        Context* context, DispatcherContext* dispatcher);
+/// Call the handler that the dispatcher context names, while a handler is looked for and while
+/// the stack is unwound.
+extern "C" Disposition call_while_searching(ExceptionRecord* record,
+                                            std::uint64_t establisher_frame, Context* context,
+                                            DispatcherContext* dispatcher);
+extern "C" Disposition call_while_unwinding(ExceptionRecord* record,
+                                            std::uint64_t establisher_frame, Context* context,
+                                            DispatcherContext* dispatcher);
 
 /// Asks the handlers of all functions on the stack, from the one in `context` outwards. One that
 /// takes the exception unwinds the stack to itself, and this does not return.

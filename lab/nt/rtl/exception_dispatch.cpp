@@ -1,5 +1,6 @@
 // Two walks over the stack: the first asks who wants an exception, the second leaves all functions
 // up to the one that does.
+#include <algorithm>
 #include <bit>
 
 #include "lab/nt/examiner/rules.hpp"
@@ -17,6 +18,11 @@ constexpr std::uint32_t invalid_disposition = 0xC000'0026;
 constexpr std::uint32_t bad_stack = 0xC000'0028;
 constexpr std::uint32_t invalid_unwind_target = 0xC000'0029;
 constexpr std::uint32_t status_unwind = 0xC000'0027;
+
+/// Whether a frame lies where this thread, or what has interrupted it, may have one.
+bool is_on_stack(std::uint64_t frame) {
+    return frame % sizeof(std::uint64_t) == 0 && ke::is_known_stack(mm::LinearAddress{frame});
+}
 
 /// Raises another exception because the first one went wrong.
 [[noreturn]] void raise_instead(std::uint32_t code, ExceptionRecord* first, Context& context) {
@@ -49,8 +55,10 @@ constexpr std::uint32_t status_unwind = 0xC000'0027;
 
 bool dispatch_exception(ExceptionRecord& record, Context& context) {
     Context scratch = context;
+    std::uint64_t nested_up_to = 0;
     for (ExceptionFrame frame{context}; frame.look(); frame.leave()) {
-        if (!ke::is_known_stack(mm::LinearAddress{frame.establisher()})) {
+        if (!is_on_stack(frame.establisher())) {
+            record.flags |= exception_stack_invalid;
             return false;
         }
         switch (frame.ask(HandlerKind::exception, record, context, scratch, 0)) {
@@ -59,11 +67,16 @@ bool dispatch_exception(ExceptionRecord& record, Context& context) {
                     raise_instead(noncontinuable_exception, &record, context);
                 }
                 return true;
-            case Disposition::continue_search:
             case Disposition::nested_exception:
+                record.flags |= exception_nested_call;
+                nested_up_to = std::max(nested_up_to, frame.nested_up_to());
                 break;
+            case Disposition::continue_search:
             case Disposition::collided_unwind:
-                raise_instead(invalid_disposition, &record, context);
+                break;
+        }
+        if (frame.establisher() == nested_up_to) {
+            record.flags &= ~exception_nested_call;
         }
     }
     return false;
@@ -111,9 +124,13 @@ NT_EXPORT void RtlUnwindEx(std::uint64_t target_frame, std::uint64_t target_ip,
         if (frame.establisher() > target_frame) {
             break;
         }
-        record->flags = is_target ? record->flags | exception_target_unwind
-                                  : record->flags & ~exception_target_unwind;
+        record->flags |= is_target ? exception_target_unwind : 0;
         const auto answer = frame.ask(HandlerKind::unwind, *record, *scratch, *scratch, target_ip);
+        record->flags &= ~(exception_target_unwind | exception_collided_unwind);
+        if (answer == Disposition::collided_unwind) {
+            record->flags |= exception_collided_unwind;
+            continue;
+        }
         if (answer != Disposition::continue_search) {
             raise_instead(invalid_disposition, record, start);
         }

@@ -2,21 +2,36 @@
 #include "lab/nt/rtl/exception_frame.hpp"
 
 #include <bit>
+#include <utility>
 
 #include "lab/nt/ke/stack_walk.hpp"
+#include "lab/nt/mm/stacks.hpp"
 
 namespace hvp::lab::rtl {
 namespace {
 
 constexpr std::size_t vectors_in_fxsave = 0xA0;
 
+/// More return addresses than a thread's stack has room for: the walk goes in circles.
+constexpr std::uint32_t most_frames =
+    mm::thread_stack_pages * mm::page_bytes / sizeof(std::uint64_t);
+
 }  // namespace
 
 bool ExceptionFrame::look() {
     module_ = ldr::module_at(registers_.rip);
     caller_ = registers_;
-    facts_ = {};
-    return module_ != nullptr && unwind(module_->view(), caller_, ke::read_stack, &facts_);
+    facts_ = {.establisher = registers_.rsp()};
+    const bool innermost = frames_ == 0;
+    if (++frames_ > most_frames) {
+        return false;
+    }
+    if (module_ != nullptr) {
+        return unwind(module_->view(), caller_, ke::read_stack, &facts_);
+    }
+    // Of code outside of images nothing is known but who called it, be it a call of a null pointer.
+    // Further out, 0 is the end of the stack.
+    return (innermost || registers_.rip != 0) && unwind_leaf(caller_, ke::read_stack);
 }
 
 void ExceptionFrame::leave() {
@@ -26,10 +41,11 @@ void ExceptionFrame::leave() {
         facts_.machine_frame != 0 &&
         ke::read_stack(facts_.machine_frame - sizeof(std::uint64_t)).value_or(0) >= exceptions;
     registers_ = interrupt ? Registers{} : caller_;
+    scope_index_ = std::exchange(next_scope_index_, 0);
 }
 
 Disposition ExceptionFrame::ask(HandlerKind kind, ExceptionRecord& record, Context& context,
-                                Context& scratch, std::uint64_t target_ip) const {
+                                Context& scratch, std::uint64_t target_ip) {
     if (!facts_.has(kind)) {
         return Disposition::continue_search;
     }
@@ -42,9 +58,17 @@ Disposition ExceptionFrame::ask(HandlerKind kind, ExceptionRecord& record, Conte
         .target_ip = target_ip,
         .context = &scratch,
         .language_handler = module_->base + facts_.handler,
-        .handler_data = std::bit_cast<const void*>(module_->base + facts_.handler_data)};
-    const auto handler = std::bit_cast<LanguageHandler>(dispatcher.language_handler);
-    return handler(&record, facts_.establisher, &context, &dispatcher);
+        .handler_data = std::bit_cast<const void*>(module_->base + facts_.handler_data),
+        .scope_index = scope_index_};
+    const auto call = kind == HandlerKind::unwind ? call_while_unwinding : call_while_searching;
+    const auto answer = call(&record, facts_.establisher, &context, &dispatcher);
+    if (answer == Disposition::collided_unwind) {
+        caller_ = registers_of(*dispatcher.context);
+        caller_.rip = dispatcher.control_pc;
+        next_scope_index_ = dispatcher.scope_index;
+    }
+    nested_up_to_ = dispatcher.establisher_frame;
+    return answer;
 }
 
 Registers ExceptionFrame::registers_of(const Context& context) {

@@ -17,8 +17,9 @@ public:
     /// Finds out about the function that holds RIP. False: there is none, the stack ends here.
     [[nodiscard]] bool look();
 
-    /// Goes on to the function that called this one. Below an interrupt there is none: what it has
-    /// interrupted knows nothing of its exceptions.
+    /// Goes on to the function that called this one, or after a collision to the one that the
+    /// other walk had come to. Below an interrupt there is none: what it has interrupted knows
+    /// nothing of its exceptions.
     void leave();
 
     /// Calls the function's handler, if it has one of that kind; else it is as if that one had
@@ -27,9 +28,12 @@ public:
     /// Needs    `context`: of the exception; `scratch`: filled with the registers of the function
     ///          (while unwinding) or of its caller, as Windows does
     Disposition ask(HandlerKind kind, ExceptionRecord& record, Context& context, Context& scratch,
-                    std::uint64_t target_ip) const;
+                    std::uint64_t target_ip);
 
     [[nodiscard]] std::uint64_t establisher() const { return facts_.establisher; }
+
+    /// After the answer `nested_exception`: up to which frame the exception is a nested one.
+    [[nodiscard]] std::uint64_t nested_up_to() const { return nested_up_to_; }
 
     /// Puts the function's registers into a CONTEXT; what is no register of a call stays.
     void write_to(Context& context) const { write(registers_, context); }
@@ -42,6 +46,10 @@ private:
     Registers caller_{};
     const ldr::Module* module_{};
     FrameFacts facts_{};
+    std::uint32_t scope_index_{};       ///< blocks of the function before it have been left
+    std::uint32_t next_scope_index_{};  ///< the same for the next function
+    std::uint64_t nested_up_to_{};
+    std::uint32_t frames_{};
 };
 
 }  // namespace hvp::lab::rtl

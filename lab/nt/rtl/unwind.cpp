@@ -1,6 +1,9 @@
 // Undoes prologues.  [Windows: x64 exception handling, "Struct UNWIND_CODE"]
 #include "lab/nt/rtl/unwind.hpp"
 
+#include "lab/nt/rtl/epilogue.hpp"
+#include "lab/nt/rtl/unwind_info.hpp"
+
 namespace hvp::lab::rtl {
 namespace {
 
@@ -15,16 +18,6 @@ enum class Operation : std::uint8_t {
     save_xmm_far = 9,
     push_machine_frame = 10,
 };
-
-struct UnwindHeader {
-    std::uint8_t version : 3;
-    std::uint8_t flags : 5;
-    std::uint8_t prologue_bytes;
-    std::uint8_t code_count;
-    std::uint8_t frame_register : 4;
-    std::uint8_t frame_offset : 4;
-};
-static_assert(sizeof(UnwindHeader) == 4);
 
 struct UnwindCode {
     std::uint8_t offset;
@@ -41,64 +34,76 @@ public:
 
     /// Codes whose instruction lies behind `executed` bytes of the prologue have not run yet.
     [[nodiscard]] bool undo(std::uint32_t unwind_data, std::uint64_t executed) {
-        const auto header = pe::read<UnwindHeader>(memory_, unwind_data);
-        if (!header || header->version != 1) {
+        const auto header = read_unwind_header(memory_, unwind_data);
+        if (!header) {
             return false;
         }
-        if (chain_ == 0) {
-            note_establisher(*header, executed, unwind_data);
+        note_frame(*header, codes_at(unwind_data), executed);
+        bool readable = true;
+        for_each_code(*header, codes_at(unwind_data), [&](UnwindCode code, std::uint64_t operand) {
+            readable = readable && (code.offset > executed || undo_one(*header, code, operand));
+        });
+        if (!readable || !whole_) {
+            return false;
         }
-        const std::uint64_t codes = std::uint64_t{unwind_data} + sizeof(UnwindHeader);
-        for (std::uint32_t i = 0; i < header->code_count;) {
-            const auto code = pe::read<UnwindCode>(memory_, codes + i * 2);
-            const auto slots = code ? slots_of(*code) : 0;
-            if (slots == 0) {
-                return false;
-            }
-            if (code->offset <= executed && !undo_one(*header, *code, codes + (i + 1) * 2)) {
-                return false;
-            }
-            i += slots;
-        }
-        constexpr std::uint8_t chained = 4;
-        const std::uint64_t next = codes + (header->code_count + 1U) / 2 * 4;
-        if ((header->flags & chained) == 0) {
-            note_handler(*header, executed, next);
-            return true;
+        const std::uint64_t next = behind_codes(*header, unwind_data);
+        if (!header->is_chained()) {
+            return note_handler(*header, executed, next);
         }
         const auto parent = pe::read<pe::RuntimeFunction>(memory_, next);
-        constexpr int deepest_chain = 32;
         return parent && ++chain_ < deepest_chain && undo(parent->unwind_data, whole_prologue);
     }
 
     [[nodiscard]] const FrameFacts& facts() const { return facts_; }
 
 private:
-    /// RSP, or what the function's frame register was set to if that has happened already.
-    void note_establisher(UnwindHeader header, std::uint64_t executed, std::uint32_t unwind_data) {
-        facts_.establisher = registers_.rsp();
-        const std::uint64_t codes = std::uint64_t{unwind_data} + sizeof(UnwindHeader);
-        for (std::uint32_t i = 0; header.frame_register != 0 && i < header.code_count; ++i) {
+    template <typename Visit>
+    void for_each_code(UnwindHeader header, std::uint64_t codes, Visit visit) {
+        std::uint32_t slots = 0;
+        for (std::uint32_t i = 0; i < header.code_count; i += slots) {
             const auto code = pe::read<UnwindCode>(memory_, codes + i * 2);
-            if (executed >= header.prologue_bytes ||
-                (code && static_cast<Operation>(code->operation) == Operation::set_frame_register &&
-                 executed >= code->offset)) {
-                facts_.establisher =
-                    registers_.general[header.frame_register] - header.frame_offset * 16U;
+            slots = code ? slots_of(*code) : 0;
+            if (slots == 0 || i + slots > header.code_count) {
+                whole_ = false;
                 return;
             }
+            visit(*code, codes + (i + 1) * 2);
         }
     }
 
-    void note_handler(UnwindHeader header, std::uint64_t executed, std::uint64_t at) {
-        constexpr std::uint8_t both_kinds = 3;
+    /// What saved registers are counted from: RSP at the end of the prologue's fixed part. From
+    /// where the prologue has set the frame register that one tells, for RSP may move on.
+    void note_frame(UnwindHeader header, std::uint64_t codes, std::uint64_t executed) {
+        bool is_set = executed >= header.prologue_bytes || header.is_chained();
+        for_each_code(header, codes, [&](UnwindCode code, std::uint64_t) {
+            is_set |= static_cast<Operation>(code.operation) == Operation::set_frame_register &&
+                      executed >= code.offset;
+        });
+        frame_ = header.frame_register != 0 && is_set
+                     ? registers_.general[header.frame_register] - header.frame_offset * 16U
+                     : registers_.rsp();
+        if (chain_ == 0) {
+            facts_.establisher = frame_;
+        }
+    }
+
+    /// False: the handler lies outside the image.
+    bool note_handler(UnwindHeader header, std::uint64_t executed, std::uint64_t at) {
+        const std::uint8_t kinds = header.flags & UnwindHeader::both_handlers;
+        if (kinds == 0) {
+            return true;
+        }
         const auto handler = pe::read<std::uint32_t>(memory_, at);
+        if (!handler || *handler >= memory_.size()) {
+            return false;
+        }
         const bool in_prologue = chain_ == 0 && executed < header.prologue_bytes;
-        if ((header.flags & both_kinds) != 0 && handler && !in_prologue) {
+        if (!in_prologue) {
             facts_.handler = *handler;
             facts_.handler_data = static_cast<std::uint32_t>(at + sizeof(std::uint32_t));
-            facts_.handler_kinds = header.flags & both_kinds;
+            facts_.handler_kinds = kinds;
         }
+        return true;
     }
 
     static constexpr std::uint64_t whole_prologue = 0xFF;
@@ -118,7 +123,7 @@ private:
             case Operation::save_xmm_far:
                 return 3;
             case Operation::allocate_large:
-                return code.information == 0 ? 2 : 3;
+                return code.information <= 1 ? code.information + 2U : 0;
         }
         return 0;
     }
@@ -140,13 +145,13 @@ private:
                 rsp = registers_.general[header.frame_register] - header.frame_offset * 16U;
                 return true;
             case Operation::save_register:
-                return load(registers_.general[code.information], rsp + small * 8);
+                return load(registers_.general[code.information], frame_ + small * 8);
             case Operation::save_register_far:
-                return load(registers_.general[code.information], rsp + large);
+                return load(registers_.general[code.information], frame_ + large);
             case Operation::save_xmm:
-                return load(registers_.vectors[code.information], rsp + small * 16);
+                return load(registers_.vectors[code.information], frame_ + small * 16);
             case Operation::save_xmm_far:
-                return load(registers_.vectors[code.information], rsp + large);
+                return load(registers_.vectors[code.information], frame_ + large);
             case Operation::push_machine_frame:
                 facts_.machine_frame = rsp;
                 rsp += code.information * 8U;  // 1: an error code lies below the frame
@@ -175,33 +180,67 @@ private:
     Registers& registers_;
     ReadStack read_stack_;
     int chain_{};
+    std::uint64_t frame_{};
+    bool whole_{true};  ///< all codes are of version 1, and none sticks out
     FrameFacts facts_{};
 };
 
-}  // namespace
-
-bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack, FrameFacts* facts) {
-    const auto address = static_cast<std::uint32_t>(registers.rip - image.base);
-    Unwinder unwinder{image.memory, registers, read_stack};
-    if (facts != nullptr) {
-        *facts = {.establisher = registers.rsp()};
+/// Undoes what the rest of an epilogue would.
+bool finish(const Epilogue& epilogue, std::uint8_t frame_register, Registers& registers,
+            ReadStack read_stack) {
+    if (epilogue.from_frame_register) {
+        registers.rsp() = registers.general[frame_register];
     }
-    if (const auto function = pe::find_function(*image.headers, image.memory, address)) {
-        if (!unwinder.undo(function->unwind_data, address - function->begin)) {
+    registers.rsp() += static_cast<std::uint64_t>(std::int64_t{epilogue.displacement});
+    for (std::size_t i = 0; i < epilogue.pops; ++i) {
+        const auto value = read_stack(registers.rsp());
+        if (!value) {
             return false;
         }
-        if (facts != nullptr) {
-            *facts = unwinder.facts();
-            facts->function = *function;
-        }
-        if (unwinder.facts().machine_frame != 0) {
-            return true;
-        }
+        registers.rsp() += sizeof(std::uint64_t);
+        registers.general[epilogue.popped[i]] = *value;
     }
+    return true;
+}
+
+}  // namespace
+
+bool unwind_leaf(Registers& registers, ReadStack read_stack) {
     const auto return_address = read_stack(registers.rsp());
     registers.rip = return_address.value_or(0);
-    registers.rsp() += 8;
+    registers.rsp() += sizeof(std::uint64_t);
     return return_address.has_value();
+}
+
+bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack, FrameFacts* facts) {
+    FrameFacts unwanted;
+    FrameFacts& told = facts != nullptr ? *facts : unwanted;
+    told = {.establisher = registers.rsp()};
+    const auto address = static_cast<std::uint32_t>(registers.rip - image.base);
+    const auto function = pe::find_function(*image.headers, image.memory, address);
+    if (!function) {
+        return unwind_leaf(registers, read_stack);
+    }
+    const auto header = read_unwind_header(image.memory, function->unwind_data);
+    if (!header) {
+        return false;
+    }
+    const std::uint32_t executed = address - function->begin;
+    if (executed >= header->prologue_bytes) {
+        if (const auto epilogue = find_epilogue(*image.headers, image.memory, *function,
+                                                header->frame_register, address)) {
+            told.function = *function;
+            return finish(*epilogue, header->frame_register, registers, read_stack) &&
+                   unwind_leaf(registers, read_stack);
+        }
+    }
+    Unwinder unwinder{image.memory, registers, read_stack};
+    if (!unwinder.undo(function->unwind_data, executed)) {
+        return false;
+    }
+    told = unwinder.facts();
+    told.function = *function;
+    return told.machine_frame != 0 || unwind_leaf(registers, read_stack);
 }
 
 }  // namespace hvp::lab::rtl

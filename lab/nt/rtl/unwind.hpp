@@ -1,6 +1,6 @@
 // From a function's registers to its caller's, by the unwind data that Windows x64 images carry.
-// [Windows: x64 exception handling] Version 1 codes; an address inside an epilogue is taken for
-// one in the body. Pure: compiled and tested on the host too.
+// [Windows: x64 exception handling] Version 1 codes; an epilogue is known by its instructions.
+// Pure: compiled and tested on the host too.
 #pragma once
 
 #include <array>
@@ -40,7 +40,7 @@ enum class HandlerKind : std::uint8_t { exception = 1, unwind = 2 };
 struct FrameFacts {
     pe::RuntimeFunction function{};  ///< empty: a leaf function
     std::uint64_t establisher{};     ///< what the function and its handlers know its frame by
-    std::uint32_t handler{};  ///< 0: none, or RIP is in the prologue, where it does not count
+    std::uint32_t handler{};         ///< 0: none, or RIP is in the prologue or an epilogue
     std::uint32_t handler_data{};
     std::uint8_t handler_kinds{};
     std::uint64_t machine_frame{};  ///< where the processor saved what it interrupted; 0: nowhere
@@ -55,5 +55,8 @@ struct FrameFacts {
 /// Returns  false if the stack or the unwind data cannot be read; `registers` is spoilt then.
 [[nodiscard]] bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack,
                           FrameFacts* facts = nullptr);
+
+/// The same for a function that has no unwind data: it has put nothing on the stack.
+[[nodiscard]] bool unwind_leaf(Registers& registers, ReadStack read_stack);
 
 }  // namespace hvp::lab::rtl

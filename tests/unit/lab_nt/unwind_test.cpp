@@ -153,11 +153,11 @@ TEST_F(Unwinding, SavedVectorsComeBack) {
 // UNW_FLAG_EHANDLER | UNW_FLAG_UHANDLER; behind the codes, padded to four bytes, the handler's
 // address and its data.
 TEST_F(Unwinding, AHandlerIsToldOutsideOfThePrologue) {
-    unwind_data({1 | 3 << 3, 4, 1, 0, 4, 0x32, 0, 0, 0x78, 0x56, 0, 0});
+    unwind_data({1 | 3 << 3, 4, 1, 0, 4, 0x32, 0, 0, 0x78, 0x06, 0, 0});
     stack_content[stack] = 0x1234;
     stack_content[stack + 0x20] = 0x1234;
     EXPECT_TRUE(run(0x180));
-    EXPECT_EQ(facts.handler, 0x5678U);
+    EXPECT_EQ(facts.handler, 0x678U);
     EXPECT_EQ(facts.handler_data, 0x40CU);
     EXPECT_TRUE(facts.has(HandlerKind::exception));
     EXPECT_TRUE(facts.has(HandlerKind::unwind));

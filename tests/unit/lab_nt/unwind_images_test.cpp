@@ -1,0 +1,375 @@
+// The unwinder on real images, from every instruction that a walk through the function reaches.
+// What the function has done to its stack is told by its instructions (function_walk.hpp); the
+// unwinder only has the unwind data, and must come to the same caller.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "lab/nt/hosted/mapped_image.hpp"
+#include "lab/nt/rtl/scope_table.hpp"
+#include "lab/nt/rtl/unwind.hpp"
+#include "lab/nt/rtl/unwind_info.hpp"
+#include "tests/unit/lab_nt/function_walk.hpp"
+
+namespace hvp::tests {
+namespace {
+
+namespace pe = lab::pe;
+namespace rtl = lab::rtl;
+
+constexpr std::uint64_t base = 0xFFFF'F801'0000'0000;
+constexpr std::uint64_t unknown = 0xBAD0'BAD0'BAD0'BAD0;
+constexpr std::string_view kernel = "ntoskrnl.exe";
+
+/// An image as the kernel's loader lays it out.
+class Image {
+public:
+    explicit Image(const std::string& name) : name_{name} {
+        std::ifstream stream{std::string{HVP_IMAGES} + "/" + name, std::ios::binary};
+        const std::vector<char> characters{std::istreambuf_iterator<char>{stream}, {}};
+        const auto bytes = std::as_bytes(std::span{characters});
+        file_.assign(bytes.begin(), bytes.end());
+        headers_ = pe::parse(file_).value();
+        memory_ = pe::layout(file_).value().bytes;
+    }
+
+    [[nodiscard]] const std::string& name() const { return name_; }
+    [[nodiscard]] const pe::Headers& headers() const { return headers_; }
+    [[nodiscard]] pe::Bytes memory() const { return memory_; }
+    [[nodiscard]] pe::WritableBytes writable() { return memory_; }
+    [[nodiscard]] rtl::ImageView view() const { return {&headers_, memory_, base}; }
+
+    /// All functions that have unwind data; one that comes in several parts, whole.
+    [[nodiscard]] std::vector<pe::RuntimeFunction> functions() const {
+        const auto place = headers_.directory(pe::DirectoryIndex::exceptions);
+        std::vector<pe::RuntimeFunction> all;
+        for (std::uint32_t at = 0; at < place.size; at += sizeof(pe::RuntimeFunction)) {
+            const auto line = pe::read<pe::RuntimeFunction>(memory_, place.address + at).value();
+            if (rtl::read_unwind_header(memory_, line.unwind_data).value().is_chained()) {
+                all.back().end = line.end;
+            } else {
+                all.push_back(line);
+            }
+        }
+        return all;
+    }
+
+    /// Where the table of the function's __try blocks lies; 0: it has none.
+    [[nodiscard]] std::uint32_t scope_table_of(const pe::RuntimeFunction& function) const {
+        const auto header = rtl::read_unwind_header(memory_, function.unwind_data).value();
+        const auto at = static_cast<std::uint32_t>(rtl::behind_codes(header, function.unwind_data));
+        return (header.flags & 3) != 0 && is_c_handler(pe::read<std::uint32_t>(memory_, at).value())
+                   ? at + 4
+                   : 0;
+    }
+
+    /// The lines of that table.
+    [[nodiscard]] std::vector<rtl::Scope> scopes(const pe::RuntimeFunction& function) const {
+        const std::uint32_t table = scope_table_of(function);
+        std::vector<rtl::Scope> all(table != 0 ? pe::read<std::uint32_t>(memory_, table).value()
+                                               : 0);
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            all[i] = pe::read<rtl::Scope>(memory_, table + 4 + i * sizeof(rtl::Scope)).value();
+        }
+        return all;
+    }
+
+private:
+    /// In a driver the handler is a jump through the table of imports.
+    [[nodiscard]] bool is_c_handler(std::uint32_t address) const {
+        if (pe::find_export(headers_, memory_, "__C_specific_handler") == address) {
+            return true;
+        }
+        const auto slot = address + 6 + pe::read<std::uint32_t>(memory_, address + 2).value();
+        pe::ImportReader imports{headers_, memory_};
+        while (imports.next()) {
+            if (imports.current().slot == slot) {
+                return imports.current().name == "__C_specific_handler";
+            }
+        }
+        return false;
+    }
+
+    std::string name_;
+    std::vector<std::byte> file_;
+    pe::Headers headers_;
+    std::vector<std::byte> memory_;
+};
+
+const StackState* stack_now{};
+
+std::optional<std::uint64_t> read_stack(std::uint64_t address) {
+    if (address % 8 != 0 || address < StackState::lowest || address >= StackState::highest) {
+        return std::nullopt;
+    }
+    const auto found = stack_now->stack.find(address);
+    return found != stack_now->stack.end() ? found->second.value_or(unknown) : unknown;
+}
+
+rtl::Registers registers_of(const StackState& state, std::uint32_t address) {
+    rtl::Registers registers{};
+    for (std::size_t i = 0; i < registers.general.size(); ++i) {
+        registers.general[i] = state.general[i].value_or(unknown);
+        registers.vectors[i] = state.vectors[i].value_or(Vector{unknown, unknown});
+    }
+    registers.rsp() = state.rsp;
+    registers.rip = base + address;
+    return registers;
+}
+
+/// What is wrong with the caller that the unwinder has come to; nothing, if it is the right one.
+std::string differences(const rtl::Registers& caller, bool with_vectors) {
+    std::string all;
+    if (caller.rip != StackState::return_address) {
+        all += fmt::format(" rip {:#x}", caller.rip);
+    }
+    if (caller.general[rtl::rsp_number] != StackState::entry_rsp + 8) {
+        all += fmt::format(" rsp {:#x}", caller.general[rtl::rsp_number]);
+    }
+    for (const auto number : preserved_registers) {
+        if (caller.general[number] != original(number)) {
+            all += fmt::format(" r{} {:#x}", number, caller.general[number]);
+        }
+    }
+    for (std::size_t i = first_preserved_vector; with_vectors && i < caller.vectors.size(); ++i) {
+        if (caller.vectors[i] != original_vector(i)) {
+            all += fmt::format(" xmm{}", i);
+        }
+    }
+    return all;
+}
+
+struct Counts {
+    std::size_t functions{};
+    std::size_t entered_by_processor{};
+    std::size_t instructions{};
+    std::size_t in_prologues{};
+    std::size_t in_epilogues{};
+    std::size_t returns{};
+    std::size_t in_scopes{};
+    std::size_t moved{};  ///< left out: within PUSHFQ and POPFQ, which unwind data cannot describe
+};
+
+/// Compares the unwinder with a walk through one function.
+class Comparison {
+public:
+    Comparison(const Image& image, const pe::RuntimeFunction& function, Counts& counts)
+        : image_{image},
+          function_{function},
+          header_{rtl::read_unwind_header(image.memory(), function.unwind_data).value()},
+          scopes_{image.scopes(function)},
+          counts_{counts} {}
+
+    void run() {
+        ++counts_.functions;
+        if (is_entered_by_processor()) {
+            ++counts_.entered_by_processor;
+            return;
+        }
+        FunctionWalk walk{image_.memory(), function_, header_.prologue_bytes,
+                          [this](std::uint32_t address, const StackState& state, Leaving leaving) {
+                              look(address, state, leaving);
+                          }};
+        walk.from(function_.begin, state_at_entry());
+        // No instruction leads to an __except block: the dispatcher goes there, with the registers
+        // that the function had.
+        for (const rtl::Scope& scope : scopes_) {
+            if (!scope.is_finally() && body_) {
+                walk.from(scope.target, *body_);
+            }
+        }
+    }
+
+private:
+    [[nodiscard]] bool is_entered_by_processor() const {
+        bool found = false;
+        FunctionWalk walk{image_.memory(), function_, header_.prologue_bytes,
+                          [&](std::uint32_t, const StackState&, Leaving leaving) {
+                              found = found || leaving == Leaving::by_processor;
+                          }};
+        walk.from(function_.begin, state_at_entry());
+        return found;
+    }
+
+    void look(std::uint32_t address, const StackState& state, Leaving leaving) {
+        const std::uint32_t offset = address - function_.begin;
+        if (offset == header_.prologue_bytes) {
+            body_ = state;
+        }
+        if (body_ && state.rsp < body_->rsp && header_.frame_register == 0) {
+            ++counts_.moved;
+            return;
+        }
+        ++counts_.instructions;
+        counts_.in_prologues += offset < header_.prologue_bytes ? 1 : 0;
+        counts_.in_epilogues += body_ && state.rsp > body_->rsp ? 1 : 0;
+        auto registers = registers_of(state, address);
+        rtl::FrameFacts facts;
+        stack_now = &state;
+        const bool unwound = rtl::unwind(image_.view(), registers, read_stack, &facts);
+        // The kernel itself has no use for vector registers: it loads them for drivers.
+        const auto wrong = differences(registers, image_.name() != kernel);
+        EXPECT_TRUE(unwound && wrong.empty())
+            << fmt::format("{}+{:#x}", image_.name(), address) << wrong;
+        if (leaving == Leaving::by_return) {
+            EXPECT_EQ(state.rsp, StackState::entry_rsp);
+            ++counts_.returns;
+        }
+        if (std::ranges::any_of(scopes_, [&](const auto& scope) { return scope.holds(address); })) {
+            ++counts_.in_scopes;
+            EXPECT_EQ(facts.handler_data, image_.scope_table_of(function_));
+        }
+    }
+
+    const Image& image_;
+    pe::RuntimeFunction function_;
+    rtl::UnwindHeader header_;
+    std::vector<rtl::Scope> scopes_;
+    Counts& counts_;
+    std::optional<StackState> body_;  ///< behind the prologue
+};
+
+class RealUnwindData : public testing::TestWithParam<std::string> {};
+
+TEST_P(RealUnwindData, LeadsFromEveryInstructionToTheCaller) {
+    const Image image{GetParam()};
+    Counts counts;
+    for (const auto& function : image.functions()) {
+        Comparison{image, function, counts}.run();
+    }
+    fmt::print(
+        "{}: {} functions ({} entered by the processor), {} instructions, {} in prologues, "
+        "{} in epilogues, {} in __try blocks, {} returns; {} left out\n",
+        GetParam(), counts.functions, counts.entered_by_processor, counts.instructions,
+        counts.in_prologues, counts.in_epilogues, counts.in_scopes, counts.returns, counts.moved);
+    EXPECT_GT(counts.returns, 0U);
+    EXPECT_GT(counts.in_epilogues, 0U);
+    EXPECT_LT(counts.moved * 10, counts.instructions);
+    EXPECT_LT(counts.entered_by_processor * 10, counts.functions);
+}
+
+/// The handlers of the blocks that the walk over a table gives.
+template <typename Next>
+std::vector<std::uint32_t> asked(Next next) {
+    std::vector<std::uint32_t> handlers;
+    std::uint32_t first = 0;
+    while (const auto found = next(first)) {
+        handlers.push_back(found->scope.handler);
+        first = found->next;
+    }
+    return handlers;
+}
+
+/// The same, read from the table without thought: of the blocks that hold `address` those that
+/// `wanted` accepts.
+std::vector<std::uint32_t> expected(const std::vector<rtl::Scope>& scopes, std::uint32_t address,
+                                    const std::function<bool(const rtl::Scope&)>& wanted) {
+    std::vector<std::uint32_t> handlers;
+    for (const auto& scope : scopes) {
+        if (scope.begin <= address && address < scope.end && wanted(scope)) {
+            handlers.push_back(scope.handler);
+        }
+    }
+    return handlers;
+}
+
+TEST_P(RealUnwindData, NamesTheHandlersFromTheInsideOut) {
+    const Image image{GetParam()};
+    std::size_t tables = 0;
+    std::size_t addresses = 0;
+    std::size_t ways = 0;
+    for (const auto& function : image.functions()) {
+        const auto scopes = image.scopes(function);
+        if (scopes.empty()) {
+            continue;
+        }
+        ++tables;
+        const rtl::ScopeTable table{image.memory(), image.scope_table_of(function)};
+        const auto left = [&](std::uint32_t from, std::optional<std::uint64_t> to) {
+            return asked([&](std::uint32_t first) { return table.termination(first, from, to); });
+        };
+        for (std::uint32_t at = function.begin; at < function.end; ++at) {
+            ++addresses;
+            EXPECT_EQ(asked([&](std::uint32_t first) { return table.filter(first, at); }),
+                      expected(scopes, at, [](const auto& scope) { return scope.target != 0; }));
+            EXPECT_EQ(left(at, std::nullopt),
+                      expected(scopes, at, [](const auto& scope) { return scope.target == 0; }));
+            // To an __except block around it: the __finally blocks that do not hold that.
+            for (const auto& goal : scopes) {
+                if (goal.target == 0 || !goal.holds(at)) {
+                    continue;
+                }
+                ++ways;
+                EXPECT_EQ(left(at, goal.target), expected(scopes, at, [&](const auto& scope) {
+                              return scope.target == 0 &&
+                                     std::ranges::none_of(scopes, [&](const auto& other) {
+                                         return other.handler == scope.handler &&
+                                                other.holds(goal.target);
+                                     });
+                          }));
+            }
+        }
+    }
+    fmt::print("{}: {} scope tables, {} addresses, {} ways to an __except block\n", GetParam(),
+               tables, addresses, ways);
+}
+
+TEST_P(RealUnwindData, MayBeDamagedWithoutHarm) {
+    const Image whole{GetParam()};
+    const auto functions = whole.functions();
+    std::mt19937_64 random{8};
+    const auto below = [&](std::uint64_t end) { return random() % end; };
+    const StackState state = state_at_entry();
+    stack_now = &state;
+    std::size_t refused = 0;
+    constexpr std::size_t rounds = 2'000;
+    Image image = whole;
+    for (std::size_t round = 0; round < rounds; ++round) {
+        const auto function = functions[below(functions.size())];
+        const auto table = whole.headers().directory(pe::DirectoryIndex::exceptions);
+        // The unwind data itself, or the line that leads to it; what is changed stays changed for a
+        // while.
+        if (round % 64 == 0) {
+            image = whole;
+        }
+        const std::uint64_t at =
+            round % 4 == 0 ? table.address + below(table.size) : function.unwind_data + below(24);
+        static_cast<void>(pe::write(image.writable(), at, static_cast<std::uint8_t>(random())));
+        const auto address =
+            static_cast<std::uint32_t>(function.begin + below(function.end - function.begin));
+        auto registers = registers_of(state, address);
+        registers.general[5] = StackState::entry_rsp - below(0x2000);
+        rtl::FrameFacts facts;
+        refused += rtl::unwind(image.view(), registers, read_stack, &facts) ? 0 : 1;
+        EXPECT_LT(facts.handler, image.memory().size());
+        if (facts.handler == 0) {
+            continue;
+        }
+        const rtl::ScopeTable scopes{image.memory(), facts.handler_data};
+        for (std::uint32_t first = 0; const auto found = scopes.filter(first, address);) {
+            EXPECT_GT(found->next, first);
+            EXPECT_LT(found->scope.handler, image.memory().size());
+            first = found->next;
+        }
+    }
+    fmt::print("{}: {} of {} damaged ways refused\n", GetParam(), refused, rounds);
+    EXPECT_GT(refused, 0U);
+    EXPECT_LT(refused, rounds);
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, RealUnwindData,
+                         testing::Values("ntoskrnl.exe", "drivers/launch.sys",
+                                         "drivers/guest-state.sys", "drivers/ept.sys",
+                                         "drivers/ept-identity.sys", "drivers/event-injection.sys",
+                                         "drivers/contract_seh.sys", "drivers/contract_unwind.sys",
+                                         "drivers/msvc_image.sys", "drivers/misbehave.sys"));
+
+}  // namespace
+}  // namespace hvp::tests
