@@ -22,16 +22,15 @@ bool ExceptionFrame::look() {
     module_ = ldr::module_at(registers_.rip);
     caller_ = registers_;
     facts_ = {.establisher = registers_.rsp()};
-    const bool innermost = frames_ == 0;
     if (++frames_ > most_frames) {
         return false;
     }
     if (module_ != nullptr) {
         return unwind(module_->view(), caller_, ke::read_stack, &facts_);
     }
-    // Of code outside of images nothing is known but who called it, be it a call of a null pointer.
-    // Further out, 0 is the end of the stack.
-    return (innermost || registers_.rip != 0) && unwind_leaf(caller_, ke::read_stack);
+    // Of code outside of images nothing is known but who called it. 0 is the end of the stack, but
+    // not where an exception came: that was a call of a null pointer.
+    return (raised_exception_ || registers_.rip != 0) && unwind_leaf(caller_, ke::read_stack);
 }
 
 void ExceptionFrame::leave() {
@@ -41,6 +40,7 @@ void ExceptionFrame::leave() {
         facts_.machine_frame != 0 &&
         ke::read_stack(facts_.machine_frame - sizeof(std::uint64_t)).value_or(0) >= exceptions;
     registers_ = interrupt ? Registers{} : caller_;
+    raised_exception_ = facts_.machine_frame != 0 && !interrupt;
     scope_index_ = std::exchange(next_scope_index_, 0);
 }
 

@@ -48,6 +48,7 @@ private:
     FrameFacts facts_{};
     std::uint32_t scope_index_{};       ///< blocks of the function before it have been left
     std::uint32_t next_scope_index_{};  ///< the same for the next function
+    bool raised_exception_{true};  ///< RIP is where one came, be it the one that began the walk
     std::uint64_t nested_up_to_{};
     std::uint32_t frames_{};
 };
