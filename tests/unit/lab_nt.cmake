@@ -11,6 +11,7 @@ hvp_test(lab_nt_tests
     unit/lab_nt/real_images_test.cpp
     unit/lab_nt/format_test.cpp
     unit/lab_nt/json_line_test.cpp
+    unit/lab_nt/epilogue_test.cpp
     unit/lab_nt/unwind_test.cpp
     unit/lab_nt/scope_table_test.cpp
     unit/lab_nt/frame_map_test.cpp

@@ -124,6 +124,60 @@ TEST_F(Unwinding, AMachineFrameGivesTheInterruptedRegisters) {
     EXPECT_EQ(facts.machine_frame, stack);
 }
 
+TEST_F(Unwinding, AMachineFrameMayHaveNoErrorCode) {
+    unwind_data({1, 0, 1, 0, 0, 0x0A});
+    stack_content[stack] = 0x1234;
+    stack_content[stack + 24] = 0x9000;
+    EXPECT_TRUE(run(0x180));
+    EXPECT_EQ(registers.rip, 0x1234U);
+    EXPECT_EQ(registers.rsp(), 0x9000U);
+    unwind_data({1, 0, 1, 0, 0, 0x1A});
+    EXPECT_FALSE(run(0x180)) << "there is nothing where RIP would be above an error code";
+}
+
+// push rbp; sub rsp, 0x40; lea rbp, [rsp+0x20]; mov [rbp-0x8], rbx; movaps [rbp], xmm6. RSP has
+// moved on since.
+TEST_F(Unwinding, SavedRegistersAreCountedFromTheFrameRegister) {
+    unwind_data({1, 18, 7, 0x25, 18, 0x68, 2, 0, 14, 0x34, 3, 0, 10, 0x03, 5, 0x72, 1, 0x50});
+    memory[0x402] = std::byte{7};
+    registers.general[rbp] = stack + 0x120;  // the frame is at +0x100
+    stack_content[stack + 0x118] = 0xBB;
+    stack_content[stack + 0x120] = 0x66;
+    stack_content[stack + 0x128] = 0x77;
+    stack_content[stack + 0x140] = 0x55;
+    stack_content[stack + 0x148] = 0x1234;
+    EXPECT_TRUE(run(0x180));
+    EXPECT_EQ(registers.general[rbx], 0xBBU);
+    EXPECT_EQ(registers.vectors[6][0], 0x66U);
+    EXPECT_EQ(registers.vectors[6][1], 0x77U);
+    EXPECT_EQ(registers.general[rbp], 0x55U);
+    EXPECT_EQ(registers.rip, 0x1234U);
+    EXPECT_EQ(facts.establisher, stack + 0x100);
+}
+
+// sub rsp, 0x20; …; add rsp, 0x20; pop rbx; ret
+TEST_F(Unwinding, AnEpilogueHasNoHandlerAndUndoesOnlyItsRest) {
+    unwind_data({1 | 3 << 3, 6, 2, 0, 6, 0x32, 2, 0x30, 0x78, 0x06, 0, 0});
+    for (std::size_t i = 0; const int byte : {0x48, 0x83, 0xC4, 0x20, 0x5B, 0xC3}) {
+        memory[0x180 + i++] = static_cast<std::byte>(byte);
+    }
+    stack_content[stack + 0x20] = 0xBB;
+    stack_content[stack + 0x28] = 0x1234;
+    EXPECT_TRUE(run(0x180));
+    EXPECT_EQ(registers.general[rbx], 0xBBU);
+    EXPECT_EQ(registers.rip, 0x1234U);
+    EXPECT_FALSE(facts.has(HandlerKind::exception));
+    EXPECT_EQ(facts.function.begin, 0x100U);
+    stack_content = {{stack, 0xBC}, {stack + 8, 0x1235}};
+    EXPECT_TRUE(run(0x184));
+    EXPECT_EQ(registers.general[rbx], 0xBCU);
+    EXPECT_EQ(registers.rip, 0x1235U);
+    stack_content = {{stack, 0x1236}};
+    EXPECT_TRUE(run(0x185));
+    EXPECT_EQ(registers.general[rbx], 0xBCU);
+    EXPECT_EQ(registers.rip, 0x1236U);
+}
+
 TEST_F(Unwinding, ChainedDataGoesOnWithTheParent) {
     unwind_data({1 | 4 << 3, 0, 1, 0, 0, 0x02, 0, 0});  // allocate 8, then the chain
     EXPECT_TRUE(
@@ -190,6 +244,15 @@ TEST_F(Unwinding, BrokenDataAndBrokenStacksAreRefused) {
     EXPECT_TRUE(
         pe::write(pe::WritableBytes{memory}, 0x404, pe::RuntimeFunction{0x100, 0x180, 0x400}));
     EXPECT_FALSE(run(0x180)) << "a chain that bites its tail";
+    stack_content[stack] = 0x1234;
+    unwind_data({1, 0, 1, 0, 0, 0x21, 0, 0});
+    EXPECT_FALSE(run(0x180)) << "a large allocation in a third form";
+    unwind_data({1, 0, 1, 0, 0, 0x01, 0, 0});
+    EXPECT_FALSE(run(0x180)) << "a code that sticks out of the codes";
+    unwind_data({1 | 1 << 3, 0, 0, 0, 0x00, 0x10, 0, 0});
+    EXPECT_FALSE(run(0x180)) << "a handler behind the image";
+    unwind_data({1 | 1 << 3, 0, 0, 0, 0xFF, 0x0F, 0, 0});
+    EXPECT_TRUE(run(0x180)) << "the image's last byte is inside";
 }
 
 }  // namespace
