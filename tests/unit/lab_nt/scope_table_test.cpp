@@ -68,7 +68,7 @@ TEST_F(ScopeTables, BlocksAroundTheTargetAreNotLeft) {
     EXPECT_EQ(scopes.termination(inner->next, 0x118, std::nullopt)->scope.handler, 0x700U);
 }
 
-TEST_F(ScopeTables, AJumpOutOfAnExceptBlocksNeighbourLeavesOnlyWhatItLeaves) {
+TEST_F(ScopeTables, AJumpToTheOtherPieceOfABlockStaysInIt) {
     // A block in two pieces, as the compiler cuts one around a RETURN: the target is in the other.
     const auto scopes = table({{0x110, 0x120, 0x500, 0}, {0x130, 0x140, 0x500, 0}});
     EXPECT_FALSE(scopes.termination(0, 0x118, 0x138));

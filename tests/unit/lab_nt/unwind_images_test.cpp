@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -369,7 +370,12 @@ INSTANTIATE_TEST_SUITE_P(Of, RealUnwindData,
                                          "drivers/guest-state.sys", "drivers/ept.sys",
                                          "drivers/ept-identity.sys", "drivers/event-injection.sys",
                                          "drivers/contract_seh.sys", "drivers/contract_unwind.sys",
-                                         "drivers/msvc_image.sys", "drivers/misbehave.sys"));
+                                         "drivers/msvc_image.sys", "drivers/misbehave.sys"),
+                         [](const auto& instance) {
+                             std::string name = std::filesystem::path{instance.param}.stem();
+                             std::ranges::replace(name, '-', '_');
+                             return name;
+                         });
 
 }  // namespace
 }  // namespace hvp::tests
