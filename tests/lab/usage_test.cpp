@@ -156,6 +156,23 @@ TEST(Diff, ShowsWhatAnEptNeeds) {
         << "guest-state uses it, too";
 }
 
+// The guest's stack, the judgement, and what the guest does.
+TEST(Diff, ShowsWhatInjectionNeeds) {
+    Playground playground;
+    const Answer answer = playground({"diff", "guest-state", "event-injection"});
+    EXPECT_EQ(answer.status, 0) << answer.errors;
+    expect_in_this_order(
+        answer.output,
+        {"driver.cpp: from guest-state to event-injection\n",
+         "+    alignas(16) std::array<std::byte, guest_stack_bytes> stack;",
+         "-                                .stack_end = memory.guest_stack_end()};\n",
+         "+                                .stack_end = stack.data() + stack.size()};\n",
+         "+    return judge(vmm.processor.ending, as_outside_vmx);\n",
+         "guest.cpp: from guest-state to event-injection\n", "+    } __except ("});
+    EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vmx/virtual_processor.hpp\n  ")))
+        << "guest-state uses it, too";
+}
+
 TEST(Diff, HasColourOnATerminalOnly) {
     Playground playground;
     playground.use_terminal(100);
