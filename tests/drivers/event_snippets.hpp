@@ -116,13 +116,15 @@ inline void put_vmx_instruction(Snippet& snippet, std::size_t which) {
 }
 
 inline void put_fault(Snippet& snippet, Random& random) {
-    switch (random.below(4)) {
+    switch (random.below(5)) {
         case 0:
             return put(snippet, {0x0F, 0x0B});  // ud2
         case 1:
             return put(snippet, {0x48, 0xF7, 0xF1});  // div rcx, which is 0
         case 2:
             return put(snippet, {0xF0, 0x90});  // lock nop
+        case 3:
+            return put(snippet, {0x31, 0xC0, 0x0F, 0x37});  // getsec: #UD without CR4.SMXE
         default:
             return put_vmx_instruction(snippet, random.below(vmx_code.size()));
     }
