@@ -15,6 +15,9 @@ void saved_in_a_part(void (*work)());
 void call_on_other_stack(void (*work)(), void* stack_end);
 bool calls_with_marked_registers(void (*routine)(void (*)()), void (*work)());
 bool call_and_catch(void (*routine)(void (*)()), void (*work)());
+bool jump_out_of_try(void (*finally)(BOOLEAN abnormal, void* frame));
+
+NTSYSAPI VOID NTAPI _local_unwind(PVOID frame, PVOID target);
 }
 
 namespace {
@@ -105,6 +108,12 @@ bool inner_blocks_come_first() {
 bool finally_runs_on_the_way_out_of_a_return() {
     trail = 0;
     return return_from_try() == 7 && trail == 123;
+}
+
+bool finally_runs_on_the_way_out_of_a_jump() {
+    trail = 0;
+    return jump_out_of_try([](BOOLEAN abnormal, void*) { mark(abnormal != 0 ? 1 : 9); }) &&
+           trail == 1;
 }
 
 // ---- Continuing -------------------------------------------------------------------------------
@@ -368,6 +377,8 @@ constexpr std::array promises{
     Promise{"__C_specific_handler", "a filter may catch what it causes",
             a_filter_may_catch_what_it_causes},
     Promise{"__C_specific_handler", "a call of null is caught", a_call_of_null_is_caught},
+    Promise{"_local_unwind", "finally runs on the way out of a jump",
+            finally_runs_on_the_way_out_of_a_jump},
     Promise{"RtlUnwindEx", "a fault in finally takes over, and no block runs twice",
             a_fault_in_finally_takes_over},
     Promise{"RtlUnwindEx", "the second exception may end sooner than the first",
@@ -383,6 +394,8 @@ constexpr std::array promises{
 };
 
 constexpr std::array crashes{
+    Crash{"_local_unwind", "a frame that is not on the stack", "-local-unwind",
+          [] { _local_unwind(other_stack.data(), nullptr); }, 0x7E},
     Crash{"__C_specific_handler", "a fault on a stack that is not the thread's", "-other-stack",
           [] { static_cast<void>(call_and_catch(fault_on_other_stack, fault)); }, 0x1AA},
     Crash{"__C_specific_handler", "a __try block beyond a frame on another stack",

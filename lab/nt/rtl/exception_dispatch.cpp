@@ -144,4 +144,11 @@ NT_EXPORT void RtlUnwindEx(std::uint64_t target_frame, std::uint64_t target_ip,
     raise_instead(target_frame == 0 ? bad_stack : invalid_unwind_target, record, start);
 }
 
+/// What Microsoft's compiler makes of a jump out of a __try block with __finally: the function
+/// stays, its blocks up to the target are left.
+NT_EXPORT void _local_unwind(std::uint64_t frame, std::uint64_t target_ip) {
+    Context scratch;
+    RtlUnwindEx(frame, target_ip, nullptr, 0, &scratch, nullptr);
+}
+
 }  // namespace hvp::lab::rtl
