@@ -40,4 +40,5 @@ set_property(SOURCE unit/lab_nt/unwind_images_test.cpp PROPERTY COMPILE_DEFINITI
     HVP_IMAGES="${CMAKE_BINARY_DIR}/bin")
 set_property(SOURCE unit/lab_nt/unwind_images_test.cpp PROPERTY SKIP_PRECOMPILE_HEADERS ON)
 add_dependencies(lab_nt_unwind_tests ntoskrnl_kernel contract_seh_driver contract_unwind_driver
-    misbehave_driver msvc_image_driver)
+    misbehave_driver msvc_image_driver launch_driver guest-state_driver ept_driver
+    ept-identity_driver event-injection_driver)
