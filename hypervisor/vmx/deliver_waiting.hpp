@@ -33,8 +33,8 @@ template <VmcsAccess V>
 
     const Waiting waiting{.interrupted = interrupted_event(vmcs),
                           .nmis = nmis_of_guest(exit),
-                          .interrupts = processor.interrupts.count(),
-                          .interrupt_vector = processor.interrupts.most_urgent()};
+                          .interrupts = processor.interrupt ? 1U : 0U,
+                          .interrupt_vector = processor.interrupt.value_or(0)};
     Blocking guest = blocking_of(vmcs);
     // A processor whose NMI window is open during blocking by STI delivers NMIs then, and the
     // blocking ends by that. Another one does not come here.
@@ -50,9 +50,13 @@ template <VmcsAccess V>
         __atomic_sub_fetch(&processor.nmis_waiting, 1, __ATOMIC_RELAXED);
     }
     if (decision.takes_interrupt) {
-        processor.interrupts.remove(waiting.interrupt_vector);
+        processor.interrupt.reset();
+        vmcs.write(pin_based_controls,
+                   vmcs.read(pin_based_controls) | PinControl::external_interrupt_exiting);
     }
     if (decision.open_interrupt_window) {
+        vmcs.write(pin_based_controls,
+                   vmcs.read(pin_based_controls).without(PinControl::external_interrupt_exiting));
         vmcs.write(primary_processor_based_controls, vmcs.read(primary_processor_based_controls) |
                                                          PrimaryControl::interrupt_window_exiting);
         keep_nmi_window(exit);

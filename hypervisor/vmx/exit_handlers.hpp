@@ -51,7 +51,7 @@ bool on_unhandled(Exit<V> exit) {
 template <VmcsAccess V>
 Next on_hlt(Exit<V> exit) {
     const bool sees_interrupts =
-        exit.vmcs.read(pin_based_controls).has(PinControl::external_interrupt_exiting);
+        exit.vmcs.read(exit_controls).has(ExitControl::acknowledge_interrupt_on_exit);
     return sees_interrupts ? Next::halt : Next::step_over;
 }
 

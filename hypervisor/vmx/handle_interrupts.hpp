@@ -1,6 +1,23 @@
 // External interrupts, for a VMM that takes them away from its guest to give them back: see
-// enable_interrupt_exiting (interrupt_setup.hpp). The guest's handlers serve them, as they would
-// without a VMM.
+// interrupt_setup.hpp. The guest's handlers serve them, and write EOI, as they would without
+// a VMM.
+//
+// The exit acknowledges the interrupt. For the local APIC it is in service from then on: it is not
+// told again, and until somebody writes EOI nothing of the same or of a lower priority class comes
+// through. Who writes EOI is the guest's handler; so a vector that were forgotten would be more
+// than one lost interrupt. [SDM 3A 10.8.4 "Interrupt Acceptance for Fixed Interrupts"]
+//
+// But the guest may have interrupts off, and then the vector has to wait, here. One is enough, as
+// interrupts do not exit while one waits: the others wait in the local APIC, which puts them in
+// order, and makes one of two equal ones, as it would without us. They cannot slip by into the
+// guest either: as soon as it has interrupts on, the exit of the interrupt window comes first.
+// [SDM 3C 26.6.5 "Interrupt-Window Exiting and Virtual-Interrupt Delivery"]
+//
+// What is not as without a VMM: a handler that runs meanwhile, and writes EOI, ends the service of
+// the one that waits, as that one is more urgent, and later it is the other way round. Each EOI
+// ends one service, so the sum is right. And if the guest raises its CR8 before it switches
+// interrupts on, what waits comes all the same. To be exact in these two a VMM needs a virtual
+// APIC. [SDM 3A 10.8.5 "Signaling Interrupt Servicing Completion"]
 #pragma once
 
 #include "hypervisor/vmx/deliver_waiting.hpp"
@@ -20,7 +37,7 @@ AfterEvent on_external_interrupt(Exit<V> exit) {
         exit.processor().ending.end = End::unhandled_detail;
         return AfterEvent::stop;
     }
-    exit.processor().interrupts.add(static_cast<std::uint8_t>(event.vector));
+    exit.processor().interrupt = static_cast<std::uint8_t>(event.vector);
     return deliver_waiting(exit);
 }
 

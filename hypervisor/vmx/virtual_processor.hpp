@@ -12,7 +12,6 @@
 #include "hypervisor/ept/pointer.hpp"
 #include "hypervisor/ept/violation.hpp"
 #include "hypervisor/trace/ring.hpp"
-#include "hypervisor/vmx/acknowledged_interrupts.hpp"
 #include "hypervisor/vmx/all_fields.hpp"
 #include "hypervisor/vmx/exit_reason.hpp"
 #include "hypervisor/vmx/failure.hpp"
@@ -149,8 +148,9 @@ struct VirtualProcessor {
     /// NMIs that arrived while the VMM ran, and that the guest has yet to see. The NMI handler
     /// adds, whenever it likes; deliver_waiting takes.
     std::uint32_t nmis_waiting{};
-    /// What is left of them when the guest has ended is owed to whoever goes on.
-    AcknowledgedInterrupts interrupts{};
+    /// The vector of an external interrupt that the guest has yet to get. If it is still here when
+    /// the guest has ended, it is owed to whoever goes on; see handle_interrupts.hpp.
+    std::optional<std::uint8_t> interrupt{};
 
     std::array<std::uint64_t, exit_reason_names.size()> exits{};
     Ending ending{};

@@ -90,19 +90,15 @@ void count_and_handle_nmi(vmx::HostTrap* trap) {
 }
 
 /// What the VMM has acknowledged and the guest did not take any more is Windows': the local APIC
-/// gets it back. EOI ends the service of the most urgent one, so that one is first.
-void hand_over(vmx::AcknowledgedInterrupts interrupts) {
+/// gets it back.
+void hand_over(std::optional<std::uint8_t> interrupt) {
+    if (!interrupt || *interrupt == shared.spurious_vector) {
+        return;
+    }
     const arch::InterruptsOff interrupts_off;
-    while (interrupts.count() != 0) {
-        const std::uint8_t vector = interrupts.most_urgent();
-        interrupts.remove(vector);
-        if (vector == shared.spurious_vector) {
-            continue;
-        }
-        shared.apic.end_of_interrupt();
-        if (!event_storm::is_of_storm(vector)) {
-            shared.apic.send_interrupt(tests::LocalApic::id(), vector);
-        }
+    shared.apic.end_of_interrupt();
+    if (!event_storm::is_of_storm(*interrupt)) {
+        shared.apic.send_interrupt(tests::LocalApic::id(), *interrupt);
     }
 }
 
@@ -125,7 +121,7 @@ struct Part {
         if (!ending || ending->end != vmx::End::stopped_by_guest) {
             event_storm::set(shared.failed, true);
         }
-        hand_over(vmm.processor.interrupts);
+        hand_over(vmm.processor.interrupt);
     }
 };
 
@@ -152,7 +148,7 @@ bool tell_processor(const Processor& processor, const vmx::VirtualProcessor& vmm
     constexpr std::size_t interrupt_window = 7;
     const Tally& tally = processor.tally;
     const std::uint64_t interrupts = tally.in_guest + tally.in_vmm;
-    const std::uint64_t left = vmm.interrupts.count();
+    const std::uint64_t left = vmm.interrupt ? 1 : 0;
     tests::print_event(
         "StormProcessor number=%u interrupts=%llu met_guest=%llu met_vmm=%llu waited=%llu "
         "windows=%llu injected=%llu left=%llu clocks=%llu clocks_received=%llu spurious=%llu\n",
