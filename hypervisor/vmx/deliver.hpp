@@ -116,15 +116,16 @@ void tell_payload(V& vmcs, const Event& event) {
     }
 }
 
-/// Writes for the next VM entry what `decide` has decided for a guest that was blocked like this.
+/// Writes for the next VM entry what `decide` has decided.
+///
+/// Needs    `guest`: what the VMCS says
 template <VmcsAccess V>
 [[nodiscard]] AfterEvent carry_out(Exit<V> exit, const Decision& decision, Blocking guest) {
     V& vmcs = exit.vmcs;
-    guest.interruptibility = decision.interruptibility;
-    if (decision.inject.exists() &&
-        vmcs.read(guest_interruptibility_state) != guest.interruptibility) {
-        vmcs.write(guest_interruptibility_state, guest.interruptibility);
+    if (decision.inject.exists() && decision.interruptibility != guest.interruptibility) {
+        vmcs.write(guest_interruptibility_state, decision.interruptibility);
     }
+    guest.interruptibility = decision.interruptibility;
     if (decision.triple_fault || !inject(vmcs, decision.inject, guest)) {
         exit.processor().ending.end =
             decision.triple_fault ? End::triple_fault : End::event_refused;

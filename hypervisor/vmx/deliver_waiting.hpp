@@ -35,7 +35,8 @@ template <VmcsAccess V>
                           .nmis = nmis_of_guest(exit),
                           .interrupts = processor.interrupt ? 1U : 0U,
                           .interrupt_vector = processor.interrupt.value_or(0)};
-    Blocking guest = blocking_of(vmcs);
+    const Blocking in_vmcs = blocking_of(vmcs);
+    Blocking guest = in_vmcs;
     // A processor whose NMI window is open during blocking by STI delivers NMIs then, and the
     // blocking ends by that. Another one does not come here.
     // [SDM 3C 25.2 "Other Causes of VM Exits"]
@@ -43,7 +44,7 @@ template <VmcsAccess V>
         guest.interruptibility = guest.interruptibility.without(Interruptibility::blocking_by_sti);
     }
     const Decision decision = decide(waiting, guest);
-    if (carry_out(exit, decision, guest) == AfterEvent::stop) {
+    if (carry_out(exit, decision, in_vmcs) == AfterEvent::stop) {
         return AfterEvent::stop;
     }
     if (decision.takes_nmi) {
