@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string_view>
 
 #include "tests/drivers/random.hpp"
@@ -61,10 +62,13 @@ struct Snippet {
 /// What snippets write to.
 alignas(16) inline constinit std::array<std::uint64_t, 64> data{};
 
-inline void put(Snippet& snippet, std::initializer_list<std::uint8_t> bytes) {
+inline void put(Snippet& snippet, std::span<const std::uint8_t> bytes) {
     for (const std::uint8_t byte : bytes) {
         snippet.code[snippet.bytes++] = byte;
     }
+}
+inline void put(Snippet& snippet, std::initializer_list<std::uint8_t> bytes) {
+    put(snippet, std::span{bytes.begin(), bytes.size()});
 }
 
 /// Up to three instructions that do nothing worth telling.
@@ -109,9 +113,7 @@ inline constexpr std::array<VmxCode, 13> vmx_code{{
 
 inline void put_vmx_instruction(Snippet& snippet, std::size_t which) {
     const VmxCode& instruction = vmx_code[which % vmx_code.size()];
-    for (std::size_t i = 0; i < instruction.bytes; ++i) {
-        put(snippet, {instruction.code[i]});
-    }
+    put(snippet, std::span{instruction.code}.first(instruction.bytes));
     snippet.mode = static_cast<Mode>(which / vmx_code.size() % modes);
 }
 

@@ -4,10 +4,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "hypervisor/arch/descriptor_tables.hpp"
 #include "tests/drivers/local_apic.hpp"
+#include "tests/drivers/shared_values.hpp"
 
 namespace hvp::event_storm {
 
@@ -96,18 +96,9 @@ struct Storm {
 
 extern constinit Storm shared;
 
-template <typename T>
-[[gnu::always_inline]] inline T read(const T& value) {
-    return __atomic_load_n(&value, __ATOMIC_ACQUIRE);
-}
-template <typename T>
-[[gnu::always_inline]] inline void set(T& value, std::type_identity_t<T> to) {
-    __atomic_store_n(&value, to, __ATOMIC_RELEASE);
-}
-template <typename T>
-[[gnu::always_inline]] inline void add(T& value) {
-    __atomic_add_fetch(&value, 1, __ATOMIC_ACQ_REL);
-}
+using tests::add;
+using tests::read;
+using tests::set;
 
 /// The guest. Ends by the VMM's `stop`.
 [[noreturn]] void guest_main(void* processor);

@@ -19,6 +19,7 @@
 #include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/local_apic.hpp"
 #include "tests/drivers/other_processor.hpp"
+#include "tests/drivers/shared_values.hpp"
 
 extern "C" {
 // What the NMI handler of the receiver's guest counts.
@@ -45,17 +46,10 @@ constinit std::uint64_t nmi_handlers_running = 0;
 namespace {
 
 using namespace hvp;
+using tests::read;
+using tests::set;
 
 constexpr std::uint64_t wanted = 1000;
-
-template <typename T>
-T read(const T& value) {
-    return __atomic_load_n(&value, __ATOMIC_ACQUIRE);
-}
-template <typename T>
-void set(T& value, std::type_identity_t<T> to) {
-    __atomic_store_n(&value, to, __ATOMIC_RELEASE);
-}
 
 // ---- Between the two
 

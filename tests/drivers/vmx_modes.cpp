@@ -62,9 +62,7 @@ Outcome run_in_long_mode(Mode mode, const Probe& probe, std::uint64_t rax) {
                       static_cast<std::uint8_t>(probe.ecx >> 8), 0, 0});  // mov ecx, …
     }
     snippet.event_at = snippet.bytes;
-    for (std::size_t i = 0; i < probe.bytes; ++i) {
-        put(snippet, {probe.code[i]});
-    }
+    put(snippet, std::span{probe.code}.first(probe.bytes));
     snippet.mode = mode;
     static constinit Log log{};
     run_one(snippet, log);

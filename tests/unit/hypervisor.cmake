@@ -7,8 +7,8 @@ add_library(hypervisor_checked STATIC
     ${hypervisor}/arch/processor_state.cpp ${hypervisor}/arch/segments.cpp
     ${hypervisor}/vmx/control_setup.cpp ${hypervisor}/vmx/exit_dispatch.cpp
     ${hypervisor}/vmx/ept_setup.cpp ${hypervisor}/vmx/guest_segments.cpp ${hypervisor}/vmx/host_environment.cpp
-    ${hypervisor}/vmx/host_traps.cpp ${hypervisor}/vmx/interrupt_setup.cpp ${hypervisor}/vmx/single_step.cpp ${hypervisor}/vmx/support.cpp
-    ${hypervisor}/vmx/virtual_processor.cpp unit/fake_entry.cpp)
+    ${hypervisor}/vmx/host_traps.cpp ${hypervisor}/vmx/interrupt_setup.cpp
+    ${hypervisor}/vmx/single_step.cpp ${hypervisor}/vmx/support.cpp ${hypervisor}/vmx/virtual_processor.cpp unit/fake_entry.cpp)
 hvp_checked(hypervisor_checked)
 target_include_directories(hypervisor_checked BEFORE PRIVATE ${fake_arch})
 target_precompile_headers(hypervisor_checked REUSE_FROM checked_headers)
