@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/ept_setup.hpp"
+#include "hypervisor/vcpu/ept_setup.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -164,12 +164,12 @@ std::expected<void, vmx::Failure> run(tests::GuestSession& session, void (*code)
                                       const vmx::StageHooks& hooks) {
     vmx::VirtualProcessor& processor = session.vmm().processor;
     processor.hooks = hooks;
-    processor.ending = {};
-    const auto ending = session.run(code, &bench.memory->guest);
-    if (!ending) {
-        return std::unexpected{ending.error()};
+    processor.guest_stop = {};
+    const auto guest_stop = session.run(code, &bench.memory->guest);
+    if (!guest_stop) {
+        return std::unexpected{guest_stop.error()};
     }
-    bench.all_right &= ending->end == vmx::End::stopped_by_guest;
+    bench.all_right &= guest_stop->why == vmx::StopReason::stopped_by_guest;
     return {};
 }
 
@@ -231,7 +231,7 @@ void tell(const ept_stage::Memory& memory) {
 }
 
 std::expected<bool, vmx::Failure> measure(const DRIVER_OBJECT& driver) {
-    const auto support = vmx::check_support();
+    const auto support = vmx::probe_vmx();
     if (!support) {
         return std::unexpected{support.error()};
     }

@@ -17,10 +17,10 @@
 #include "bench/floor.hpp"
 #include "hypervisor/arch/descriptor_tables.hpp"
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/guest_registers.hpp"
-#include "hypervisor/vmx/handle_cpuid.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
-#include "hypervisor/vmx/interruption.hpp"
+#include "hypervisor/exits/cpuid.hpp"
+#include "hypervisor/exits/hypercall.hpp"
+#include "hypervisor/vcpu/guest_registers.hpp"
+#include "hypervisor/vmcs/event_information.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -205,16 +205,17 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     }
     before_launch = {.leaf_0 = arch::cpuid(0), .cr3 = arch::read_cr3()};
     Work work{.probes = chosen->probes};
-    const auto ending = session->run(chosen->guest, &work);
-    if (!ending) {
-        tests::print_failure(ending.error());
-        return windows::status_of(ending.error().kind);
+    const auto guest_stop = session->run(chosen->guest, &work);
+    if (!guest_stop) {
+        tests::print_failure(guest_stop.error());
+        return windows::status_of(guest_stop.error().kind);
     }
     tests::print_event("ExitsDone done=%llu changed=%llu answers=0x%llx step=%lld\n", work.done,
                        work.changed, work.answers, work.step);
     // The two loops of floor.S note no reason when they leave.
     const bool stopped =
-        ending->end == (chosen->exit == nullptr ? vmx::End::stopped_by_guest : vmx::End::none);
+        guest_stop->why ==
+        (chosen->exit == nullptr ? vmx::StopReason::stopped_by_guest : vmx::StopReason::none);
     const bool complete = chosen->guest == ask || work.done == times * chosen->probes.size();
     return stopped && complete && work.changed == 0 ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }

@@ -1,9 +1,9 @@
 # The two exit handlers that ours is measured against, and a single step over CPUID.
 #
-# RSP is HOST_RSP, the VmmFrame of hypervisor/vmx/virtual_processor.hpp. hvp_leave_vmm
-# (hypervisor/vmx/entry.S) leaves the guest.
+# RSP is HOST_RSP, the VmmFrame of hypervisor/vcpu/virtual_processor.hpp. hvp_leave_vmm
+# (hypervisor/vcpu/entry.S) leaves the guest.
 
-#include "hypervisor/vmx/vmm_frame.inc"
+#include "hypervisor/vcpu/vmm_frame.inc"
 
     .intel_syntax noprefix
     .text

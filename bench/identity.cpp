@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "hypervisor/ept/identity.hpp"
-#include "hypervisor/ept/views.hpp"
+#include "hypervisor/hooks/split_views.hpp"
 
 namespace hvp::bench {
 namespace {

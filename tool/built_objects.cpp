@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tool/subprocess.hpp"
+#include "tool/base/subprocess.hpp"
 
 namespace hvp::tool {
 namespace {

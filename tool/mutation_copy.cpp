@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "tool/base/files.hpp"
+#include "tool/base/subprocess.hpp"
 #include "tool/built_objects.hpp"
-#include "tool/files.hpp"
-#include "tool/subprocess.hpp"
 
 namespace hvp::tool {
 namespace {

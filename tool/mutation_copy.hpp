@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tool/repository.hpp"
+#include "tool/base/repository.hpp"
 
 namespace hvp::tool {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "tool/repository.hpp"
+#include "tool/base/repository.hpp"
 #include "tool/test_report.hpp"
 
 namespace hvp::tool {

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <thread>
 
+#include "tool/base/subprocess.hpp"
 #include "tool/mutations.hpp"
-#include "tool/subprocess.hpp"
 
 namespace hvp::tool {
 namespace {

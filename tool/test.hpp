@@ -1,8 +1,8 @@
 // `playground test`: runs all tests, or all mutations, or both.
 #pragma once
 
-#include "tool/options.hpp"
-#include "tool/repository.hpp"
+#include "tool/base/options.hpp"
+#include "tool/base/repository.hpp"
 
 namespace hvp::tool {
 

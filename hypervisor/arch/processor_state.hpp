@@ -81,12 +81,12 @@ private:
 };
 
 /// This processor's state, put back at the end where a VM exit has changed it.
-class StateKept {
+class ProcessorStateGuard {
 public:
-    StateKept() : before_{ProcessorState::capture()} {}
-    StateKept(const StateKept&) = delete;
-    StateKept& operator=(const StateKept&) = delete;
-    ~StateKept() {
+    ProcessorStateGuard() : before_{ProcessorState::capture()} {}
+    ProcessorStateGuard(const ProcessorStateGuard&) = delete;
+    ProcessorStateGuard& operator=(const ProcessorStateGuard&) = delete;
+    ~ProcessorStateGuard() {
         before_.restore_after_vm_exit();
         before_.restore_cr0_cr4();
     }

@@ -75,7 +75,7 @@ class Edits {
 public:
     explicit Edits(Tables& tables) : tables_{tables} {}
 
-    [[nodiscard]] bool add(const std::expected<InvalidationDue, EditError>& edit) {
+    [[nodiscard]] bool add(const std::expected<PendingInvalidation, EditError>& edit) {
         if (!edit) {
             error_ = edit.error();
         } else {
@@ -83,12 +83,12 @@ public:
         }
         return edit.has_value();
     }
-    [[nodiscard]] const InvalidationDue& due() const { return due_; }
+    [[nodiscard]] const PendingInvalidation& due() const { return due_; }
     [[nodiscard]] const std::optional<EditError>& error() const { return error_; }
 
 private:
     Tables& tables_;
-    InvalidationDue due_{.pointer = tables_.pointer()};
+    PendingInvalidation due_{.pointer = tables_.pointer()};
     std::optional<EditError> error_;
 };
 
@@ -127,7 +127,8 @@ std::optional<std::size_t> identity_table_count(const MtrrSnapshot& mtrrs, const
     return total() <= most ? std::optional{total()} : std::nullopt;
 }
 
-std::expected<InvalidationDue, EditError> map_identity(Tables& tables, const MtrrSnapshot& mtrrs) {
+std::expected<PendingInvalidation, EditError> map_identity(Tables& tables,
+                                                           const MtrrSnapshot& mtrrs) {
     Edits edits{tables};
     for_each_range(
         mtrrs, HostPhysicalAddress{0}, HostPhysicalAddress{identity_end(tables.limits())},

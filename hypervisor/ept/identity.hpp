@@ -32,13 +32,13 @@ namespace hvp::ept {
                                                               std::size_t most = 1U << 17);
 
 /// Maps everything, with all rights, in tables that map nothing yet.
-[[nodiscard]] std::expected<InvalidationDue, EditError> map_identity(
+[[nodiscard]] std::expected<PendingInvalidation, EditError> map_identity(
     Tables& tables, const arch::MtrrSnapshot& mtrrs);
 
 /// What has become of an identity.
 struct [[nodiscard]] Retyped {
-    InvalidationDue due{};  ///< once for all edits
-    bool whole{};           ///< false: no table was left for a part of it
+    PendingInvalidation due{};  ///< once for all edits
+    bool whole{};               ///< false: no table was left for a part of it
 };
 
 /// Gives an identity the memory types that MTRRs have `after` they were changed; then its pages

@@ -44,7 +44,7 @@ private:
 
 /// What an edit leaves to be done: INVEPT of the single-context type, with this EPT's pointer in
 /// the descriptor, on each of these processors. Nothing, where the set is empty.
-struct [[nodiscard]] InvalidationDue {
+struct [[nodiscard]] PendingInvalidation {
     Pointer pointer{};
     ProcessorSet processors{};
 
@@ -87,7 +87,7 @@ enum class InvalidationError : std::uint8_t {
 /// Where    VMX root operation, on the processor with this number
 /// Source   [SDM 3C 30.3 "VMX Instructions"] INVEPT
 [[nodiscard]] inline std::expected<void, InvalidationError> invalidate_here(
-    const InvalidationDue& due, std::uint32_t processor, const Capability& capability) {
+    const PendingInvalidation& due, std::uint32_t processor, const Capability& capability) {
     if (!due.processors.has(processor)) {
         return {};
     }

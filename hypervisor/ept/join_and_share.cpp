@@ -21,8 +21,8 @@ Entry keeping_flags(Level level, Entry by, Entry before) {
 
 }  // namespace
 
-std::expected<InvalidationDue, EditError> Tables::join(arch::GuestPhysicalAddress guest,
-                                                       Level level) {
+std::expected<PendingInvalidation, EditError> Tables::join(arch::GuestPhysicalAddress guest,
+                                                           Level level) {
     if (level == Level::page_table || largest_allowed(level) != level) {
         return std::unexpected{EditError::would_misconfigure};
     }
@@ -64,7 +64,7 @@ std::expected<Tables, EditError> Tables::create_over(TablePool& pool, const Tabl
     return view;
 }
 
-InvalidationDue Tables::restore(arch::GuestPhysicalAddress guest) {
+PendingInvalidation Tables::restore(arch::GuestPhysicalAddress guest) {
     std::array<Entry*, 5> places{};  // by level
     const auto place = [&places](Level level) -> Entry*& {
         return places[std::to_underlying(level)];
@@ -95,7 +95,7 @@ InvalidationDue Tables::restore(arch::GuestPhysicalAddress guest) {
     return owe(due);
 }
 
-InvalidationDue Tables::follow(const InvalidationDue& edit_of_base) {
+PendingInvalidation Tables::follow(const PendingInvalidation& edit_of_base) {
     bool due = !edit_of_base.is_nothing();
     for (std::size_t i = 0; i < root_->size(); ++i) {
         follow_at(Level::pml4, (*root_)[i], (*base_root_)[i], due);

@@ -112,7 +112,7 @@ Level Tables::largest_allowed(Level wanted) const {
     return largest;
 }
 
-std::expected<InvalidationDue, EditError> Tables::map(const Mapping& mapping) {
+std::expected<PendingInvalidation, EditError> Tables::map(const Mapping& mapping) {
     const std::uint64_t start = mapping.guest.raw();
     const std::uint64_t target = mapping.to.physical.raw();
     if (!is_page_aligned(start) || !is_page_aligned(mapping.bytes) || !is_page_aligned(target)) {
@@ -136,8 +136,8 @@ std::expected<InvalidationDue, EditError> Tables::map(const Mapping& mapping) {
                     .pinned = mapping.pinned});
 }
 
-std::expected<InvalidationDue, EditError> Tables::unmap(arch::GuestPhysicalAddress guest,
-                                                        std::uint64_t bytes) {
+std::expected<PendingInvalidation, EditError> Tables::unmap(arch::GuestPhysicalAddress guest,
+                                                            std::uint64_t bytes) {
     if (!is_page_aligned(guest.raw()) || !is_page_aligned(bytes)) {
         return std::unexpected{EditError::not_aligned};
     }
@@ -147,8 +147,8 @@ std::expected<InvalidationDue, EditError> Tables::unmap(arch::GuestPhysicalAddre
     return perform({.start = guest.raw(), .end = guest.raw() + bytes, .kind = Edit::Kind::unmap});
 }
 
-std::expected<InvalidationDue, EditError> Tables::split(arch::GuestPhysicalAddress guest,
-                                                        Level level) {
+std::expected<PendingInvalidation, EditError> Tables::split(arch::GuestPhysicalAddress guest,
+                                                            Level level) {
     if (guest.raw() >= guest_physical_end) {
         return std::unexpected{EditError::out_of_range};
     }
@@ -159,9 +159,9 @@ std::expected<InvalidationDue, EditError> Tables::split(arch::GuestPhysicalAddre
                     .largest = level});
 }
 
-std::expected<InvalidationDue, EditError> Tables::perform(const Edit& edit) {
+std::expected<PendingInvalidation, EditError> Tables::perform(const Edit& edit) {
     if (edit.start == edit.end) {
-        return InvalidationDue{.pointer = pointer()};
+        return PendingInvalidation{.pointer = pointer()};
     }
     constexpr std::uint64_t region = bytes_of_entry(Level::pml4);
     const std::uint64_t first_region = edit.start / region * region;
@@ -310,20 +310,20 @@ void Tables::retire_below(Level level, Entry entry) {
     pool_->retire(table);
 }
 
-InvalidationDue Tables::owe(bool due) {
-    const InvalidationDue owed{.pointer = pointer(),
-                               .processors = due ? processors_ : ProcessorSet{}};
+PendingInvalidation Tables::owe(bool due) {
+    const PendingInvalidation owed{.pointer = pointer(),
+                                   .processors = due ? processors_ : ProcessorSet{}};
     outstanding_ += owed.is_nothing() ? 0 : 1;
     reclaim_if_forgotten();
     return owed;
 }
 
-void Tables::completed(const InvalidationDue& due) {
+void Tables::completed(const PendingInvalidation& due) {
     outstanding_ -= due.is_nothing() ? 0 : 1;
     reclaim_if_forgotten();
 }
 
-void Tables::merge(InvalidationDue& owed, const InvalidationDue& due) {
+void Tables::merge(PendingInvalidation& owed, const PendingInvalidation& due) {
     if (owed.is_nothing()) {
         owed = due;
     } else {
@@ -388,7 +388,7 @@ Walk Tables::walk(arch::GuestPhysicalAddress guest) const {
     }
 }
 
-InvalidationDue Tables::write_raw(arch::GuestPhysicalAddress guest, Level level, Entry entry) {
+PendingInvalidation Tables::write_raw(arch::GuestPhysicalAddress guest, Level level, Entry entry) {
     Table* table = root_;
     for (Level at = Level::pml4; at != level; at = below(at)) {
         table = &pool_->at((*table)[index_at(at, guest.raw())].address());

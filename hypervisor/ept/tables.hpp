@@ -101,45 +101,45 @@ public:
     }
 
     /// Maps, whatever was mapped there before; large pages that are only partly meant are split.
-    [[nodiscard]] std::expected<InvalidationDue, EditError> map(const Mapping& mapping);
+    [[nodiscard]] std::expected<PendingInvalidation, EditError> map(const Mapping& mapping);
 
     /// The same with nothing: tables that become empty are given back.
-    [[nodiscard]] std::expected<InvalidationDue, EditError> unmap(arch::GuestPhysicalAddress guest,
-                                                                  std::uint64_t bytes);
+    [[nodiscard]] std::expected<PendingInvalidation, EditError> unmap(
+        arch::GuestPhysicalAddress guest, std::uint64_t bytes);
 
     /// Cuts the large page that the address lies in, until its page is of this level or smaller.
     /// What is mapped, its rights, its type and its flags stay; but a flag that a processor sets in
     /// the same moment can be lost, here and in `join`.
-    [[nodiscard]] std::expected<InvalidationDue, EditError> split(arch::GuestPhysicalAddress guest,
-                                                                  Level level);
+    [[nodiscard]] std::expected<PendingInvalidation, EditError> split(
+        arch::GuestPhysicalAddress guest, Level level);
 
     /// The opposite: the table of 512 parts below the entry of this level becomes one page again.
     /// It counts as accessed, or dirty, if one of its parts does.
     ///
     /// Returns  not_one_page, unless all parts have the same rights and type and lie in a row;
     ///          would_misconfigure, if the processor has no pages of this size
-    [[nodiscard]] std::expected<InvalidationDue, EditError> join(arch::GuestPhysicalAddress guest,
-                                                                 Level level);
+    [[nodiscard]] std::expected<PendingInvalidation, EditError> join(
+        arch::GuestPhysicalAddress guest, Level level);
 
     /// Of a view: the page becomes what it is in the base, and tables on the way to it that say
     /// nothing of their own any more are given back for those of the base.
-    [[nodiscard]] InvalidationDue restore(arch::GuestPhysicalAddress guest);
+    [[nodiscard]] PendingInvalidation restore(arch::GuestPhysicalAddress guest);
 
     /// Of a view: its own tables take over what an edit has changed in the base; pages that the
     /// view has for itself stay. Takes no table.
     ///
     /// Needs    to follow each edit of the base, before that edit is `completed`
     /// Returns  what is due for the view's pointer; it includes what is owed for shared tables
-    [[nodiscard]] InvalidationDue follow(const InvalidationDue& edit_of_base);
+    [[nodiscard]] PendingInvalidation follow(const PendingInvalidation& edit_of_base);
 
     /// What is due has been done, by all processors: tables that went out of use become free. Once
     /// for each edit.
-    void completed(const InvalidationDue& due);
+    void completed(const PendingInvalidation& due);
 
     /// Adds what one more edit owes to what is owed already: both are paid together, and are
     /// `completed` as one. Until then the first one stays outstanding, so that no table becomes
     /// free too early.
-    void merge(InvalidationDue& owed, const InvalidationDue& due);
+    void merge(PendingInvalidation& owed, const PendingInvalidation& due);
 
     /// Explains a guest-physical address.
     [[nodiscard]] Walk walk(arch::GuestPhysicalAddress guest) const;
@@ -148,8 +148,8 @@ public:
     /// misconfiguration.
     ///
     /// Needs    a table of this level on the way to the address
-    [[nodiscard]] InvalidationDue write_raw(arch::GuestPhysicalAddress guest, Level level,
-                                            Entry entry);
+    [[nodiscard]] PendingInvalidation write_raw(arch::GuestPhysicalAddress guest, Level level,
+                                                Entry entry);
 
 private:
     struct Edit;
@@ -169,7 +169,7 @@ private:
         return entry.references_table(level) && pool_->owns(entry.address());
     }
     [[nodiscard]] Level largest_allowed(Level wanted) const;
-    [[nodiscard]] std::expected<InvalidationDue, EditError> perform(const Edit& edit);
+    [[nodiscard]] std::expected<PendingInvalidation, EditError> perform(const Edit& edit);
     [[nodiscard]] bool fits_entry(const Edit& edit, Level level, std::uint64_t base,
                                   Entry entry) const;
     [[nodiscard]] bool fills_table(const Edit& edit, Level level, std::uint64_t base,
@@ -185,7 +185,7 @@ private:
     [[nodiscard]] Entry below_in_base(Level level, Entry entry, std::size_t index) const;
     [[nodiscard]] bool is_as_in_base(Level level, Entry base, const Table& table) const;
     void follow_at(Level level, Entry& entry, Entry base, bool& due);
-    [[nodiscard]] InvalidationDue owe(bool due);
+    [[nodiscard]] PendingInvalidation owe(bool due);
     void reclaim_if_forgotten();
 
     TablePool* pool_;

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/rule.hpp"
+#include "hypervisor/vmcs/citation.hpp"
 
 namespace hvp::vmx {
 
@@ -20,7 +20,7 @@ enum class FailureKind : std::uint8_t {
 /// What a failure means, as text that lives as long as the driver.
 struct Explanation {
     const char* step;  ///< what was being done
-    Rule rule;         ///< what it broke
+    Citation rule;     ///< what it broke
     const char* remedy;
 };
 

@@ -2,8 +2,8 @@
 
 #include <bit>
 
-#include "hypervisor/vmx/exit_handlers.hpp"
-#include "hypervisor/vmx/exit_reason.hpp"
+#include "hypervisor/exits/handler_table.hpp"
+#include "hypervisor/vmcs/exit_reason.hpp"
 
 namespace hvp::windows {
 namespace {
@@ -37,29 +37,29 @@ using HostException =
 using GuestEnded =
     trace::Event<"GuestEnded", life, Text<"why">, Text<"reason">, HexInt64<"guest_rip">>;
 
-const char* name_of(vmx::End end) {
+const char* name_of(vmx::StopReason end) {
     switch (end) {
-        case vmx::End::none:
+        case vmx::StopReason::none:
             return "nothing";
-        case vmx::End::stopped_by_guest:
+        case vmx::StopReason::stopped_by_guest:
             return "it asked to be stopped";
-        case vmx::End::unhandled_exit:
+        case vmx::StopReason::unhandled_exit:
             return "no handler knows this exit reason";
-        case vmx::End::unhandled_detail:
+        case vmx::StopReason::unhandled_detail:
             return "the handler does not know this form of the exit";
-        case vmx::End::triple_fault:
+        case vmx::StopReason::triple_fault:
             return "triple fault";
-        case vmx::End::entry_refused:
+        case vmx::StopReason::entry_refused:
             return "VM entry was refused";
-        case vmx::End::entry_failed:
+        case vmx::StopReason::entry_failed:
             return "VM entry failed";
-        case vmx::End::exception_in_vmm:
+        case vmx::StopReason::exception_in_vmm:
             return "an exception in the VMM";
-        case vmx::End::outside_memory:
+        case vmx::StopReason::outside_memory:
             return "it went outside the memory that it was given";
-        case vmx::End::ept_misconfigured:
+        case vmx::StopReason::ept_misconfigured:
             return "an entry of its EPT is one that the processor refuses";
-        case vmx::End::event_refused:
+        case vmx::StopReason::event_refused:
             return "an event for it is one that VM entry refuses";
     }
     return "unknown";
@@ -102,17 +102,17 @@ void trace_dropped(const TraceProvider& provider, const trace::Ring& ring) {
 }
 
 void trace_ending(const TraceProvider& provider, const vmx::VirtualProcessor& processor) {
-    const vmx::Ending& ending = processor.ending;
-    const char* const reason = vmx::exit_reason_name(ending.reason.basic_reason);
-    if (ending.end == vmx::End::exception_in_vmm) {
-        const vmx::HostTrapReport& trap = ending.trap;
+    const vmx::GuestStop& guest_stop = processor.guest_stop;
+    const char* const reason = vmx::exit_reason_name(guest_stop.reason.basic_reason);
+    if (guest_stop.why == vmx::StopReason::exception_in_vmm) {
+        const vmx::HostTrapReport& trap = guest_stop.trap;
         provider.write<HostException>(trap.vector, trap.error_code, trap.rip, trap.rsp, trap.cr2,
                                       reason);
     }
     if (processor.failed_fields.used != 0) {
         provider.write<VmcsFields>(processor.failed_fields.all());
     }
-    provider.write<GuestEnded>(name_of(ending.end), reason, ending.guest_rip);
+    provider.write<GuestEnded>(name_of(guest_stop.why), reason, guest_stop.guest_rip);
 }
 
 }  // namespace hvp::windows

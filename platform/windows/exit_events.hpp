@@ -2,7 +2,7 @@
 #pragma once
 
 #include "hypervisor/trace/ring.hpp"
-#include "hypervisor/vmx/virtual_processor.hpp"
+#include "hypervisor/vcpu/virtual_processor.hpp"
 #include "platform/windows/trace.hpp"
 
 namespace hvp::windows {

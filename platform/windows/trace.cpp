@@ -5,7 +5,7 @@
 #include <span>
 
 #include "hypervisor/trace/provider_guid.hpp"
-#include "hypervisor/vmx/instruction_error.hpp"
+#include "hypervisor/vmcs/instruction_error.hpp"
 
 namespace hvp::windows {
 namespace {
@@ -35,7 +35,7 @@ using Failure = trace::Event<"Failure", {.level = Level::error, .keyword = keywo
 /// `SDM 3C 24.11.5 VMXON Region`
 class RuleText {
 public:
-    explicit RuleText(const vmx::Rule& rule) {
+    explicit RuleText(const vmx::Citation& rule) {
         for (const char* part : {"SDM ", rule.volume, " ", rule.section, " ", rule.title}) {
             for (; *part != '\0' && used_ + 1 < text_.size(); ++part) {
                 text_[used_++] = *part;

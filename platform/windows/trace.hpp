@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "hypervisor/trace/tracelogging.hpp"
-#include "hypervisor/vmx/basic.hpp"
+#include "hypervisor/vmcs/vmx_basic.hpp"
 #include "hypervisor/vmx/failure.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/nt.hpp"

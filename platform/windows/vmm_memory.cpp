@@ -35,12 +35,12 @@ VmmMemory::VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack
            page_tables_.physical()} {}
 
 std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& passive,
-                                                       const vmx::Support& support,
+                                                       const vmx::VmxCapabilities& capabilities,
                                                        const DRIVER_OBJECT& driver,
                                                        std::span<const arch::MappedRange> also) {
     // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only.
     const arch::HostPhysicalAddress highest{
-        support.basic.addresses_are_32_bits != 0 ? 0xFFFF'FFFF : 0x7FFF'FFFF'FFFF'FFFF};
+        capabilities.basic.addresses_are_32_bits != 0 ? 0xFFFF'FFFF : 0x7FFF'FFFF'FFFF'FFFF};
     auto processor = PageRun::allocate(passive, vmx::processor_memory_pages, highest);
     auto page_tables = PageRun::allocate(passive, table_pages, highest);
     auto guest_stack = PageRun::allocate(passive, guest_stack_pages, highest);
@@ -53,7 +53,7 @@ std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& pas
         return std::unexpected{vmx::Failure{.kind = vmx::FailureKind::out_of_memory, .why = &why}};
     }
     VmmMemory memory{std::move(*processor), std::move(*page_tables), std::move(*guest_stack)};
-    vmx::prepare(memory.region_, support);
+    vmx::prepare(memory.region_, capabilities);
 
     auto mapped = map_own_image(memory.own_, driver);
     if (mapped) {

@@ -6,9 +6,9 @@
 #include <span>
 
 #include "hypervisor/arch/address_space.hpp"
+#include "hypervisor/vcpu/virtual_processor.hpp"
+#include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "hypervisor/vmx/support.hpp"
-#include "hypervisor/vmx/virtual_processor.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/memory.hpp"
 #include "platform/windows/nt.hpp"
@@ -24,8 +24,8 @@ public:
     /// A wrong pointer in the VMM is then a page fault, and not a silent change somewhere in
     /// Windows.
     [[nodiscard]] static std::expected<VmmMemory, vmx::Failure> take(
-        const AtPassiveLevel& passive, const vmx::Support& support, const DRIVER_OBJECT& driver,
-        std::span<const arch::MappedRange> also = {});
+        const AtPassiveLevel& passive, const vmx::VmxCapabilities& capabilities,
+        const DRIVER_OBJECT& driver, std::span<const arch::MappedRange> also = {});
 
     [[nodiscard]] vmx::ProcessorMemory& processor() const { return *region_.memory; }
     [[nodiscard]] const vmx::ProcessorRegion& region() const { return region_; }

@@ -14,13 +14,13 @@
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/vmx/ept_setup.hpp"
-#include "hypervisor/vmx/handle_msr.hpp"
-#include "hypervisor/vmx/host_environment.hpp"
-#include "hypervisor/vmx/operation.hpp"
-#include "hypervisor/vmx/single_step.hpp"
-#include "hypervisor/vmx/support.hpp"
-#include "hypervisor/vmx/virtual_processor.hpp"
+#include "hypervisor/exits/msr.hpp"
+#include "hypervisor/exits/single_step.hpp"
+#include "hypervisor/vcpu/ept_setup.hpp"
+#include "hypervisor/vcpu/host_environment.hpp"
+#include "hypervisor/vcpu/virtual_processor.hpp"
+#include "hypervisor/vmx/capabilities.hpp"
+#include "hypervisor/vmx/vmx_operation.hpp"
 #include "platform/windows/exit_events.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/kernel_mode.hpp"
@@ -48,7 +48,7 @@ using Expected = std::expected<T, Failure>;
 /// What there is before VMX operation begins.
 struct Setting {
     const windows::TraceProvider& provider;
-    const vmx::Support& support;
+    const vmx::VmxCapabilities& capabilities;
     const ept::Limits& limits;
     const StageMemory& memory;
     windows::VmmMemory& vmm;
@@ -94,16 +94,16 @@ namespace {
 Expected<void> run_stage(const windows::AtPassiveLevel& passive,
                          const windows::TraceProvider& provider, DRIVER_OBJECT& driver,
                          std::uint32_t processor) {
-    const Expected<vmx::Support> support = vmx::check_support();
-    if (!support) {
-        return std::unexpected{support.error()};
+    const Expected<vmx::VmxCapabilities> capabilities = vmx::probe_vmx();
+    if (!capabilities) {
+        return std::unexpected{capabilities.error()};
     }
     const Expected<ept::Limits> limits = vmx::check_ept_support();
     if (!limits) {
         return std::unexpected{limits.error()};
     }
     identity_stage::Times times{.supported_at = arch::rdtsc()};
-    windows::trace_supported(provider, support->basic, times.supported_at);
+    windows::trace_supported(provider, capabilities->basic, times.supported_at);
 
     // The MTRRs decide how large the pages can be, and so how many tables there will be.
     const arch::MtrrSnapshot mtrrs = arch::read_mtrrs();
@@ -117,12 +117,12 @@ Expected<void> run_stage(const windows::AtPassiveLevel& passive,
     }
     const arch::MappedRange for_the_vmm = memory->vmm_range();
     Expected<windows::VmmMemory> vmm =
-        windows::VmmMemory::take(passive, *support, driver, {&for_the_vmm, 1});
+        windows::VmmMemory::take(passive, *capabilities, driver, {&for_the_vmm, 1});
     if (!vmm) {
         return std::unexpected{vmm.error()};
     }
     const Setting setting{.provider = provider,
-                          .support = *support,
+                          .support = *capabilities,
                           .limits = *limits,
                           .memory = *memory,
                           .vmm = *vmm,
@@ -241,11 +241,11 @@ Expected<void> enter(const Setting& setting, identity_stage::Times& times,
 
     const arch::ProcessorState windows = arch::ProcessorState::capture();
     const arch::InterruptsOff interrupts_off;
-    const vmx::OwnTablesLeft tables_left{vmm, windows};
-    arch::write_cr0(arch::read_cr0() | setting.support.cr0_ones);
-    arch::write_cr4(arch::read_cr4() | setting.support.cr4_ones);
+    const vmx::HostStateGuard tables_left{vmm, windows};
+    arch::write_cr0(arch::read_cr0() | setting.capabilities.cr0_ones);
+    arch::write_cr4(arch::read_cr4() | setting.capabilities.cr4_ones);
     times.vmxon_at = arch::rdtsc();
-    const auto operation = vmx::Operation::enter(region.physical_of(&vmm.vmxon));
+    const auto operation = vmx::VmxOperation::enter(region.physical_of(&vmm.vmxon));
     if (!operation) {
         return std::unexpected{operation.error()};
     }

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "hypervisor/arch/address.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/exits/hypercall.hpp"
 
 namespace hvp::identity_stage {
 

@@ -239,7 +239,7 @@ bool prove(const TraceProvider& provider, const Features& features, const StageM
     const bool touched = prove_touched(provider, features, memory);
     const bool hidden = prove_hidden(provider, memory);
     const bool mtrr = prove_mtrr(provider, memory);
-    return processor.ending.end == vmx::End::stopped_by_guest &&
+    return processor.guest_stop.why == vmx::StopReason::stopped_by_guest &&
            memory.guest().found.clock_ticked == 1 && faces && touched && hidden && mtrr;
 }
 

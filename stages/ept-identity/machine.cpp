@@ -1,6 +1,6 @@
 #include "stages/ept-identity/machine.hpp"
 
-#include "hypervisor/vmx/exit.hpp"
+#include "hypervisor/vcpu/exit.hpp"
 
 namespace hvp::identity_stage {
 namespace {

@@ -10,7 +10,7 @@
 #include <span>
 
 #include "hypervisor/arch/address_space.hpp"
-#include "hypervisor/vmx/view_switch.hpp"
+#include "hypervisor/hooks/view_switch.hpp"
 #include "stages/ept-identity/guest.hpp"
 
 namespace hvp::identity_stage {

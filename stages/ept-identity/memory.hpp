@@ -7,9 +7,9 @@
 #include <optional>
 #include <span>
 
-#include "hypervisor/ept/processor_view.hpp"
+#include "hypervisor/hooks/processor_view.hpp"
+#include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "hypervisor/vmx/host_environment.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/memory.hpp"
 #include "stages/ept-identity/guest.hpp"

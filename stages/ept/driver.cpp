@@ -17,11 +17,11 @@
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/vmx/ept_setup.hpp"
-#include "hypervisor/vmx/host_environment.hpp"
-#include "hypervisor/vmx/operation.hpp"
-#include "hypervisor/vmx/support.hpp"
-#include "hypervisor/vmx/virtual_processor.hpp"
+#include "hypervisor/vcpu/ept_setup.hpp"
+#include "hypervisor/vcpu/host_environment.hpp"
+#include "hypervisor/vcpu/virtual_processor.hpp"
+#include "hypervisor/vmx/capabilities.hpp"
+#include "hypervisor/vmx/vmx_operation.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/kernel_mode.hpp"
 #include "platform/windows/nt.hpp"
@@ -47,7 +47,7 @@ using Expected = std::expected<T, Failure>;
 /// What all three guests have in common.
 struct Setting {
     const windows::TraceProvider& provider;
-    const vmx::Support& support;
+    const vmx::VmxCapabilities& capabilities;
     const ept::Limits& limits;
     const windows::VmmMemory& vmm;
     ept_stage::Memory& memory;
@@ -77,15 +77,15 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     const windows::PinnedToProcessor pinned;
 
     const Expected<void> outcome = [&] -> Expected<void> {
-        const Expected<vmx::Support> support = vmx::check_support();
-        if (!support) {
-            return std::unexpected{support.error()};
+        const Expected<vmx::VmxCapabilities> capabilities = vmx::probe_vmx();
+        if (!capabilities) {
+            return std::unexpected{capabilities.error()};
         }
         const Expected<ept::Limits> limits = vmx::check_ept_support();
         if (!limits) {
             return std::unexpected{limits.error()};
         }
-        ept_stage::tell_support(provider, support->basic, *limits, arch::rdtsc());
+        ept_stage::tell_support(provider, capabilities->basic, *limits, arch::rdtsc());
 
         // All memory is taken before VMX operation begins, the pages of the EPT too.
         const Expected<ept_stage::StageMemory> memory = ept_stage::StageMemory::take(passive);
@@ -94,12 +94,12 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         }
         const arch::MappedRange for_the_vmm = memory->range();
         const Expected<windows::VmmMemory> vmm =
-            windows::VmmMemory::take(passive, *support, *driver, {&for_the_vmm, 1});
+            windows::VmmMemory::take(passive, *capabilities, *driver, {&for_the_vmm, 1});
         if (!vmm) {
             return std::unexpected{vmm.error()};
         }
         const Setting setting{.provider = provider,
-                              .support = *support,
+                              .support = *capabilities,
                               .limits = *limits,
                               .vmm = *vmm,
                               .memory = **memory,
@@ -139,21 +139,21 @@ Expected<ept_stage::Proof> run_guests(const Setting& setting) {
         !ran) {
         return std::unexpected{ran.error()};
     }
-    proof.touched_as_predicted = prove_touched(setting.provider, memory, processor.ending);
+    proof.touched_as_predicted = prove_touched(setting.provider, memory, processor.guest_stop);
 
     if (const auto ran = run_guest(setting, "the pages that it needs", Beginning::everything_needed,
                                    ept_stage::see_both);
         !ran) {
         return std::unexpected{ran.error()};
     }
-    proof.views_seen = prove_views(setting.provider, memory, processor.ending);
+    proof.views_seen = prove_views(setting.provider, memory, processor.guest_stop);
 
     if (const auto ran = run_guest(setting, "the same pages, and wants one more",
                                    Beginning::everything_needed, ept_stage::look_outside);
         !ran) {
         return std::unexpected{ran.error()};
     }
-    proof.stopped_outside = prove_stopped(setting.provider, memory, processor.ending);
+    proof.stopped_outside = prove_stopped(setting.provider, memory, processor.guest_stop);
     memory.views.reset();  // the tables go back to the pool
     return proof;
 }
@@ -187,7 +187,7 @@ Expected<void> run_guest(const Setting& setting, const char* name, Beginning beg
 
     vmx::VirtualProcessor& processor = setting.vmm.processor().processor;
     processor.tracing = true;
-    processor.ending = {};
+    processor.guest_stop = {};
     processor.hooks = memory.views->hooks();
     ept_stage::Times times;
     if (const auto entered = enter(setting, code, times); !entered) {
@@ -205,11 +205,11 @@ Expected<void> enter(const Setting& setting, void (*code)(void*), ept_stage::Tim
                                 .stack_end = (&setting.memory.guest_stack + 1)->bytes.data()};
 
     const arch::InterruptsOff interrupts_off;
-    const vmx::OwnTablesLeft tables_left{vmm, setting.windows};
-    arch::write_cr0(arch::read_cr0() | setting.support.cr0_ones);
-    arch::write_cr4(arch::read_cr4() | setting.support.cr4_ones);
+    const vmx::HostStateGuard tables_left{vmm, setting.windows};
+    arch::write_cr0(arch::read_cr0() | setting.capabilities.cr0_ones);
+    arch::write_cr4(arch::read_cr4() | setting.capabilities.cr4_ones);
     times.vmxon_at = arch::rdtsc();
-    const auto operation = vmx::Operation::enter(region.physical_of(&vmm.vmxon));
+    const auto operation = vmx::VmxOperation::enter(region.physical_of(&vmm.vmxon));
     if (!operation) {
         return std::unexpected{operation.error()};
     }

@@ -11,7 +11,7 @@
 
 #include "hypervisor/arch/address.hpp"
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/exits/hypercall.hpp"
 
 namespace hvp::ept_stage {
 

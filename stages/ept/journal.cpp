@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "hypervisor/vmx/exit_reason.hpp"
+#include "hypervisor/vmcs/exit_reason.hpp"
 #include "platform/windows/exit_events.hpp"
 
 namespace hvp::ept_stage {
@@ -105,9 +105,9 @@ void tell_misconfiguration(const TraceProvider& provider, const Memory& memory,
 
 void tell_ending(const TraceProvider& provider, const Memory& memory,
                  const vmx::VirtualProcessor& processor) {
-    const vmx::Ending& ending = processor.ending;
-    if (ending.end == vmx::End::ept_misconfigured) {
-        tell_misconfiguration(provider, memory, ending.memory);
+    const vmx::GuestStop& guest_stop = processor.guest_stop;
+    if (guest_stop.why == vmx::StopReason::ept_misconfigured) {
+        tell_misconfiguration(provider, memory, guest_stop.memory);
     }
     windows::trace_ending(provider, processor);
 }
@@ -156,7 +156,8 @@ void tell_run(const TraceProvider& provider, const Times& times, const Memory& m
 
 // ---- What came of it ----------------------------------------------------------------------------
 
-bool prove_touched(const TraceProvider& provider, const Memory& memory, const vmx::Ending& ending) {
+bool prove_touched(const TraceProvider& provider, const Memory& memory,
+                   const vmx::GuestStop& guest_stop) {
     // The prediction is the set itself: each of its pages but those of descriptor tables is met
     // once, in the order in which the set was made.
     const auto needed = memory.needed.pages();
@@ -171,11 +172,12 @@ bool prove_touched(const TraceProvider& provider, const Memory& memory, const vm
     const std::uint64_t answer = memory.guest.found.touched;
     provider.write<EmptyEptProof>(std::uint64_t{noted.size()}, std::uint64_t{predicted},
                                   std::uint64_t{in_order}, answer);
-    return ending.end == vmx::End::stopped_by_guest && noted.size() == predicted &&
+    return guest_stop.why == vmx::StopReason::stopped_by_guest && noted.size() == predicted &&
            in_order == predicted && answer == answer_of_target;
 }
 
-bool prove_views(const TraceProvider& provider, const Memory& memory, const vmx::Ending& ending) {
+bool prove_views(const TraceProvider& provider, const Memory& memory,
+                 const vmx::GuestStop& guest_stop) {
     const Findings& found = memory.guest.found;
     const Views& views = *memory.views;
     const std::size_t tables = memory.pool->used();
@@ -201,17 +203,18 @@ bool prove_views(const TraceProvider& provider, const Memory& memory, const vmx:
         reads == found.sums.size() && calls == found.calls.size() && violations == predicted;
     const bool not_tried = found.split_was_accepted == 0 && violations == 0;
     const bool joined = found.sum_after == right_sum && found.call_after == answer_of_target;
-    return ending.end == vmx::End::stopped_by_guest && redirected &&
+    return guest_stop.why == vmx::StopReason::stopped_by_guest && redirected &&
            (views.can_split() ? split : not_tried) && joined &&
            views.edits() == views.invalidations() && tables == least_tables;
 }
 
-bool prove_stopped(const TraceProvider& provider, const Memory& memory, const vmx::Ending& ending) {
+bool prove_stopped(const TraceProvider& provider, const Memory& memory,
+                   const vmx::GuestStop& guest_stop) {
     const std::uint64_t came_back = memory.guest.found.came_back_from_outside;
-    provider.write<OutsideProof>(ending.memory.guest_physical.raw(),
-                                 ending.memory.guest_linear.raw(), came_back);
-    return ending.end == vmx::End::outside_memory && came_back == 0 &&
-           ending.memory.guest_linear ==
+    provider.write<OutsideProof>(guest_stop.memory.guest_physical.raw(),
+                                 guest_stop.memory.guest_linear.raw(), came_back);
+    return guest_stop.why == vmx::StopReason::outside_memory && came_back == 0 &&
+           guest_stop.memory.guest_linear ==
                arch::GuestLinearAddress{reinterpret_cast<std::uint64_t>(memory.guest.outside)};
 }
 

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "hypervisor/vmx/basic.hpp"
-#include "hypervisor/vmx/virtual_processor.hpp"
+#include "hypervisor/vcpu/virtual_processor.hpp"
+#include "hypervisor/vmcs/vmx_basic.hpp"
 #include "platform/windows/trace.hpp"
 #include "stages/ept/memory.hpp"
 
@@ -46,12 +46,12 @@ struct Proof {
 
 /// The first guest: as many violations as predicted, in the predicted order?
 [[nodiscard]] bool prove_touched(const windows::TraceProvider& provider, const Memory& memory,
-                                 const vmx::Ending& ending);
+                                 const vmx::GuestStop& guest_stop);
 /// The second: did it see what the VMM showed?
 [[nodiscard]] bool prove_views(const windows::TraceProvider& provider, const Memory& memory,
-                               const vmx::Ending& ending);
+                               const vmx::GuestStop& guest_stop);
 /// The third: was it stopped, at the page that it must not read?
 [[nodiscard]] bool prove_stopped(const windows::TraceProvider& provider, const Memory& memory,
-                                 const vmx::Ending& ending);
+                                 const vmx::GuestStop& guest_stop);
 
 }  // namespace hvp::ept_stage

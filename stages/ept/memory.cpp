@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/fields.hpp"
-#include "hypervisor/vmx/guest_segments.hpp"
+#include "hypervisor/vcpu/guest_segments.hpp"
+#include "hypervisor/vmcs/fields.hpp"
 #include "platform/windows/nt.hpp"
 
 namespace hvp::ept_stage {

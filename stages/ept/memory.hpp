@@ -8,10 +8,10 @@
 #include <optional>
 
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/ept/needed_pages.hpp"
 #include "hypervisor/ept/table_pool.hpp"
+#include "hypervisor/guest_memory/working_set.hpp"
+#include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "hypervisor/vmx/host_environment.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/memory.hpp"
 #include "stages/ept/guest.hpp"
@@ -29,7 +29,7 @@ struct Memory {
     GuestData guest{};
     alignas(arch::page_bytes) std::array<ept::Table, table_pages> tables{};
     std::array<std::uint32_t, table_pages> links{};
-    ept::NeededPages needed{};
+    ept::WorkingSet needed{};
     std::optional<ept::TablePool> pool{};
     std::optional<Views> views{};
 };

@@ -16,7 +16,7 @@ Leaf identity(const ept::NeededPage& page) {
 }  // namespace
 
 std::expected<Views, ept::EditError> Views::create(ept::TablePool& pool, const ept::Limits& limits,
-                                                   const ept::NeededPages& needed,
+                                                   const ept::WorkingSet& needed,
                                                    const Functions& functions,
                                                    std::uint32_t processor, Beginning beginning) {
     auto tables = ept::Tables::create(pool, limits);
@@ -32,7 +32,7 @@ std::expected<Views, ept::EditError> Views::create(ept::TablePool& pool, const e
     return Views{std::move(*tables), limits, needed, functions, processor};
 }
 
-std::expected<void, ept::EditError> map_all(ept::Tables& tables, const ept::NeededPages& needed) {
+std::expected<void, ept::EditError> map_all(ept::Tables& tables, const ept::WorkingSet& needed) {
     for (const ept::NeededPage& page : needed.pages()) {
         const auto due =
             tables.map({.guest = page.page, .bytes = arch::page_bytes, .to = identity(page)});

@@ -9,9 +9,9 @@
 #include <optional>
 #include <span>
 
-#include "hypervisor/ept/needed_pages.hpp"
 #include "hypervisor/ept/tables.hpp"
-#include "hypervisor/vmx/virtual_processor.hpp"
+#include "hypervisor/guest_memory/working_set.hpp"
+#include "hypervisor/vcpu/virtual_processor.hpp"
 
 namespace hvp::ept_stage {
 
@@ -44,14 +44,14 @@ enum class Beginning : std::uint8_t { nothing, everything_needed };
 ///
 /// Needs    no processor uses the tables yet
 [[nodiscard]] std::expected<void, ept::EditError> map_all(ept::Tables& tables,
-                                                          const ept::NeededPages& needed);
+                                                          const ept::WorkingSet& needed);
 
 /// A guest's EPT, and what is done with it while the guest runs.
 class Views {
 public:
     /// Needs    `pool` is not used by another EPT, and `processor` is where the guest will run
     [[nodiscard]] static std::expected<Views, ept::EditError> create(
-        ept::TablePool& pool, const ept::Limits& limits, const ept::NeededPages& needed,
+        ept::TablePool& pool, const ept::Limits& limits, const ept::WorkingSet& needed,
         const Functions& functions, std::uint32_t processor, Beginning beginning);
 
     [[nodiscard]] const ept::Tables& tables() const { return tables_; }
@@ -72,7 +72,7 @@ public:
     [[nodiscard]] std::uint64_t edits() const { return edits_; }
 
 private:
-    Views(ept::Tables tables, const ept::Limits& limits, const ept::NeededPages& needed,
+    Views(ept::Tables tables, const ept::Limits& limits, const ept::WorkingSet& needed,
           const Functions& functions, std::uint32_t processor)
         : tables_{std::move(tables)},
           limits_{limits},
@@ -92,7 +92,7 @@ private:
 
     ept::Tables tables_;
     ept::Limits limits_;
-    const ept::NeededPages* needed_;
+    const ept::WorkingSet* needed_;
     Functions functions_;
     std::uint32_t processor_;
     bool split_{};

@@ -2,9 +2,9 @@
 
 #include "hypervisor/arch/control_registers.hpp"
 #include "hypervisor/arch/descriptor_tables.hpp"
-#include "hypervisor/vmx/handle_cpuid.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
-#include "hypervisor/vmx/interruption.hpp"
+#include "hypervisor/exits/cpuid.hpp"
+#include "hypervisor/exits/hypercall.hpp"
+#include "hypervisor/vmcs/event_information.hpp"
 #include "platform/windows/nt.hpp"
 
 // Without C++ exceptions libstdc++'s headers make `if (true)` of it; here it is the compiler's.

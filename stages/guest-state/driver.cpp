@@ -6,14 +6,14 @@
 // that the guest could change. Every exit is noted in a ring, and told afterwards.
 //
 // The code below is in the order in which it runs. What a VMCS field means, the chapter of `launch`
-// has told; here they are written by the library, in hypervisor/vmx/virtual_processor.cpp.
+// has told; here they are written by the library, in hypervisor/vcpu/virtual_processor.cpp.
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/vmx/host_environment.hpp"
-#include "hypervisor/vmx/operation.hpp"
-#include "hypervisor/vmx/support.hpp"
-#include "hypervisor/vmx/virtual_processor.hpp"
+#include "hypervisor/vcpu/host_environment.hpp"
+#include "hypervisor/vcpu/virtual_processor.hpp"
+#include "hypervisor/vmx/capabilities.hpp"
+#include "hypervisor/vmx/vmx_operation.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/kernel_mode.hpp"
 #include "platform/windows/nt.hpp"
@@ -34,9 +34,10 @@ using vmx::FailureKind;
 template <typename T>
 using Expected = std::expected<T, Failure>;
 
-Expected<void> run_guest(const windows::TraceProvider& provider, const vmx::Support& support,
-                         const windows::VmmMemory& memory, Journal& journal);
-Expected<void> judge(const vmx::Ending& ending, const guest_state::Proof& proof);
+Expected<void> run_guest(const windows::TraceProvider& provider,
+                         const vmx::VmxCapabilities& capabilities, const windows::VmmMemory& memory,
+                         Journal& journal);
+Expected<void> judge(const vmx::GuestStop& guest_stop, const guest_state::Proof& proof);
 void on_unload(PDRIVER_OBJECT) {}
 
 }  // namespace
@@ -53,17 +54,17 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     const windows::PinnedToProcessor pinned;
 
     const Expected<void> outcome = [&] -> Expected<void> {
-        const Expected<vmx::Support> support = vmx::check_support();
-        if (!support) {
-            return std::unexpected{support.error()};
+        const Expected<vmx::VmxCapabilities> capabilities = vmx::probe_vmx();
+        if (!capabilities) {
+            return std::unexpected{capabilities.error()};
         }
         const Expected<windows::VmmMemory> memory =
-            windows::VmmMemory::take(passive, *support, *driver);
+            windows::VmmMemory::take(passive, *capabilities, *driver);
         if (!memory) {
             return std::unexpected{memory.error()};
         }
-        Journal journal{.supported_at = arch::rdtsc(), .basic = support->basic};
-        return run_guest(provider, *support, *memory, journal);
+        Journal journal{.supported_at = arch::rdtsc(), .basic = capabilities->basic};
+        return run_guest(provider, *capabilities, *memory, journal);
     }();  // the memory is given back
     if (!outcome) {
         windows::trace_failure(provider, outcome.error());
@@ -74,8 +75,9 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
 
 namespace {
 
-Expected<void> run_guest(const windows::TraceProvider& provider, const vmx::Support& support,
-                         const windows::VmmMemory& memory, Journal& journal) {
+Expected<void> run_guest(const windows::TraceProvider& provider,
+                         const vmx::VmxCapabilities& capabilities, const windows::VmmMemory& memory,
+                         Journal& journal) {
     vmx::ProcessorMemory& vmm = memory.processor();
     vmm.processor.tracing = true;
     journal.conversation.seed = journal.supported_at;
@@ -89,11 +91,11 @@ Expected<void> run_guest(const windows::TraceProvider& provider, const vmx::Supp
         const arch::InterruptsOff interrupts_off;
         // From the first VM exit on, the VMM's own tables are in use: going back takes more than in
         // `launch`, and is the last thing that happens in this block.
-        const vmx::OwnTablesLeft tables_left{vmm, windows};
-        arch::write_cr0(arch::read_cr0() | support.cr0_ones);
-        arch::write_cr4(arch::read_cr4() | support.cr4_ones);
+        const vmx::HostStateGuard tables_left{vmm, windows};
+        arch::write_cr0(arch::read_cr0() | capabilities.cr0_ones);
+        arch::write_cr4(arch::read_cr4() | capabilities.cr4_ones);
         journal.vmxon_at = arch::rdtsc();
-        const auto operation = vmx::Operation::enter(memory.region().physical_of(&vmm.vmxon));
+        const auto operation = vmx::VmxOperation::enter(memory.region().physical_of(&vmm.vmxon));
         if (!operation) {
             return std::unexpected{operation.error()};
         }
@@ -111,13 +113,13 @@ Expected<void> run_guest(const windows::TraceProvider& provider, const vmx::Supp
     }  // VMCLEAR, VMXOFF, Windows' tables, CR0 and CR4 as they were, interrupts on
 
     const guest_state::Proof proof = guest_state::tell(provider, journal, vmm.processor);
-    return judge(vmm.processor.ending, proof);
+    return judge(vmm.processor.guest_stop, proof);
 }
 
 // ---- What came of it --------------------------------------------------------------------------
 
-Expected<void> judge(const vmx::Ending& ending, const guest_state::Proof& proof) {
-    if (ending.end == vmx::End::stopped_by_guest) {
+Expected<void> judge(const vmx::GuestStop& guest_stop, const guest_state::Proof& proof) {
+    if (guest_stop.why == vmx::StopReason::stopped_by_guest) {
         if (proof == guest_state::perfect) {
             return {};
         }
@@ -134,10 +136,10 @@ Expected<void> judge(const vmx::Ending& ending, const guest_state::Proof& proof)
         .remedy = "the event GuestEnded says why the VMM left it",
     };
     return std::unexpected{Failure{.kind = FailureKind::unexpected,
-                                   .result = ending.result,
-                                   .error_number = ending.error_number,
+                                   .result = guest_stop.result,
+                                   .error_number = guest_stop.error_number,
                                    .why = &why,
-                                   .number = ending.reason.basic_reason}};
+                                   .number = guest_stop.reason.basic_reason}};
 }
 
 }  // namespace

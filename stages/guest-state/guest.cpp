@@ -3,8 +3,8 @@
 #include <span>
 #include <utility>
 
-#include "hypervisor/vmx/handle_cpuid.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/exits/cpuid.hpp"
+#include "hypervisor/exits/hypercall.hpp"
 
 namespace hvp::guest_state {
 namespace {

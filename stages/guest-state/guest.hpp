@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/guest_registers.hpp"
+#include "hypervisor/vcpu/guest_registers.hpp"
 
 namespace hvp::guest_state {
 

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "hypervisor/vmx/basic.hpp"
-#include "hypervisor/vmx/virtual_processor.hpp"
+#include "hypervisor/vcpu/virtual_processor.hpp"
+#include "hypervisor/vmcs/vmx_basic.hpp"
 #include "platform/windows/trace.hpp"
 #include "stages/guest-state/guest.hpp"
 

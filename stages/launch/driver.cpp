@@ -20,15 +20,15 @@
 #include <optional>
 
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/vmx/all_fields.hpp"
-#include "hypervisor/vmx/control_setup.hpp"
-#include "hypervisor/vmx/current_vmcs.hpp"
-#include "hypervisor/vmx/entry.hpp"
-#include "hypervisor/vmx/exit_reason.hpp"
+#include "hypervisor/vcpu/entry.hpp"
+#include "hypervisor/vcpu/guest_segments.hpp"
+#include "hypervisor/vmcs/current_vmcs.hpp"
+#include "hypervisor/vmcs/dump.hpp"
+#include "hypervisor/vmcs/exit_reason.hpp"
+#include "hypervisor/vmx/adjusted_controls.hpp"
+#include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "hypervisor/vmx/guest_segments.hpp"
-#include "hypervisor/vmx/operation.hpp"
-#include "hypervisor/vmx/support.hpp"
+#include "hypervisor/vmx/vmx_operation.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/kernel_mode.hpp"
 #include "platform/windows/memory.hpp"
@@ -109,15 +109,15 @@ namespace {
 constexpr std::uint64_t first_frame_bytes = 40;
 
 Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& journal) {
-    const Expected<vmx::Support> support = vmx::check_support();
-    if (!support) {
-        return std::unexpected{support.error()};
+    const Expected<vmx::VmxCapabilities> capabilities = vmx::probe_vmx();
+    if (!capabilities) {
+        return std::unexpected{capabilities.error()};
     }
     journal.supported_at = arch::rdtsc();
-    journal.basic = support->basic;
+    journal.basic = capabilities->basic;
 
-    const Regions regions = take_memory(passive, support->basic);
-    if (const Expected<void> prepared = prepare(regions, support->basic); !prepared) {
+    const Regions regions = take_memory(passive, capabilities->basic);
+    if (const Expected<void> prepared = prepare(regions, capabilities->basic); !prepared) {
         return prepared;
     }
     // The guest shall answer something that nobody can have known when this was compiled.
@@ -125,14 +125,14 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
 
     {
         const arch::InterruptsOff interrupts_off;
-        const arch::StateKept kept;
+        const arch::ProcessorStateGuard kept;
 
         // [SDM 3C 23.7 "Enabling and Entering VMX Operation"]: CR4.VMXE first, then VMXON.
-        arch::write_cr0(arch::read_cr0() | support->cr0_ones);
-        arch::write_cr4(arch::read_cr4() | support->cr4_ones);
+        arch::write_cr0(arch::read_cr0() | capabilities->cr0_ones);
+        arch::write_cr4(arch::read_cr4() | capabilities->cr4_ones);
         const std::uint64_t vmxon_at = arch::rdtsc();
-        const Expected<vmx::Operation> vmx_operation =
-            vmx::Operation::enter(regions.vmxon->physical());
+        const Expected<vmx::VmxOperation> vmx_operation =
+            vmx::VmxOperation::enter(regions.vmxon->physical());
         if (!vmx_operation) {
             return std::unexpected{vmx_operation.error()};
         }

@@ -5,9 +5,9 @@
 #include <expected>
 #include <optional>
 
-#include "hypervisor/vmx/all_fields.hpp"
-#include "hypervisor/vmx/basic.hpp"
-#include "hypervisor/vmx/exit_reason.hpp"
+#include "hypervisor/vmcs/dump.hpp"
+#include "hypervisor/vmcs/exit_reason.hpp"
+#include "hypervisor/vmcs/vmx_basic.hpp"
 #include "hypervisor/vmx/failure.hpp"
 #include "platform/windows/trace.hpp"
 
@@ -39,7 +39,7 @@ struct Journal {
     std::uint64_t vmxon_at{};
     std::uint64_t vm_entry_at{};
     std::optional<ExitNote> exit;
-    vmx::FieldDump fields{};  ///< of a VM entry that failed
+    vmx::VmcsDump fields{};  ///< of a VM entry that failed
     std::uint64_t vmxoff_at{};
     Conversation conversation{};
 };

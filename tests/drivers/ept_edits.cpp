@@ -13,7 +13,7 @@
 
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/ept/tables.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/exits/hypercall.hpp"
 #include "platform/windows/memory.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/status.hpp"
@@ -71,7 +71,7 @@ struct Memory {
     std::optional<ept::TablePool> pool{};
     std::optional<ept::Tables> ept{};
     ept::Limits limits{};
-    ept::InvalidationDue due{};  ///< of the exchange that has started last
+    ept::PendingInvalidation due{};  ///< of the exchange that has started last
     std::uint32_t guest_processor{};
     std::uint64_t invept_failed{};
     Shared shared{};
@@ -174,7 +174,7 @@ void exchange(Memory& memory, volatile std::uint32_t* apic, std::uint32_t destin
         {.guest = arch::GuestPhysicalAddress{physical_page(function_a)},
          .bytes = arch::page_bytes,
          .to = {.physical = arch::HostPhysicalAddress{frame}, .rights = ept::read_execute}});
-    memory.due = due.value_or(ept::InvalidationDue{});
+    memory.due = due.value_or(ept::PendingInvalidation{});
     if (memory.due.processors.has(memory.guest_processor)) {
         send_nmi(apic, destination);
         while (load(shared.forgotten) != number && load(shared.stop) == 0) {
@@ -192,7 +192,7 @@ void exchange(Memory& memory, volatile std::uint32_t* apic, std::uint32_t destin
 struct Worker {
     tests::GuestSession& session;
     Memory& memory;
-    std::optional<vmx::Ending> ending{};
+    std::optional<vmx::GuestStop> guest_stop{};
     std::uint32_t apic_id{};
 };
 
@@ -200,9 +200,9 @@ void run_on_processor_1(void* context) {
     auto& worker = *static_cast<Worker*>(context);
     const KAFFINITY before = KeSetSystemAffinityThreadEx(KAFFINITY{1} << 1);
     worker.apic_id = arch::cpuid(1).ebx >> 24;
-    const auto ending = worker.session.run(call_and_read, &worker.memory.shared);
-    if (ending) {
-        worker.ending = *ending;
+    const auto guest_stop = worker.session.run(call_and_read, &worker.memory.shared);
+    if (guest_stop) {
+        worker.guest_stop = *guest_stop;
     }
     store(worker.memory.shared.stop, std::uint64_t{1});
     store(worker.memory.shared.ready, std::uint64_t{1});
@@ -243,13 +243,13 @@ NTSTATUS exchange_under_a_guest(tests::GuestSession& session, Memory& memory) {
     KeWaitForSingleObject(thread, Executive, KernelMode, FALSE, nullptr);
     ObDereferenceObject(thread);
     MmUnmapIoSpace(const_cast<std::uint32_t*>(apic), PAGE_SIZE);
-    const auto end = worker.ending ? worker.ending->end : vmx::End::none;
+    const auto why = worker.guest_stop ? worker.guest_stop->why : vmx::StopReason::none;
     tests::print_event(
         "ExchangeProof exchanges=%llu rounds=%llu judged=%llu wrong=%llu strange=%llu "
         "invept_failed=%llu end=%u\n",
         shared.completed, shared.rounds, shared.judged, shared.wrong, shared.strange,
-        memory.invept_failed, static_cast<unsigned>(end));
-    const bool good = end == vmx::End::stopped_by_guest && shared.completed == exchanges &&
+        memory.invept_failed, static_cast<unsigned>(why));
+    const bool good = why == vmx::StopReason::stopped_by_guest && shared.completed == exchanges &&
                       shared.wrong == 0 && shared.strange == 0 && memory.invept_failed == 0;
     return good ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
@@ -274,24 +274,26 @@ NTSTATUS read_through(tests::GuestSession& session, Memory& memory, const Mistak
          .to = {.physical = arch::HostPhysicalAddress{page.raw()}, .rights = ept::everything}});
     const std::uint32_t step = 4 - static_cast<std::uint32_t>(mistake.level);
     const ept::Entry right = memory.ept->walk(page).steps[step].entry;
-    const ept::InvalidationDue owed =
+    const ept::PendingInvalidation owed =
         memory.ept->write_raw(page, mistake.level, ept::Entry{right.raw() ^ mistake.changed_bits});
     if (!due || !due->is_nothing() || !owed.is_nothing()) {
         return STATUS_UNSUCCESSFUL;
     }
-    const auto ending = session.run(read_once, &memory.shared);
+    const auto guest_stop = session.run(read_once, &memory.shared);
     const ept::Walk walk = memory.ept->walk(page);
-    const ept::InvalidationDue mended = memory.ept->write_raw(page, mistake.level, right);
+    const ept::PendingInvalidation mended = memory.ept->write_raw(page, mistake.level, right);
     memory.ept->completed(mended);
-    if (!ending) {
+    if (!guest_stop) {
         return STATUS_UNSUCCESSFUL;
     }
     tests::print_event(
         "Misconfigured end=%u reason=%u guest_physical=0x%llx level=%u rule=\"%s\" rip_moved=%u\n",
-        static_cast<unsigned>(ending->end), static_cast<unsigned>(ending->reason.basic_reason),
-        ending->memory.guest_physical.raw(), static_cast<unsigned>(walk.last().level),
-        ept::name_of(walk.rule), ending->memory.guest_rip.raw() == ending->guest_rip ? 0U : 1U);
-    const bool good = ending->end == vmx::End::ept_misconfigured &&
+        static_cast<unsigned>(guest_stop->why),
+        static_cast<unsigned>(guest_stop->reason.basic_reason),
+        guest_stop->memory.guest_physical.raw(), static_cast<unsigned>(walk.last().level),
+        ept::name_of(walk.rule),
+        guest_stop->memory.guest_rip.raw() == guest_stop->guest_rip ? 0U : 1U);
+    const bool good = guest_stop->why == vmx::StopReason::ept_misconfigured &&
                       walk.end == ept::WalkEnd::misconfigured && walk.last().level == mistake.level;
     return good ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }

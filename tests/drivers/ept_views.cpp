@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "hypervisor/vmx/view_switch.hpp"
+#include "hypervisor/hooks/view_switch.hpp"
 #include "platform/windows/memory.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
@@ -51,7 +51,7 @@ struct Player {
     Seat* seat{};
     void (*guest)(void*){};
     std::uint64_t during_delivery{};
-    std::optional<vmx::Ending> ending{};
+    std::optional<vmx::GuestStop> guest_stop{};
 
     [[nodiscard]] vmx::ViewSwitch& views() const { return *hidden->switches[number]; }
 };
@@ -70,8 +70,8 @@ void run_guest(void* context) {
         KeDelayExecutionThread(KernelMode, FALSE, &one_millisecond);
     }
     const windows::AtDispatchLevel dispatch;
-    if (const auto ending = player.session->run(player.guest, player.seat)) {
-        player.ending = *ending;
+    if (const auto guest_stop = player.session->run(player.guest, player.seat)) {
+        player.guest_stop = *guest_stop;
     }
 }
 
@@ -224,7 +224,7 @@ NTSTATUS tell(Game& game, std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) {
         const Player& player = game.player(i);
         const Seat& seat = *player.seat;
-        const auto end = player.ending ? player.ending->end : vmx::End::none;
+        const auto why = player.guest_stop ? player.guest_stop->why : vmx::StopReason::none;
         tests::print_event(
             "ViewsProof processor=%u turns=%llu reads=%llu writes=%llu crossings=%llu spans=%llu "
             "ticks=%llu during_delivery=%llu violations=%llu steps=%llu invept=%llu end=%u\n",
@@ -232,8 +232,8 @@ NTSTATUS tell(Game& game, std::uint32_t count) {
             player.during_delivery,
             player.session->vmm().processor.exits[vmx::exit_reason_ept_violation],
             player.views().view().changes_to(ept::View::step), player.views().invalidations(),
-            static_cast<unsigned>(end));
-        good = good && end == vmx::End::stopped_by_guest;
+            static_cast<unsigned>(why));
+        good = good && why == vmx::StopReason::stopped_by_guest;
     }
     return good ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
@@ -348,11 +348,12 @@ NTSTATUS scan_memory(const DRIVER_OBJECT& driver) {
     seat.words = memory_bytes / sizeof(std::uint64_t);
     game->run();
     const auto here = static_cast<std::uint64_t>(std::ranges::count(hidden.secret, ~complement));
-    const auto end = game->player(0).ending ? game->player(0).ending->end : vmx::End::none;
+    const auto why =
+        game->player(0).guest_stop ? game->player(0).guest_stop->why : vmx::StopReason::none;
     tests::print_event(
         "ScanProof words=%llu secrets=%llu secrets_found=%llu entries_found=%llu end=%u\n",
-        seat.scanned, here, seat.found[0], seat.found[1], static_cast<unsigned>(end));
-    return end == vmx::End::stopped_by_guest ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+        seat.scanned, here, seat.found[0], seat.found[1], static_cast<unsigned>(why));
+    return why == vmx::StopReason::stopped_by_guest ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
 
 void on_unload(PDRIVER_OBJECT) {}

@@ -3,7 +3,7 @@
 #include <bit>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/exits/hypercall.hpp"
 
 namespace hvp::tests {
 namespace {

@@ -9,8 +9,8 @@
 
 #include <optional>
 
-#include "hypervisor/vmx/exit_dispatch.hpp"
-#include "hypervisor/vmx/host_traps.hpp"
+#include "hypervisor/exits/dispatch.hpp"
+#include "hypervisor/vcpu/host_traps.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -117,8 +117,8 @@ struct Part {
         }
         const windows::AtDispatchLevel dispatch;
         vmx::ProcessorMemory& vmm = part.session->vmm();
-        const auto ending = part.session->run(event_storm::guest_main, part.processor);
-        if (!ending || ending->end != vmx::End::stopped_by_guest) {
+        const auto guest_stop = part.session->run(event_storm::guest_main, part.processor);
+        if (!guest_stop || guest_stop->why != vmx::StopReason::stopped_by_guest) {
             event_storm::set(shared.failed, true);
         }
         hand_over(vmm.processor.interrupt);
@@ -159,8 +159,8 @@ bool tell_processor(const Processor& processor, const vmx::VirtualProcessor& vmm
         "StormSleep number=%u halts=%llu kept_awake=%llu woken=%llu asleep_at_exit=%llu end=%u "
         "refused=%u\n",
         processor.number, vmm.exits[vmx::exit_reason_hlt], tally.kept_awake, processor.woken,
-        tally.asleep, static_cast<unsigned>(vmm.ending.end),
-        std::bit_cast<std::uint32_t>(vmm.ending.refused_event));
+        tally.asleep, static_cast<unsigned>(vmm.guest_stop.why),
+        std::bit_cast<std::uint32_t>(vmm.guest_stop.refused_event));
     tests::print_event(
         "StormNmis number=%u met_guest=%llu met_vmm=%llu windows=%llu nested=%llu strays=%llu\n",
         processor.number, tally.nmis_in_guest, tally.nmis_in_vmm,

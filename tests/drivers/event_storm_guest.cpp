@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/exits/hypercall.hpp"
 #include "tests/drivers/event_storm.hpp"
 #include "tests/drivers/random.hpp"
 

@@ -7,15 +7,15 @@
 #include <span>
 
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/vmx/current_vmcs.hpp"
-#include "hypervisor/vmx/entry.hpp"
-#include "hypervisor/vmx/ept_setup.hpp"
+#include "hypervisor/exits/single_step.hpp"
+#include "hypervisor/vcpu/entry.hpp"
+#include "hypervisor/vcpu/ept_setup.hpp"
+#include "hypervisor/vcpu/interrupt_setup.hpp"
+#include "hypervisor/vcpu/virtual_processor.hpp"
+#include "hypervisor/vmcs/current_vmcs.hpp"
+#include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "hypervisor/vmx/interrupt_setup.hpp"
-#include "hypervisor/vmx/operation.hpp"
-#include "hypervisor/vmx/single_step.hpp"
-#include "hypervisor/vmx/support.hpp"
-#include "hypervisor/vmx/virtual_processor.hpp"
+#include "hypervisor/vmx/vmx_operation.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/vmm_memory.hpp"
@@ -43,16 +43,16 @@ class GuestSession {
 public:
     [[nodiscard]] static std::expected<GuestSession, vmx::Failure> prepare(
         const DRIVER_OBJECT& driver, std::span<const arch::MappedRange> also = {}) {
-        const auto support = vmx::check_support();
-        if (!support) {
-            return std::unexpected{support.error()};
+        const auto support = vmx::probe_vmx();
+        if (!capabilities) {
+            return std::unexpected{capabilities.error()};
         }
-        auto memory = windows::VmmMemory::take(windows::AtPassiveLevel::in_driver_entry(), *support,
-                                               driver, also);
+        auto memory = windows::VmmMemory::take(windows::AtPassiveLevel::in_driver_entry(),
+                                               *capabilities, driver, also);
         if (!memory) {
             return std::unexpected{memory.error()};
         }
-        return GuestSession{*support, std::move(*memory)};
+        return GuestSession{*capabilities, std::move(*memory)};
     }
 
     /// Another HOST_RIP than the VMM's own: code that finds the VmmFrame at RSP.
@@ -92,15 +92,15 @@ public:
     /// Runs the guest on this processor until its VMM leaves it.
     ///
     /// Where    the thread pinned
-    [[nodiscard]] std::expected<vmx::Ending, vmx::Failure> run(void (*code)(void*),
-                                                               void* argument) {
+    [[nodiscard]] std::expected<vmx::GuestStop, vmx::Failure> run(void (*code)(void*),
+                                                                  void* argument) {
         const vmx::GuestStart guest{.code = code, .argument = argument, .stack_end = stack_end_};
         const arch::ProcessorState windows = arch::ProcessorState::capture();
         const arch::InterruptsOff interrupts_off;
-        const vmx::OwnTablesLeft tables_left{vmm(), windows};
-        arch::write_cr0(arch::read_cr0() | support_.cr0_ones);
-        arch::write_cr4(arch::read_cr4() | support_.cr4_ones);
-        const auto operation = vmx::Operation::enter(memory_.region().physical_of(&vmm().vmxon));
+        const vmx::HostStateGuard tables_left{vmm(), windows};
+        arch::write_cr0(arch::read_cr0() | capabilities_.cr0_ones);
+        arch::write_cr4(arch::read_cr4() | capabilities_.cr4_ones);
+        const auto operation = vmx::VmxOperation::enter(memory_.region().physical_of(&vmm().vmxon));
         if (!operation) {
             return std::unexpected{operation.error()};
         }
@@ -134,7 +134,7 @@ public:
         if (capability_) {
             const auto vpid = vmx::enable_vpid(vmm().processor, *capability_, 1);
             if (!vpid || !forget_(context_)) {
-                return vmx::Ending{};
+                return vmx::GuestStop{};
             }
         }
         if (interrupts_exit_) {
@@ -146,14 +146,16 @@ public:
         vmx::CurrentVmcs{}.write(vmx::host_rip,
                                  arch::HostLinearAddress{reinterpret_cast<std::uint64_t>(exit_)});
         vmx::run(memory_.region());
-        return vmm().processor.ending;
+        return vmm().processor.guest_stop;
     }
 
 private:
-    GuestSession(const vmx::Support& support, windows::VmmMemory memory)
-        : support_{support}, memory_{std::move(memory)}, stack_end_{memory_.guest_stack_end()} {}
+    GuestSession(const vmx::VmxCapabilities& capabilities, windows::VmmMemory memory)
+        : capabilities_{support},
+          memory_{std::move(memory)},
+          stack_end_{memory_.guest_stack_end()} {}
 
-    vmx::Support support_;
+    vmx::VmxCapabilities capabilities_;
     windows::VmmMemory memory_;
     std::byte* stack_end_;
     std::optional<ept::Pointer> ept_;

@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/guest_registers.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/exits/hypercall.hpp"
+#include "hypervisor/vcpu/guest_registers.hpp"
 
 namespace hvp::tests {
 

@@ -1,6 +1,6 @@
 #include "tests/drivers/snippet_runner.hpp"
 
-#include "hypervisor/vmx/interruption.hpp"
+#include "hypervisor/vmcs/event_information.hpp"
 #include "platform/windows/nt.hpp"
 
 namespace {

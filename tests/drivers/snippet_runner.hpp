@@ -10,7 +10,7 @@
 
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/vmx/host_environment.hpp"
+#include "hypervisor/vcpu/host_environment.hpp"
 #include "tests/drivers/event_snippets.hpp"
 
 namespace hvp::tests {

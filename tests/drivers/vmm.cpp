@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/exit_dispatch.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/exits/dispatch.hpp"
+#include "hypervisor/exits/hypercall.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -21,7 +21,7 @@ namespace {
 
 using namespace hvp;
 using namespace std::string_view_literals;
-using vmx::End;
+using vmx::StopReason;
 using vmx::VmmFrame;
 
 // ---- Guests
@@ -93,28 +93,29 @@ struct Case {
     std::string_view name;
     void (*guest)(void*);
     bool (*handler)(VmmFrame*);  ///< instead of the dispatcher; none: the dispatcher
-    End expected;
+    StopReason expected;
 };
 
 constexpr std::array cases{
-    Case{"stop"sv, one_cpuid, nullptr, End::stopped_by_guest},
-    Case{"invd"sv, invd, nullptr, End::unhandled_exit},
-    Case{"triple-fault"sv, without_idt, nullptr, End::triple_fault},
-    Case{"page-fault"sv, one_cpuid, read_what_is_windows, End::exception_in_vmm},
-    Case{"write-code"sv, one_cpuid, write_own_code, End::exception_in_vmm},
-    Case{"non-canonical"sv, one_cpuid, read_non_canonical, End::exception_in_vmm},
-    Case{"invalid-opcode"sv, one_cpuid, execute_nothing, End::exception_in_vmm},
-    Case{"divide-error"sv, one_cpuid, divide_by_zero, End::exception_in_vmm},
-    Case{"stack-overflow"sv, one_cpuid, overflow_the_stack, End::exception_in_vmm},
+    Case{"stop"sv, one_cpuid, nullptr, StopReason::stopped_by_guest},
+    Case{"invd"sv, invd, nullptr, StopReason::unhandled_exit},
+    Case{"triple-fault"sv, without_idt, nullptr, StopReason::triple_fault},
+    Case{"page-fault"sv, one_cpuid, read_what_is_windows, StopReason::exception_in_vmm},
+    Case{"write-code"sv, one_cpuid, write_own_code, StopReason::exception_in_vmm},
+    Case{"non-canonical"sv, one_cpuid, read_non_canonical, StopReason::exception_in_vmm},
+    Case{"invalid-opcode"sv, one_cpuid, execute_nothing, StopReason::exception_in_vmm},
+    Case{"divide-error"sv, one_cpuid, divide_by_zero, StopReason::exception_in_vmm},
+    Case{"stack-overflow"sv, one_cpuid, overflow_the_stack, StopReason::exception_in_vmm},
 };
 
-void tell(const vmx::Ending& ending) {
+void tell(const vmx::GuestStop& guest_stop) {
     tests::print_event(
         "GuestEnded end=%u reason=\"%s\" reason_number=%u vector=%llu error_code=0x%llx rip=0x%llx "
         "cr2=0x%llx\n",
-        static_cast<unsigned>(ending.end), vmx::exit_reason_name(ending.reason.basic_reason),
-        static_cast<unsigned>(ending.reason.basic_reason), ending.trap.vector,
-        ending.trap.error_code, ending.trap.rip, ending.trap.cr2);
+        static_cast<unsigned>(guest_stop.why),
+        vmx::exit_reason_name(guest_stop.reason.basic_reason),
+        static_cast<unsigned>(guest_stop.reason.basic_reason), guest_stop.trap.vector,
+        guest_stop.trap.error_code, guest_stop.trap.rip, guest_stop.trap.cr2);
 }
 
 void on_unload(PDRIVER_OBJECT) {}
@@ -137,11 +138,11 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     if (chosen->handler != nullptr) {
         session->vmm().frame()->on_exit = chosen->handler;
     }
-    const auto ending = session->run(chosen->guest, nullptr);
-    if (!ending) {
-        tests::print_failure(ending.error());
-        return windows::status_of(ending.error().kind);
+    const auto guest_stop = session->run(chosen->guest, nullptr);
+    if (!guest_stop) {
+        tests::print_failure(guest_stop.error());
+        return windows::status_of(guest_stop.error().kind);
     }
-    tell(*ending);
-    return ending->end == chosen->expected ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+    tell(*guest_stop);
+    return guest_stop->why == chosen->expected ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }

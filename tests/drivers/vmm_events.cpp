@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/exits/hypercall.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -109,18 +109,19 @@ void tell(const Pass& pass) {
 
 bool compare(tests::GuestSession& session, Pass pass, std::uint32_t exceptions) {
     session.intercept_exceptions(exceptions);
-    const auto ending = session.run(run_in_guest, &pass);
-    if (!ending) {
-        tests::print_failure(ending.error());
+    const auto guest_stop = session.run(run_in_guest, &pass);
+    if (!guest_stop) {
+        tests::print_failure(guest_stop.error());
         return false;
     }
     tell(pass);
     tests::print_event(
         "EventGuest pass=\"%s\" end=%u exception_exits=%llu tried=%llu refused=0x%x\n", pass.name,
-        static_cast<unsigned>(ending->end), session.vmm().processor.exits[0], pass.tried,
-        std::bit_cast<std::uint32_t>(ending->refused_event));
+        static_cast<unsigned>(guest_stop->why), session.vmm().processor.exits[0], pass.tried,
+        std::bit_cast<std::uint32_t>(guest_stop->refused_event));
     session.vmm().processor.exits[0] = 0;
-    return ending->end == vmx::End::stopped_by_guest && pass.loaded && pass.different == 0;
+    return guest_stop->why == vmx::StopReason::stopped_by_guest && pass.loaded &&
+           pass.different == 0;
 }
 
 void on_unload(PDRIVER_OBJECT) {}

@@ -12,9 +12,9 @@
 #include <string_view>
 
 #include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/trace/ring.hpp"
-#include "hypervisor/vmx/guest_registers.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/vcpu/guest_registers.hpp"
 #include "platform/windows/exit_events.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
@@ -106,7 +106,7 @@ struct Flood {
     Audit audit;
     bool ended{};  ///< the guest
 
-    [[nodiscard]] std::expected<vmx::Ending, vmx::Failure> run_guest() const {
+    [[nodiscard]] std::expected<vmx::GuestStop, vmx::Failure> run_guest() const {
         // The argument is a number: no pointer would be of use to this guest.
         return session.run(guest_main, std::bit_cast<void*>(audit.flood));
     }
@@ -156,23 +156,24 @@ bool judge(const Flood& run) {
     const std::uint64_t exits = exits_of(processor);
     tests::print_event("Flood exits=%llu read=%llu dropped=%llu missing=%llu torn=%llu\n", exits,
                        audit.read, dropped, audit.missing, audit.torn);
-    return processor.ending.end == vmx::End::stopped_by_guest && exits == audit.flood + 1 &&
-           audit.read + dropped == exits && audit.missing <= dropped && audit.torn == 0;
+    return processor.guest_stop.why == vmx::StopReason::stopped_by_guest &&
+           exits == audit.flood + 1 && audit.read + dropped == exits && audit.missing <= dropped &&
+           audit.torn == 0;
 }
 
-std::expected<vmx::Ending, vmx::Failure> flood_with_a_reader(Flood& run, unsigned long here) {
+std::expected<vmx::GuestStop, vmx::Failure> flood_with_a_reader(Flood& run, unsigned long here) {
     const tests::OnOtherProcessor reader{here == 0 ? 1UL : 0UL, read_meanwhile, &run};
-    const auto ending = run.run_guest();
+    const auto guest_stop = run.run_guest();
     __atomic_store_n(&run.ended, true, __ATOMIC_RELEASE);
-    return ending;
+    return guest_stop;
 }
 
 /// What lies in the ring at the end goes the whole way: to event tracing, and into the lab.
-std::expected<vmx::Ending, vmx::Failure> flood_without_a_reader(Flood& run) {
+std::expected<vmx::GuestStop, vmx::Failure> flood_without_a_reader(Flood& run) {
     const auto passive = windows::AtPassiveLevel::in_driver_entry();
     const windows::TraceProvider provider{passive};
     const std::uint64_t entered = arch::rdtsc();
-    const auto ending = run.run_guest();
+    const auto guest_stop = run.run_guest();
     windows::trace_entry(provider, entered);
     trace::ExitEvent event;
     while (run.session.vmm().ring.read(event)) {
@@ -180,7 +181,7 @@ std::expected<vmx::Ending, vmx::Failure> flood_without_a_reader(Flood& run) {
         windows::trace_exit(provider, event);
     }
     windows::trace_dropped(provider, run.session.vmm().ring);
-    return ending;
+    return guest_stop;
 }
 
 void on_unload(PDRIVER_OBJECT) {}
@@ -201,11 +202,11 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     session->vmm().processor.tracing = true;
     Flood run{.session = *session,
               .audit = {.flood = read_by_other ? flood_with_reader : flood_with_log}};
-    const auto ending =
+    const auto guest_stop =
         read_by_other ? flood_with_a_reader(run, pinned.index()) : flood_without_a_reader(run);
-    if (!ending) {
-        tests::print_failure(ending.error());
-        return windows::status_of(ending.error().kind);
+    if (!guest_stop) {
+        tests::print_failure(guest_stop.error());
+        return windows::status_of(guest_stop.error().kind);
     }
     return judge(run) ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }

@@ -11,8 +11,8 @@
 
 #include "hypervisor/arch/descriptor_tables.hpp"
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/host_traps.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/exits/hypercall.hpp"
+#include "hypervisor/vcpu/host_traps.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -148,10 +148,10 @@ bool judge(const vmx::VirtualProcessor& receiver) {
         "NmiProof sent=%llu received=%llu nested=%llu in_guest=%llu in_vmm=%llu windows=%llu "
         "end=%u\n",
         sent, nmis_received, nmis_nested, in_guest, nmis_in_vmm, receiver.exits[nmi_window],
-        static_cast<unsigned>(receiver.ending.end));
+        static_cast<unsigned>(receiver.guest_stop.why));
     return sent == wanted && nmis_received == wanted && nmis_nested == 0 && in_guest != 0 &&
            nmis_in_vmm != 0 && in_guest + nmis_in_vmm == wanted &&
-           receiver.ending.end == vmx::End::stopped_by_guest;
+           receiver.guest_stop.why == vmx::StopReason::stopped_by_guest;
 }
 
 void on_unload(PDRIVER_OBJECT) {
@@ -181,8 +181,8 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         if (!other.started()) {
             set(receiver_is_gone, true);
         }
-        if (const auto ending = sender->run(send, nullptr); !ending) {
-            tests::print_failure(ending.error());
+        if (const auto guest_stop = sender->run(send, nullptr); !guest_stop) {
+            tests::print_failure(guest_stop.error());
             set(sender_is_done, true);
         }
     }

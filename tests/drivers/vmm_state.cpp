@@ -13,8 +13,8 @@
 #include <string_view>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/vmx/guest_registers.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
+#include "hypervisor/exits/hypercall.hpp"
+#include "hypervisor/vcpu/guest_registers.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -211,18 +211,18 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         return windows::status_of(session.error().kind);
     }
     Experiment experiment{.seed = arch::rdtsc()};
-    const auto ending = session->run(guest_main, &experiment);
-    if (!ending) {
-        tests::print_failure(ending.error());
-        return windows::status_of(ending.error().kind);
+    const auto guest_stop = session->run(guest_main, &experiment);
+    if (!guest_stop) {
+        tests::print_failure(guest_stop.error());
+        return windows::status_of(guest_stop.error().kind);
     }
     tests::print_event(
         "StateProof states=%llu least_for_an_instruction=%llu different=%llu first_state=%llu "
         "first_item=\"%s\" end=%u vector=%llu rip=0x%llx\n",
         states, *std::ranges::min_element(experiment.done), experiment.different,
-        experiment.first_state, experiment.first_item, static_cast<unsigned>(ending->end),
-        ending->trap.vector, ending->trap.rip);
-    return ending->end == vmx::End::stopped_by_guest && experiment.different == 0
+        experiment.first_state, experiment.first_item, static_cast<unsigned>(guest_stop->why),
+        guest_stop->trap.vector, guest_stop->trap.rip);
+    return guest_stop->why == vmx::StopReason::stopped_by_guest && experiment.different == 0
                ? STATUS_SUCCESS
                : STATUS_UNSUCCESSFUL;
 }

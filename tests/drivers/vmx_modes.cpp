@@ -11,10 +11,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "hypervisor/vmx/ept_setup.hpp"
-#include "hypervisor/vmx/handle_cpuid.hpp"
-#include "hypervisor/vmx/hypercall.hpp"
-#include "hypervisor/vmx/interruption.hpp"
+#include "hypervisor/exits/cpuid.hpp"
+#include "hypervisor/exits/hypercall.hpp"
+#include "hypervisor/vcpu/ept_setup.hpp"
+#include "hypervisor/vmcs/event_information.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
@@ -215,18 +215,18 @@ struct Pass {
 
 bool run_guest(GuestSession& session, Pass pass, std::uint32_t exceptions) {
     session.intercept_exceptions(exceptions);
-    const auto ending = session.run(run_in_guest, &pass);
-    if (!ending) {
-        print_failure(ending.error());
+    const auto guest_stop = session.run(run_in_guest, &pass);
+    if (!guest_stop) {
+        print_failure(guest_stop.error());
         return false;
     }
     print_event(
         "ModesGuest intercepts=%u unrestricted=%u end=%u exception_exits=%llu "
         "cpuid_1_ecx=0x%x refused=0x%x\n",
         exceptions != 0 ? 1U : 0U, session.vmm().processor.unrestricted ? 1U : 0U,
-        static_cast<unsigned>(ending->end), session.vmm().processor.exits[0], pass.cpuid_1_ecx,
-        std::bit_cast<std::uint32_t>(ending->refused_event));
-    return ending->end == vmx::End::stopped_by_guest;
+        static_cast<unsigned>(guest_stop->why), session.vmm().processor.exits[0], pass.cpuid_1_ecx,
+        std::bit_cast<std::uint32_t>(guest_stop->refused_event));
+    return guest_stop->why == vmx::StopReason::stopped_by_guest;
 }
 
 bool run_guests(const DRIVER_OBJECT& driver, Machine machine) {

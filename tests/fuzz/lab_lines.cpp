@@ -1,5 +1,5 @@
 // Any bytes on the console: lines of the lab, of drivers, of the emulator, and none of these.
-#include "tool/lab_lines.hpp"
+#include "tool/record/lab_lines.hpp"
 
 #include <cstddef>
 #include <cstdint>

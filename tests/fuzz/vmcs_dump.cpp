@@ -1,13 +1,13 @@
 // Any text as a dump of a VMCS: it is read and explained, and what was read can be written and read
 // again.
-#include "tool/vmcs_dump.hpp"
+#include "tool/explain/vmcs_dump.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "tests/fuzz/require.hpp"
-#include "tool/explanation.hpp"
+#include "tool/explain/explanation.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace hvp;

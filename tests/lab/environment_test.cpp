@@ -8,7 +8,7 @@
 
 #include "tests/lab/places.hpp"
 #include "tests/lab/playground.hpp"
-#include "tool/model_processor.hpp"
+#include "tool/explain/model_processor.hpp"
 
 namespace hvp::tests {
 namespace {

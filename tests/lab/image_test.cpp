@@ -8,7 +8,7 @@
 #include <regex>
 #include <span>
 
-#include "hypervisor/vmx/entry_checks.hpp"
+#include "hypervisor/vmcs/entry_checks.hpp"
 #include "lab/nt/ldr/pe.hpp"
 #include "lab/nt/ldr/pe_tables.hpp"
 #include "tests/lab/places.hpp"

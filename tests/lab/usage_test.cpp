@@ -134,10 +134,10 @@ TEST(Diff, ShowsWhatAStageAddsInTheOrderOfReading) {
          "guest.cpp: only in guest-state\n", "+++ b/stages/guest-state/guest.cpp\n",
          "+void guest_main(void* argument) {", "journal.cpp: from launch to guest-state\n",
          "collatz.hpp: only in launch\n", "guest-state also uses\n",
-         "  hypervisor/vmx/virtual_processor.hpp\n      A virtual processor: ",
+         "  hypervisor/vcpu/virtual_processor.hpp\n      A virtual processor: ",
          "  platform/windows/vmm_memory.hpp\n"});
     EXPECT_THAT(answer.output, Not(HasSubstr("\033"))) << "no colour in a pipe";
-    EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vmx/current_vmcs.hpp\n  ")))
+    EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vmcs/current_vmcs.hpp\n  ")))
         << "launch uses it, too";
 }
 
@@ -150,9 +150,9 @@ TEST(Diff, ShowsWhatAnEptNeeds) {
                         "+        const Expected<ept::Limits> limits = vmx::check_ept_support();\n",
                         "guest.cpp: from guest-state to ept\n", "memory.hpp: only in ept\n",
                         "views.cpp: only in ept\n", "ept also uses\n",
-                        "  hypervisor/vmx/ept_setup.hpp\n      Giving a guest an EPT.\n",
+                        "  hypervisor/vcpu/ept_setup.hpp\n      Giving a guest an EPT.\n",
                         "  hypervisor/ept/tables.hpp\n      One EPT: "});
-    EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vmx/virtual_processor.hpp\n  ")))
+    EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vcpu/virtual_processor.hpp\n  ")))
         << "guest-state uses it, too";
 }
 
@@ -169,7 +169,7 @@ TEST(Diff, ShowsWhatInjectionNeeds) {
          "+                                .stack_end = stack.data() + stack.size()};\n",
          "+    return judge(vmm.processor.ending, as_outside_vmx);\n",
          "guest.cpp: from guest-state to event-injection\n", "+    } __except ("});
-    EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vmx/virtual_processor.hpp\n  ")))
+    EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vcpu/virtual_processor.hpp\n  ")))
         << "guest-state uses it, too";
 }
 

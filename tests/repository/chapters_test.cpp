@@ -10,7 +10,7 @@
 #include <tuple>
 
 #include "tests/repository/sources.hpp"
-#include "tool/story_match.hpp"
+#include "tool/story/story_match.hpp"
 
 namespace hvp::repository {
 namespace {

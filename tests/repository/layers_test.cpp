@@ -20,23 +20,27 @@ const std::vector<Layer> layers{
     {.folder = "hypervisor/arch/", .may_include = {}},
     {.folder = "hypervisor/trace/", .may_include = {}},
     {.folder = "hypervisor/ept/", .may_include = {"hypervisor/arch/"}},
+    {.folder = "hypervisor/guest_memory/", .may_include = {"hypervisor/arch/", "hypervisor/ept/"}},
+    {.folder = "hypervisor/vmcs/", .may_include = {"hypervisor/arch/", "hypervisor/ept/"}},
     {.folder = "hypervisor/vmx/",
-     .may_include = {"hypervisor/arch/", "hypervisor/ept/", "hypervisor/trace/"}},
+     .may_include = {"hypervisor/arch/", "hypervisor/ept/", "hypervisor/vmcs/"}},
+    {.folder = "hypervisor/vcpu/",
+     .may_include = {"hypervisor/arch/", "hypervisor/ept/", "hypervisor/trace/", "hypervisor/vmcs/",
+                     "hypervisor/vmx/", "hypervisor/exits/"}},
+    {.folder = "hypervisor/events/",
+     .may_include = {"hypervisor/arch/", "hypervisor/vmcs/", "hypervisor/vcpu/"}},
+    {.folder = "hypervisor/exits/",
+     .may_include = {"hypervisor/arch/", "hypervisor/ept/", "hypervisor/trace/", "hypervisor/vmcs/",
+                     "hypervisor/vmx/", "hypervisor/vcpu/", "hypervisor/events/"}},
+    {.folder = "hypervisor/hooks/", .may_include = {"hypervisor/"}},
     {.folder = "platform/windows/", .may_include = {"hypervisor/"}},
-    {.folder = "stages/ept/", .may_include = {"hypervisor/", "platform/windows/"}},
-    {.folder = "stages/event-injection/", .may_include = {"hypervisor/", "platform/windows/"}},
-    {.folder = "stages/guest-state/", .may_include = {"hypervisor/", "platform/windows/"}},
-    {.folder = "stages/launch/", .may_include = {"hypervisor/", "platform/windows/"}},
+    {.folder = "stages/", .may_include = {"hypervisor/", "platform/windows/"}},
     {.folder = "lab/nt/", .may_include = {"hypervisor/arch/", "lab/boot/"}},
     {.folder = "lab/machine/", .may_include = {"lab/boot/", "lab/nt/ldr/pe", "lab/nt/hosted/"}},
     {.folder = "tool/",
      .may_include = {"lab/machine/", "lab/boot/", "lab/nt/ldr/pe", "lab/nt/hosted/",
-                     "hypervisor/vmx/exit_reason.hpp", "hypervisor/vmx/instruction_error.hpp",
-                     "hypervisor/vmx/entry_checks", "hypervisor/vmx/bit_names.hpp",
-                     "hypervisor/vmx/field_facts.hpp", "hypervisor/vmx/fields.hpp",
-                     "hypervisor/vmx/interruption.hpp", "hypervisor/vmx/controls.hpp",
-                     "hypervisor/ept/entry.hpp", "hypervisor/ept/misconfiguration.hpp",
-                     "hypervisor/arch/msr.hpp"}},
+                     "hypervisor/vmcs/", "hypervisor/ept/entry.hpp",
+                     "hypervisor/ept/misconfiguration.hpp", "hypervisor/arch/msr.hpp"}},
 };
 
 /// The quoted includes of `file` that its layer does not allow.
@@ -69,9 +73,9 @@ TEST(Layers, ArrowsPointDownOnly) {
 
 TEST(Layers, AreCheckedAgainstTheTable) {
     const SourceFile bad{.path = "hypervisor/arch/x.hpp",
-                         .text = "#include \"hypervisor/vmx/fields.hpp\"\n"};
+                         .text = "#include \"hypervisor/vmcs/fields.hpp\"\n"};
     EXPECT_THAT(forbidden_includes(bad, layers.front()),
-                testing::ElementsAre("hypervisor/vmx/fields.hpp"));
+                testing::ElementsAre("hypervisor/vmcs/fields.hpp"));
 }
 
 // The VMM's sources include no header of an operating system, and only headers of the standard

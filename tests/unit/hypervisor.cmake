@@ -2,13 +2,10 @@
 # fake_arch has another hypervisor/arch/instructions.hpp.
 set(hypervisor ${PROJECT_SOURCE_DIR}/hypervisor)
 set(fake_arch ${CMAKE_CURRENT_LIST_DIR}/fake_arch)
-add_library(hypervisor_checked STATIC
-    ${hypervisor}/arch/address_space.cpp ${hypervisor}/arch/memory_functions.cpp
-    ${hypervisor}/arch/processor_state.cpp ${hypervisor}/arch/segments.cpp
-    ${hypervisor}/vmx/control_setup.cpp ${hypervisor}/vmx/exit_dispatch.cpp
-    ${hypervisor}/vmx/ept_setup.cpp ${hypervisor}/vmx/guest_segments.cpp ${hypervisor}/vmx/host_environment.cpp
-    ${hypervisor}/vmx/host_traps.cpp ${hypervisor}/vmx/interrupt_setup.cpp
-    ${hypervisor}/vmx/single_step.cpp ${hypervisor}/vmx/support.cpp ${hypervisor}/vmx/virtual_processor.cpp unit/fake_entry.cpp)
+file(GLOB hypervisor_checked_sources CONFIGURE_DEPENDS
+    ${hypervisor}/arch/*.cpp ${hypervisor}/vmx/*.cpp ${hypervisor}/vcpu/*.cpp ${hypervisor}/exits/*.cpp)
+list(FILTER hypervisor_checked_sources EXCLUDE REGEX "/mtrr\\.cpp$")
+add_library(hypervisor_checked STATIC ${hypervisor_checked_sources} unit/vcpu/fake_entry.cpp)
 hvp_checked(hypervisor_checked)
 target_include_directories(hypervisor_checked BEFORE PRIVATE ${fake_arch})
 target_precompile_headers(hypervisor_checked REUSE_FROM checked_headers)
@@ -21,14 +18,14 @@ function(hvp_hypervisor_test name)
     target_include_directories(${name} BEFORE PRIVATE ${fake_arch})
 endfunction()
 hvp_hypervisor_test(arch_tests
-    address_space arch_types memory_functions processor_state ring segments)
+    arch/address_space arch/arch_types arch/memory_functions arch/processor_state arch/segments trace/ring)
 hvp_hypervisor_test(vmx_setup_tests
-    control_setup current_vmcs guest_segments host_environment host_traps launch operation support
-    vmx_tables write_vmcs)
-hvp_hypervisor_test(vmx_exit_tests exit_dispatch virtual_processor)
-hvp_hypervisor_test(ept_exit_tests ept_exit)
-hvp_hypervisor_test(injection_tests deliver injection interrupts)
-hvp_hypervisor_test(single_step_tests single_step)
+    launch vmcs/current_vmcs vmcs/vmx_tables vmx/adjusted_controls vmx/capabilities vmx/vmx_operation
+    vcpu/guest_segments vcpu/host_environment vcpu/host_traps vcpu/write_vmcs)
+hvp_hypervisor_test(vmx_exit_tests exits/dispatch vcpu/virtual_processor)
+hvp_hypervisor_test(ept_exit_tests exits/ept)
+hvp_hypervisor_test(injection_tests events/arbitration events/delivery exits/external_interrupts)
+hvp_hypervisor_test(single_step_tests exits/single_step)
 
 # The process needs the C library's own.
 set_source_files_properties(${hypervisor}/arch/memory_functions.cpp PROPERTIES

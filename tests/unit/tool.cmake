@@ -3,7 +3,7 @@
 set(machine ${PROJECT_SOURCE_DIR}/lab/machine)
 set(tool ${PROJECT_SOURCE_DIR}/tool)
 file(GLOB machine_sources CONFIGURE_DEPENDS ${machine}/*.cpp)
-file(GLOB tool_sources CONFIGURE_DEPENDS ${tool}/*.cpp)
+file(GLOB_RECURSE tool_sources CONFIGURE_DEPENDS ${tool}/*.cpp)
 list(FILTER tool_sources EXCLUDE REGEX "/main\\.cpp$")
 
 add_library(machine_checked OBJECT ${machine_sources})
@@ -14,17 +14,12 @@ hvp_checked(tool_checked)
 target_link_libraries(tool_checked PUBLIC fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11 util)
 target_precompile_headers(tool_checked PRIVATE <fmt/format.h> <nlohmann/json.hpp>)
 
-hvp_test(machine_tests
-    unit/tool/console_test.cpp unit/tool/debugger_test.cpp unit/tool/models_test.cpp
-    unit/tool/processor_log_test.cpp unit/tool/ram_image_test.cpp
-    LIBS machine_checked rapidcheck)
-hvp_test(tool_tests
-    unit/tool/addresses_test.cpp unit/tool/exit_details_test.cpp unit/tool/explain_test.cpp unit/tool/lab_lines_test.cpp unit/tool/nearest_test.cpp
-    unit/tool/rules_test.cpp ${CMAKE_CURRENT_LIST_DIR}/../repository/sources.cpp
-    unit/tool/story_test.cpp unit/tool/story_match_test.cpp unit/tool/timeline_test.cpp
-    unit/tool/test_report_test.cpp unit/tool/verdict_test.cpp unit/tool/witnesses_test.cpp
+file(GLOB machine_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/lab_machine/*_test.cpp)
+hvp_test(machine_tests ${machine_tests} LIBS machine_checked rapidcheck)
+file(GLOB_RECURSE tool_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/tool/*_test.cpp)
+hvp_test(tool_tests ${tool_tests} ${CMAKE_CURRENT_LIST_DIR}/../repository/sources.cpp
     LIBS tool_checked machine_checked pe_checked rapidcheck)
 
-add_executable(hvp_checked ${tool}/main.cpp)
+add_executable(hvp_checked ${tool}/cli/main.cpp)
 hvp_checked(hvp_checked)
 target_link_libraries(hvp_checked PRIVATE tool_checked machine_checked pe_checked)

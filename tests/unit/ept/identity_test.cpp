@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/arch/mtrr_settings.hpp"
 #include "tests/unit/ept/memory.hpp"
-#include "tests/unit/ept/mtrr_settings.hpp"
 
 namespace hvp::ept {
 namespace {

@@ -67,8 +67,8 @@ TEST(EptInvalidation, ClearingAccessedOrDirtyNeedsIt) {
 class Invalidate : public testing::Test {
 protected:
     Invalidate() { arch::processor = {}; }
-    const InvalidationDue due{.pointer = pointer_to(host(0x9000)),
-                              .processors = ProcessorSet::only(1) | ProcessorSet::only(3)};
+    const PendingInvalidation due{.pointer = pointer_to(host(0x9000)),
+                                  .processors = ProcessorSet::only(1) | ProcessorSet::only(3)};
 };
 
 TEST_F(Invalidate, ExecutesTheSingleContextTypeWithThePointer) {

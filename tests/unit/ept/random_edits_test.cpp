@@ -18,7 +18,7 @@ namespace {
 class RandomEdits : public testing::Test {
 protected:
     void edit();
-    void settle(std::expected<InvalidationDue, EditError> due);
+    void settle(std::expected<PendingInvalidation, EditError> due);
     void look();
 
     RandomChoice random_{20};
@@ -50,7 +50,7 @@ void RandomEdits::edit() {
     settle(due);
 }
 
-void RandomEdits::settle(std::expected<InvalidationDue, EditError> due) {
+void RandomEdits::settle(std::expected<PendingInvalidation, EditError> due) {
     if (!due) {
         ++refused_;
         ASSERT_EQ(due.error(), EditError::no_table_left) << why_;

@@ -15,14 +15,14 @@ protected:
     PoolMemory memory{64};
     Tables tables{*Tables::create(memory.pool, all_limits)};
 
-    InvalidationDue map(std::uint64_t from, std::uint64_t bytes, std::uint64_t to,
-                        Level largest = Level::page_table, Rights rights = everything) {
+    PendingInvalidation map(std::uint64_t from, std::uint64_t bytes, std::uint64_t to,
+                            Level largest = Level::page_table, Rights rights = everything) {
         const auto due = tables.map({.guest = guest(from),
                                      .bytes = bytes,
                                      .to = {.physical = host(to), .rights = rights},
                                      .largest = largest});
         EXPECT_TRUE(due);
-        return due.value_or(InvalidationDue{});
+        return due.value_or(PendingInvalidation{});
     }
 };
 
@@ -75,7 +75,7 @@ TEST_F(EptTables, AProcessorWithoutLargePagesGetsSmallOnes) {
 TEST_F(EptTables, ALargePageIsSplitWhereAPartChanges) {
     tables.used_by(2);
     static_cast<void>(map(0, mb_2, mb_2, Level::directory, read_execute));
-    const InvalidationDue due = map(kb_4, kb_4, 0x7000);
+    const PendingInvalidation due = map(kb_4, kb_4, 0x7000);
     EXPECT_EQ(due.processors, ProcessorSet::only(2));
     EXPECT_EQ(tables.walk(guest(kb_4)).physical.raw(), 0x7000U);
     EXPECT_EQ(tables.walk(guest(2 * kb_4)).physical.raw(), mb_2 + 2 * kb_4);

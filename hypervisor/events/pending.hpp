@@ -1,0 +1,71 @@
+// NMIs and external interrupts that wait for the guest: which of them the next entry delivers, and
+// which windows are open for the others.
+#pragma once
+
+#include "hypervisor/events/delivery.hpp"
+
+namespace hvp::vmx {
+
+/// The NMIs that wait for the guest, without those that are the VMM's own. Those that came while
+/// the VMM ran were counted before anybody could ask whose they are.
+template <VmcsAccess V>
+[[nodiscard]] std::uint32_t nmis_of_guest(Exit<V> exit) {
+    std::uint32_t& nmis = exit.processor().pending_nmis;
+    std::uint32_t pending = __atomic_load_n(&nmis, __ATOMIC_RELAXED);
+    while (pending != 0 && exit.processor().hooks.takes_nmi()) {
+        pending = __atomic_sub_fetch(&nmis, 1, __ATOMIC_RELAXED);
+    }
+    return pending;
+}
+
+/// Lets the next entry deliver the most urgent of what waits, if the guest can take it. For the
+/// rest there is a window: an exit as soon as the guest can. The windows are closed first, so that
+/// an NMI that comes meanwhile, to the VMM, can open its own by itself. [SDM 3C 33.3.3.4
+/// "Generation of Virtual Interrupt Events by VMM"]
+template <VmcsAccess V>
+[[nodiscard, gnu::noinline]] AfterEvent deliver_pending(Exit<V> exit) {
+    V& vmcs = exit.vmcs;
+    VirtualProcessor& processor = exit.processor();
+    constexpr auto windows =
+        PrimaryControl::interrupt_window_exiting | PrimaryControl::nmi_window_exiting;
+    vmcs.write(primary_processor_based_controls,
+               vmcs.read(primary_processor_based_controls).without(windows));
+
+    const PendingEvents pending{.interrupted = interrupted_event(vmcs),
+                                .nmis = nmis_of_guest(exit),
+                                .interrupts = processor.interrupt ? 1U : 0U,
+                                .interrupt_vector = processor.interrupt.value_or(0)};
+    const GuestBlockingState in_vmcs = guest_blocking_state(vmcs);
+    GuestBlockingState guest = in_vmcs;
+    // A processor whose NMI window is open during blocking by STI delivers NMIs then, and the
+    // blocking ends by that. Another one does not come here.
+    // [SDM 3C 25.2 "Other Causes of VM Exits"]
+    if (pending.nmis != 0 && vmcs.read(exit_reason).basic_reason == exit_reason_nmi_window) {
+        guest.interruptibility = guest.interruptibility.without(Interruptibility::blocking_by_sti);
+    }
+    const Decision decision = decide(pending, guest);
+    if (carry_out(exit, decision, in_vmcs) == AfterEvent::stop) {
+        return AfterEvent::stop;
+    }
+    if (decision.takes_nmi) {
+        __atomic_sub_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
+    }
+    if (decision.takes_interrupt) {
+        processor.interrupt.reset();
+        vmcs.write(pin_based_controls,
+                   vmcs.read(pin_based_controls) | PinControl::external_interrupt_exiting);
+    }
+    if (decision.open_interrupt_window) {
+        vmcs.write(pin_based_controls,
+                   vmcs.read(pin_based_controls).without(PinControl::external_interrupt_exiting));
+        vmcs.write(primary_processor_based_controls, vmcs.read(primary_processor_based_controls) |
+                                                         PrimaryControl::interrupt_window_exiting);
+        keep_nmi_window(exit);
+    }
+    if (decision.open_nmi_window) {
+        open_nmi_window(vmcs);
+    }
+    return AfterEvent::resume;
+}
+
+}  // namespace hvp::vmx

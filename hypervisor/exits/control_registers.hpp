@@ -1,0 +1,137 @@
+// MOV to and from control registers.
+//
+// Bits of CR0 and CR4 that VMX operation fixes are ours: they are set in the guest/host masks, the
+// guest reads the read shadows, and a write that would change what it sees comes here.
+// [SDM 3C 24.6.6 "Guest/Host Masks and Read Shadows for CR0 and CR4"],
+// [SDM 3C 31.11 "Handling Accesses to Control Registers"]
+#pragma once
+
+#include <bit>
+
+#include "hypervisor/events/delivery.hpp"
+
+namespace hvp::vmx {
+
+/// The exit qualification of a control-register access.
+/// [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-3]
+struct ControlRegisterAccess {
+    std::uint64_t number : 4 {};
+    std::uint64_t type : 2 {};
+    std::uint64_t lmsw_operand : 1 {};
+    std::uint64_t reserved_7 : 1 {};
+    std::uint64_t general_register : 4 {};
+    std::uint64_t reserved_15_12 : 4 {};
+    std::uint64_t lmsw_source : 16 {};
+    std::uint64_t reserved_63_32 : 32 {};
+};
+static_assert(sizeof(ControlRegisterAccess) == sizeof(std::uint64_t));
+
+inline constexpr std::uint64_t move_to_register = 0;
+inline constexpr std::uint64_t move_from_register = 1;
+
+/// MOV to CR0 that changes a bit which VMX operation fixes. An unrestricted guest changes PE and PG
+/// without us, with all that follows from it; both at once we do not emulate.
+/// [SDM 3A 2.5 "Control Registers"]
+template <VmcsAccess V>
+Next write_guest_cr0(Exit<V> exit, std::uint64_t raw) {
+    using arch::Cr0;
+    const arch::Flags<Cr0> value{raw};
+    constexpr auto mode = Cr0::protection_enable | Cr0::paging;
+    const bool same_mode = (value & mode) == (exit.vmcs.read(guest_cr0) & mode);
+    const bool caches = value.has(Cr0::cache_disable) || !value.has(Cr0::not_write_through);
+    if (!same_mode && exit.processor().unrestricted) {
+        return exit.stop(StopReason::unhandled_detail);
+    }
+    if (raw >> 32 != 0 || !same_mode || !caches) {
+        return inject_fault(exit, Vector::general_protection);
+    }
+    // Bits that mean nothing are ignored, and ET is always 1.
+    constexpr std::uint64_t defined = 0xE005'003F;
+    const arch::Flags<Cr0> kept = arch::Flags<Cr0>{raw & defined} | Cr0::extension_type;
+    exit.vmcs.write(guest_cr0, kept | exit.processor().fixed_cr0());
+    exit.vmcs.write(cr0_read_shadow, kept);
+    return Next::step_over;
+}
+
+/// MOV to CR3 makes the processor forget what is not global. Without a VPID the entry that follows
+/// forgets everything; with one it forgets nothing, and the emulation owes it.
+/// [SDM 3C 28.3.3.3 "Guidelines for Use of the INVVPID Instruction"]
+///
+/// Returns  false: the processor has refused, and the guest would go on with old translations
+[[nodiscard]] inline bool forget_translations(const VirtualProcessor& processor) {
+    if (processor.vpid == 0) {
+        return true;
+    }
+    const auto type = processor.invvpid_retains_globals
+                          ? arch::InvvpidType::single_context_retaining_globals
+                          : arch::InvvpidType::single_context;
+    return arch::invvpid(type, processor.vpid) == arch::VmxResult::succeed;
+}
+
+/// With PAE paging, which is not long mode's, MOV to CR3 loads four entries; under EPT they are
+/// fields of the VMCS. Only an unrestricted guest can come to that.
+/// [SDM 3A 4.4.1 "PDPTE Registers"]
+template <VmcsAccess V>
+[[nodiscard]] bool has_pae_paging(Exit<V> exit) {
+    return exit.processor().unrestricted && exit.vmcs.read(guest_cr0).has(arch::Cr0::paging) &&
+           exit.vmcs.read(guest_cr4).has(arch::Cr4::physical_address_extension) &&
+           !exit.vmcs.read(guest_efer).has(arch::Efer::long_mode_active);
+}
+
+template <VmcsAccess V>
+Next write_guest_cr3(Exit<V> exit, std::uint64_t value) {
+    if (has_pae_paging(exit)) {
+        return exit.stop(StopReason::unhandled_detail);
+    }
+    constexpr std::uint64_t keep_translations = 1ULL << 63;
+    const bool identifiers = exit.vmcs.read(guest_cr4).has(arch::Cr4::process_context_identifiers);
+    // With PCIDs bit 63 is a wish, which is not stored.
+    // [SDM 3A 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"]
+    const std::uint64_t stored = identifiers ? value & ~keep_translations : value;
+    if (stored >> exit.processor().physical_address_bits != 0) {
+        return inject_fault(exit, Vector::general_protection);
+    }
+    exit.vmcs.write(guest_cr3, stored);
+    const bool keeps = identifiers && (value & keep_translations) != 0;
+    if (!keeps && !forget_translations(exit.processor())) {
+        return exit.stop(StopReason::unhandled_detail);
+    }
+    return Next::step_over;
+}
+
+template <VmcsAccess V>
+Next on_control_register(Exit<V> exit) {
+    const auto access = std::bit_cast<ControlRegisterAccess>(exit.vmcs.read(exit_qualification));
+    const auto which = static_cast<Register>(access.general_register);
+    if (access.type == move_from_register && access.number == 3) {
+        const std::uint64_t value = exit.vmcs.read(guest_cr3);
+        if (which == Register::rsp) {
+            exit.vmcs.write(guest_rsp, arch::GuestLinearAddress{value});
+        } else {
+            exit.registers()[which] = value;
+        }
+        return Next::step_over;
+    }
+    if (access.type != move_to_register) {
+        return exit.stop(StopReason::unhandled_detail);
+    }
+    const std::uint64_t whole =
+        which == Register::rsp ? exit.vmcs.read(guest_rsp).raw() : exit.registers()[which];
+    // Outside 64-bit mode registers have 32 bits; the others are left from before.
+    // [SDM 3C 27.1 "Architectural State Before a VM Exit"]
+    const std::uint64_t value =
+        exit.vmcs.read(guest_cs_rights).long_mode != 0 ? whole : whole & 0xFFFF'FFFF;
+    switch (access.number) {
+        case 0:
+            return write_guest_cr0(exit, value);
+        case 3:
+            return write_guest_cr3(exit, value);
+        case 4:
+            // Only an attempt to set VMXE comes here, and this guest's processor has no VMX.
+            return inject_fault(exit, Vector::general_protection);
+        default:
+            return exit.stop(StopReason::unhandled_detail);
+    }
+}
+
+}  // namespace hvp::vmx

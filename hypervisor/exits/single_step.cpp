@@ -1,0 +1,45 @@
+#include "hypervisor/exits/single_step.hpp"
+
+#include "hypervisor/exits/hypercall.hpp"
+#include "hypervisor/vmcs/current_vmcs.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+[[noreturn]] void stop_at_once(void*) {
+    (void)hypercall(Hypercall::stop, 0);
+    for (;;) {
+        arch::hlt();
+    }
+}
+
+}  // namespace
+
+std::expected<void, Failure> choose_step(const ProcessorRegion& region,
+                                         const arch::ProcessorState& windows, std::byte* stack_end,
+                                         std::uint64_t host_cr3_value) {
+    const GuestStart guest{.code = stop_at_once, .argument = nullptr, .stack_end = stack_end};
+    if (const auto written = write_vmcs(region, windows, guest, host_cr3_value); !written) {
+        return written;
+    }
+    CurrentVmcs vmcs;
+    const auto basic = std::bit_cast<VmxBasic>(arch::rdmsr(arch::Msr::vmx_basic));
+    const auto capability = ControlCapability::from_msr(
+        arch::rdmsr(basic.has_true_controls != 0 ? arch::Msr::vmx_true_procbased_ctls
+                                                 : arch::Msr::vmx_procbased_ctls));
+    constexpr arch::Flags trap{PrimaryControl::monitor_trap_flag};
+    if (capability.refused(trap.raw()) == 0) {
+        vmcs.write(primary_processor_based_controls,
+                   vmcs.read(primary_processor_based_controls) | trap);
+    }
+    VirtualProcessor& processor = region.memory->processor;
+    run(region);
+    const std::uint32_t first = processor.guest_stop.reason.basic_reason;
+    processor.guest_stop = {};
+    processor.exits = {};
+    processor.step.by =
+        first == exit_reason_monitor_trap_flag ? StepBy::monitor_trap_flag : StepBy::trap_flag;
+    return {};
+}
+
+}  // namespace hvp::vmx

@@ -1,0 +1,206 @@
+// One instruction of the guest, and then an exit: for what is right only as long as one
+// instruction takes.
+//
+// The monitor trap flag is made for this. Where a processor has none, or one that does nothing, it
+// is done as debuggers do it: with RFLAGS.TF, and exceptions that exit. That takes more care, as
+// TF and what we hold back are state that the guest itself can see; all of it is given back at the
+// next exit, whatever exit that is.
+#pragma once
+
+#include <bit>
+#include <expected>
+#include <optional>
+#include <span>
+
+#include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/events/delivery.hpp"
+#include "hypervisor/vmx/adjusted_controls.hpp"
+
+namespace hvp::vmx {
+
+/// The exit qualification of a debug exception has BS and B3:B0 where the pending debug exceptions
+/// have them.  [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-1]
+inline constexpr auto debug_breakpoints = PendingDebug::breakpoint_0 | PendingDebug::breakpoint_1 |
+                                          PendingDebug::breakpoint_2 | PendingDebug::breakpoint_3;
+
+namespace single_step {
+
+inline constexpr std::uint64_t branch_trap_flag = 1ULL << 1;  ///< of IA32_DEBUGCTL
+
+/// [SDM 3C 25.5.2 "Monitor Trap Flag"]
+template <VmcsAccess V>
+void begin_by_monitor_trap_flag(V& vmcs, SingleStep& step) {
+    vmcs.write(primary_processor_based_controls,
+               vmcs.read(primary_processor_based_controls) | PrimaryControl::monitor_trap_flag);
+    // An interrupt that is delivered first would use up the step. For one instruction, blocking by
+    // STI holds it back. Where the guest has TF set itself this is not to be had: blocking and TF
+    // together mean that a debug exception is pending, and none is. Then an interrupt may come, and
+    // the step is begun anew when its handler returns.
+    // [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"]
+    const auto flags = vmcs.read(guest_rflags);
+    const auto blocking = vmcs.read(guest_interruptibility_state);
+    step.blocks_interrupts = flags.has(arch::Rflags::interrupt_enable) &&
+                             !flags.has(arch::Rflags::trap) &&
+                             (blocking & until_next_instruction).empty();
+    if (step.blocks_interrupts) {
+        vmcs.write(guest_interruptibility_state, blocking | Interruptibility::blocking_by_sti);
+    }
+}
+
+template <VmcsAccess V>
+void end_by_monitor_trap_flag(V& vmcs, const SingleStep& step, bool executed) {
+    vmcs.write(
+        primary_processor_based_controls,
+        vmcs.read(primary_processor_based_controls).without(PrimaryControl::monitor_trap_flag));
+    if (!executed && step.blocks_interrupts) {
+        vmcs.write(
+            guest_interruptibility_state,
+            vmcs.read(guest_interruptibility_state).without(Interruptibility::blocking_by_sti));
+    }
+}
+
+/// TF with interrupts off. Blocking by STI or MOV SS would last for this one instruction anyway,
+/// and must not stand beside TF; debug exceptions that wait behind a MOV SS go on waiting, with us.
+/// All exceptions exit: a fault's handler would find TF set, and interrupts off, in the RFLAGS
+/// image on its stack.  [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"]
+template <VmcsAccess V>
+void begin_by_trap_flag(V& vmcs, SingleStep& step) {
+    step.rflags = vmcs.read(guest_rflags);
+    step.interruptibility = vmcs.read(guest_interruptibility_state);
+    step.pending = vmcs.read(guest_pending_debug_exceptions);
+    step.debugctl = vmcs.read(guest_debugctl);
+    step.exception_bitmap = vmcs.read(exception_bitmap);
+    vmcs.write(guest_rflags, step.rflags.without(arch::Rflags::interrupt_enable) |
+                                 arch::Flags{arch::Rflags::trap});
+    vmcs.write(guest_interruptibility_state, step.interruptibility.without(until_next_instruction));
+    vmcs.write(guest_pending_debug_exceptions, {});
+    // With BTF, TF stops at branches only.  [SDM 3A 17.4.3 "Single-Stepping on Branches"]
+    vmcs.write(guest_debugctl, step.debugctl & ~branch_trap_flag);
+    vmcs.write(exception_bitmap, ~0U);
+}
+
+/// Needs    an exit while the guest was stepped by TF
+/// Returns  the breakpoints that the instruction has met are the guest's, and so is a single step
+///          if it had TF set itself. They are left pending, and the processor delivers them: the
+///          exit has not touched DR6.  [SDM 3C 27.1 "Architectural State Before a VM Exit"]
+template <VmcsAccess V>
+void end_by_trap_flag(V& vmcs, const SingleStep& step, bool executed) {
+    const auto ours = arch::Flags{arch::Rflags::trap} | arch::Rflags::interrupt_enable;
+    vmcs.write(guest_rflags, vmcs.read(guest_rflags).without(ours) | (step.rflags & ours));
+    vmcs.write(exception_bitmap, step.exception_bitmap);
+    vmcs.write(guest_debugctl, step.debugctl);
+    if (!executed) {
+        vmcs.write(guest_interruptibility_state,
+                   vmcs.read(guest_interruptibility_state) |
+                       (step.interruptibility & until_next_instruction));
+        vmcs.write(guest_pending_debug_exceptions, step.pending);
+        return;
+    }
+    auto pending = step.pending;
+    const auto met = arch::Flags<PendingDebug>{vmcs.read(exit_qualification)} & debug_breakpoints;
+    if (!met.empty()) {
+        pending = pending | met | PendingDebug::enabled_breakpoint;
+    }
+    // With BTF the guest wants to hear of branches only. What is stepped reads or writes its own
+    // page; a branch that does so, by CALL, RET or through memory, is not told.
+    if (step.rflags.has(arch::Rflags::trap) && (step.debugctl & branch_trap_flag) == 0) {
+        pending = pending | PendingDebug::single_step;
+    }
+    vmcs.write(guest_pending_debug_exceptions, pending);
+}
+
+/// Whether this exit is the one that the step was to end with.
+template <VmcsAccess V>
+[[nodiscard]] bool has_executed(const V& vmcs, const SingleStep& step, std::uint32_t reason) {
+    if (step.by == StepBy::monitor_trap_flag) {
+        return reason == exit_reason_monitor_trap_flag;
+    }
+    const InterruptionInformation event = vmcs.read(exit_interruption_information);
+    const arch::Flags<PendingDebug> causes{vmcs.read(exit_qualification)};
+    return reason == 0 && event.is(EventType::hardware_exception) &&
+           event.vector == static_cast<std::uint32_t>(Vector::debug) &&
+           causes.has(PendingDebug::single_step);
+}
+
+}  // namespace single_step
+
+/// Whether an instruction that is stepped by TF would see or take what is not the guest's: PUSHF
+/// stores TF and IF, POPF and IRET replace them, and after a MOV to SS there is one more
+/// instruction before the debug exception.  [SDM 3A 6.8.3 "Masking Exceptions and Interrupts When
+/// Switching Stacks"]
+[[nodiscard]] constexpr bool cannot_be_stepped_by_trap_flag(std::span<const std::uint8_t> code) {
+    for (const std::uint8_t byte : code) {
+        const bool is_prefix = (byte & 0xF0) == 0x40 || byte == 0x66 || byte == 0x67 ||
+                               byte == 0x26 || byte == 0x2E || byte == 0x36 || byte == 0x3E ||
+                               byte == 0x64 || byte == 0x65 || byte == 0xF0 || byte == 0xF2 ||
+                               byte == 0xF3;
+        if (!is_prefix) {
+            return byte == 0x9C || byte == 0x9D || byte == 0xCF || byte == 0x8E;
+        }
+    }
+    return false;
+}
+
+/// Where the exit of a step arrives: what every other exit has to do shall cost nothing for the few
+/// that end a step.  (exit_dispatch.cpp)
+[[nodiscard]] bool handle_vm_exit_of_step(VmmFrame* frame);
+
+/// The guest executes one instruction, and comes back.
+template <VmcsAccess V>
+void begin_step(Exit<V> exit) {
+    SingleStep& step = exit.processor().step;
+    step.on_exit = exit.frame.on_exit;
+    exit.frame.on_exit = handle_vm_exit_of_step;
+    if (step.by == StepBy::monitor_trap_flag) {
+        single_step::begin_by_monitor_trap_flag(exit.vmcs, step);
+        keep_nmi_window(exit);
+    } else {
+        single_step::begin_by_trap_flag(exit.vmcs, step);
+    }
+}
+
+/// Called at every exit during a step, before its handler. Everything is as if there had been no
+/// step, and the stage chooses the EPT to go on with.
+///
+/// Returns  nothing where the exit is still to be handled
+template <VmcsAccess V>
+[[nodiscard, gnu::noinline]] std::optional<AfterEvent> end_step(Exit<V> exit,
+                                                                std::uint32_t reason) {
+    VirtualProcessor& processor = exit.processor();
+    SingleStep& step = processor.step;
+    const bool executed = single_step::has_executed(exit.vmcs, step, reason);
+    if (step.by == StepBy::monitor_trap_flag) {
+        single_step::end_by_monitor_trap_flag(exit.vmcs, step, executed);
+        keep_nmi_window(exit);
+    } else {
+        single_step::end_by_trap_flag(exit.vmcs, step, executed);
+    }
+    exit.frame.on_exit = step.on_exit;
+    exit.vmcs.write(ept_pointer, processor.hooks.on_step(processor.hooks.stage, executed));
+    if (executed) {
+        return AfterEvent::resume;
+    }
+    // By TF, all exceptions come here. One that is a fault of the instruction is the guest's; a
+    // debug exception comes again by itself, as a breakpoint on the instruction is met again.
+    const InterruptionInformation event = exit.vmcs.read(exit_interruption_information);
+    if (step.by != StepBy::trap_flag || reason != 0 || event.is(EventType::nmi)) {
+        return std::nullopt;
+    }
+    if (event.vector != static_cast<std::uint32_t>(Vector::debug)) {
+        return reflect_exception(exit);
+    }
+    return AfterEvent::resume;
+}
+
+/// Finds out what this processor's steps can be made with, by running a guest of two instructions:
+/// an emulator may offer the monitor trap flag and do nothing with it (Bochs 2.7: icelake and
+/// tigerlake).
+///
+/// Needs    `stack_end`: 40 bytes below it for the guest
+/// Where    VMX root operation, the VMCS current and clear; afterwards it is neither: load it again
+[[nodiscard]] std::expected<void, Failure> choose_step(const ProcessorRegion& region,
+                                                       const arch::ProcessorState& windows,
+                                                       std::byte* stack_end,
+                                                       std::uint64_t host_cr3_value);
+
+}  // namespace hvp::vmx

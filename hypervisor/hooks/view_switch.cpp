@@ -1,0 +1,108 @@
+#include "hypervisor/hooks/view_switch.hpp"
+
+#include <bit>
+
+#include "hypervisor/exits/single_step.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+// Places of the window: the two faces of a target, and the guest's page tables.
+constexpr std::size_t place_for_tables = 2;
+
+/// The guest's physical addresses are the machine's.
+bool read_guest(void* window, arch::GuestPhysicalAddress where, std::uint64_t& value) {
+    const arch::HostPhysicalAddress page{where.raw() / arch::page_bytes * arch::page_bytes};
+    __builtin_memcpy(
+        &value,
+        static_cast<const arch::PhysicalWindow*>(window)->show(place_for_tables, page) +
+            where.raw() % arch::page_bytes,
+        sizeof value);
+    return true;
+}
+
+std::byte* show_page(void* window, std::size_t place, arch::HostPhysicalAddress page) {
+    return static_cast<const arch::PhysicalWindow*>(window)->show(place, page);
+}
+
+}  // namespace
+
+ViewSwitch::ViewSwitch(ept::Views& views, std::uint32_t processor, ept::StepFrames& frames,
+                       arch::HostPhysicalAddress frames_at, const arch::PhysicalWindow& window)
+    : views_{&views},
+      processor_{processor},
+      window_{window},
+      view_{views, processor, frames, frames_at, {.show = show_page, .context = &window_}} {}
+
+/// Where the instruction at RIP lies, by the guest's own page tables. It has been fetched already,
+/// so they lead somewhere; only the page behind it may be missing.
+ept::InstructionPlace ViewSwitch::place_of(arch::GuestLinearAddress rip) const {
+    const ept::GuestPaging paging{.cr3 = ExitVmcs{}.read(guest_cr3),
+                                  .physical_address_bits = limits().physical_address_bits,
+                                  .no_execute_enabled = true,
+                                  .pages_1_gb = true};
+    const ept::GuestMemoryReader reader{read_guest, const_cast<arch::PhysicalWindow*>(&window_)};
+    ept::InstructionPlace place{.first = walk_guest_tables(paging, rip, reader).physical};
+    if (ept::may_cross(rip.raw())) {
+        const std::uint64_t in_page = rip.raw() % arch::page_bytes;
+        const ept::GuestWalk next =
+            walk_guest_tables(paging, rip + (arch::page_bytes - in_page), reader);
+        if (next.end == ept::GuestWalkEnd::page) {
+            place.next_page = next.physical;
+        }
+    }
+    return place;
+}
+
+AfterViolation ViewSwitch::on_violation(const ept::GuestMemoryEvent& event, StepBy by) {
+    const bool during_delivery = is_during_delivery(ExitVmcs{});
+    const bool is_data_access = event.qualification.execute == 0;
+    const ept::InstructionPlace place =
+        is_data_access ? place_of(event.guest_rip) : ept::InstructionPlace{};
+    const auto outcome = view_.on_violation(event, during_delivery, place);
+    if (outcome.kind == ept::ProcessorView::Outcome::Kind::refused || !invalidate(outcome.due)) {
+        return {};
+    }
+    const bool step = outcome.kind == ept::ProcessorView::Outcome::Kind::step;
+    if (step && by == StepBy::trap_flag &&
+        cannot_be_stepped_by_trap_flag(view_.instruction(place))) {
+        return {};
+    }
+    return {.goes_on = true, .ept = view_.pointer(), .for_one_instruction = step};
+}
+
+ept::Pointer ViewSwitch::after_step() {
+    view_.after_step();
+    return view_.pointer();
+}
+
+bool ViewSwitch::invalidate(const ept::PendingInvalidation& due) {
+    if (!ept::invalidate_here(due, processor_, limits().capability)) {
+        return false;
+    }
+    invalidations_ += due.processors.has(processor_) ? 1 : 0;
+    return true;
+}
+
+bool ViewSwitch::pay() {
+    for (const ept::PendingInvalidation& due : views_->due_on(processor_)) {
+        if (!invalidate(due)) {
+            return false;
+        }
+    }
+    views_->completed();
+    return true;
+}
+
+bool ViewSwitch::forget() {
+    for (const ept::View view : {ept::View::data, ept::View::code, ept::View::step}) {
+        if (!ept::invalidate_here({.pointer = views_->pointer(view, processor_),
+                                   .processors = ept::ProcessorSet::only(processor_)},
+                                  processor_, limits().capability)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace hvp::vmx

@@ -1,0 +1,232 @@
+# Into the guest, and back. All code between a VM entry and C++ is in this file.
+#
+# A stage whose guest runs once (launch) uses the short way:
+#
+# 1. hvp_launch_guest is called by C++ on the launching stack. It saves the registers that a
+#    function must preserve, and where the stack is, in the ExitFrame.
+# 2. VMLAUNCH loads RIP, RSP and RFLAGS from the guest-state area. The general registers stay as
+#    they are: what RCX holds, the guest finds there.
+# 3. The guest runs on its own stack, until something causes a VM exit.
+# 4. The processor loads RIP and RSP from the host-state area: it goes on at hvp_vm_exit, on the
+#    VMM's own stack, with RFLAGS = 2 (interrupts off, direction flag clear) and the guest's
+#    general registers.  [SDM 3C 27.5.3 "Loading Host RIP, RSP, and RFLAGS"]
+# 5. hvp_vm_exit calls the stage's handler, goes back to the launching stack and returns from
+#    hvp_launch_guest. This guest is never entered again, so its registers are let go.
+#
+# A guest that survives its exits (all later stages) goes the round way, below: hvp_run_guest,
+# hvp_exit_to_vmm, hvp_leave_vmm, and the traps that the VMM itself may run into.
+#
+# Calling convention, on every host: Windows x64. Arguments in RCX, RDX; 32 bytes of home space
+# above the return address; RBX, RBP, RDI, RSI, R12-R15 are preserved. XMM6-XMM15 would be too, but
+# nothing here is compiled to touch them. RSP is a multiple of 16 before each call.
+
+#include "hypervisor/vcpu/vmm_frame.inc"
+
+    .intel_syntax noprefix
+
+# What differs between Windows' object files and Linux': how a function is announced and how it
+# describes its stack to debuggers. Each function has a section of its own, so that the linker drops
+# what a driver does not use.
+#ifdef _WIN32
+.macro FUNCTION name
+    .section .text$\name, "xr", one_only, \name
+    .globl \name
+    .def \name
+    .scl 2
+    .type 32
+    .endef
+    .seh_proc \name
+\name:
+.endm
+.macro PUSH_PRESERVED register
+    push \register
+    .seh_pushreg \register
+.endm
+.macro TAKE_STACK bytes
+    sub rsp, \bytes
+    .seh_stackalloc \bytes
+.endm
+.macro BODY
+    .seh_endprologue
+.endm
+.macro END name
+    .seh_endproc
+.endm
+#else
+.macro FUNCTION name
+    .section .text.\name, "ax", @progbits
+    .globl \name
+    .type \name, @function
+\name:
+    .cfi_startproc
+.endm
+.macro PUSH_PRESERVED register
+    push \register
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset \register, 0
+.endm
+.macro TAKE_STACK bytes
+    sub rsp, \bytes
+    .cfi_adjust_cfa_offset \bytes
+.endm
+.macro BODY
+.endm
+.macro END name
+    .cfi_endproc
+    .size \name, . - \name
+.endm
+#endif
+
+.macro PUSH_ALL_PRESERVED
+    PUSH_PRESERVED rbx
+    PUSH_PRESERVED rbp
+    PUSH_PRESERVED rdi
+    PUSH_PRESERVED rsi
+    PUSH_PRESERVED r12
+    PUSH_PRESERVED r13
+    PUSH_PRESERVED r14
+    PUSH_PRESERVED r15
+.endm
+
+# ---- The short way: one entry, one exit -------------------------------------------------------
+
+# LaunchOutcome hvp_launch_guest(void* argument, ExitFrame* frame)
+FUNCTION hvp_launch_guest
+    PUSH_ALL_PRESERVED
+    BODY
+    mov [rdx + 16], rsp             # frame->launch_rsp
+    vmlaunch
+
+    # Only a VMLAUNCH that failed comes here; then CF or ZF is 1.
+    # [SDM 3C 30.2 "Conventions"]
+    mov eax, 1                      # LaunchOutcome::fail_invalid
+    mov edx, 2                      # LaunchOutcome::fail_valid
+    cmovnc eax, edx
+
+    .globl hvp_return_from_launch
+hvp_return_from_launch:
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rsi
+    pop rdi
+    pop rbp
+    pop rbx
+    ret
+END hvp_launch_guest
+
+# Entered by the processor, never called: HOST_RIP. RSP is HOST_RSP, the ExitFrame, and its first
+# eight bytes are 0 where a return address would be, so a debugger's stack walk ends here.
+FUNCTION hvp_vm_exit
+    TAKE_STACK 40                   # home space, and RSP a multiple of 16 again
+    BODY
+    mov rcx, [rsp + 40 + 8]
+    call [rsp + 40 + 24]            # frame->on_exit(frame->stage)
+    mov rsp, [rsp + 40 + 16]        # frame->launch_rsp
+    xor eax, eax                    # LaunchOutcome::vm_exit
+    jmp hvp_return_from_launch
+END hvp_vm_exit
+
+# ---- The round way: the guest's registers live in the VmmFrame while the VMM runs --------------
+#
+# HOST_RSP points to the VmmFrame: 32 bytes of home space for the handler, then the registers. So
+# an exit costs one store for each register, and an entry one load.
+
+LAUNCH_RSP = 32 + 8 * 16
+LAUNCH_CR3 = LAUNCH_RSP + 8
+ON_EXIT = LAUNCH_CR3 + 8
+ON_FAILED_ENTRY = ON_EXIT + 8
+
+# void hvp_run_guest(VmmFrame* frame): returns when the VMM has decided to leave.
+FUNCTION hvp_run_guest
+    PUSH_ALL_PRESERVED
+    BODY
+    mov [rcx + LAUNCH_RSP], rsp
+    mov rax, cr3
+    mov [rcx + LAUNCH_CR3], rax
+    mov rsp, rcx                    # where an exit would arrive
+    FOR_EACH_GUEST_REGISTER LOAD
+    vmlaunch
+    jmp hvp_entry_failed
+END hvp_run_guest
+
+# HOST_RIP.
+FUNCTION hvp_exit_to_vmm
+    BODY
+    FOR_EACH_GUEST_REGISTER SAVE
+    mov rcx, rsp
+    call [rsp + ON_EXIT]            # frame->on_exit(frame)
+    test al, al
+    jz hvp_leave_vmm
+    FOR_EACH_GUEST_REGISTER LOAD
+    vmresume
+    jmp hvp_entry_failed
+END hvp_exit_to_vmm
+
+# VMLAUNCH or VMRESUME came back like any other instruction: they failed.
+FUNCTION hvp_entry_failed
+    BODY
+    mov rcx, rsp
+    call [rsp + ON_FAILED_ENTRY]    # frame->on_failed_entry(frame)
+    jmp hvp_leave_vmm
+END hvp_entry_failed
+
+# The way out: the page tables of the caller of hvp_run_guest, then his stack. Both lie in the
+# frame, which must be read before the first changes: it may be mapped in the VMM's tables only.
+# This code and the VMM's tables are mapped in both.
+FUNCTION hvp_leave_vmm
+    BODY
+    mov rax, [rsp + LAUNCH_CR3]
+    mov rdx, [rsp + LAUNCH_RSP]
+    mov cr3, rax
+    mov rsp, rdx
+    jmp hvp_return_from_launch
+END hvp_leave_vmm
+
+# ---- Traps: exceptions and NMIs while the VMM itself runs --------------------------------------
+#
+# 32 stubs of 16 bytes: gate n of the VMM's IDT points to hvp_host_trap_stubs + 16 * n. Where the
+# processor pushes no error code the stub pushes 0, so that the frames are alike.
+# [SDM 3A 6.14.2 "64-Bit Mode Stack Frame"]
+FUNCTION hvp_host_trap_stubs
+    BODY
+vector = 0
+.rept 32
+    .balign 16, 0xCC
+    .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21
+    .else
+    push 0
+    .endif
+    push vector
+    jmp hvp_host_trap
+vector = vector + 1
+.endr
+END hvp_host_trap_stubs
+
+# RSP: HostTrap without the registers that a C++ function may change.
+FUNCTION hvp_host_trap
+    BODY
+    push rax
+    push rcx
+    push rdx
+    push r8
+    push r9
+    push r10
+    push r11
+    mov rcx, rsp
+    mov rax, rsp
+    or rax, 0xFFF                   # the last byte of this trap stack
+    sub rsp, 32
+    call [rax - 15]                 # TrapStack::on_trap(HostTrap*)
+    add rsp, 32
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rdx
+    pop rcx
+    pop rax
+    add rsp, 16                     # vector and error code
+    iretq                           # to where it came from, or where the handler has sent it
+END hvp_host_trap

@@ -1,0 +1,184 @@
+#include "hypervisor/vcpu/ept_setup.hpp"
+
+#include <bit>
+#include <utility>
+
+#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/vmx/adjusted_controls.hpp"
+#include "hypervisor/vmx/vmx_operation.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+using arch::Msr;
+
+constexpr Citation capabilities{"3D", "A.10", "VPID and EPT Capabilities"};
+
+std::unexpected<Failure> no_ept() {
+    static constexpr Explanation why{
+        .step = "EPT",
+        .rule = {"3D", "A.3.3", "Secondary Processor-Based VM-Execution Controls"},
+        .remedy = "this processor has VT-x without EPT: choose a newer one",
+    };
+    return std::unexpected{Failure{.kind = FailureKind::not_supported, .why = &why}};
+}
+
+std::unexpected<Failure> lacks(const ept::Requirement& requirement) {
+    // One text for each requirement, as a Failure points to a text that lives on.
+    static constexpr auto texts = [] {
+        std::array<Explanation, ept::requirements.size()> all{};
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            all[i] = {.step = "EPT", .rule = capabilities, .remedy = ept::requirements[i].remedy};
+        }
+        return all;
+    }();
+    const auto index = static_cast<std::size_t>(&requirement - ept::requirements.data());
+    return std::unexpected{Failure{
+        .kind = FailureKind::not_supported, .why = &texts[index], .number = requirement.bit}};
+}
+
+/// Switches one more secondary control on, where the processor has it.
+std::expected<bool, Failure> add(SecondaryControl control) {
+    const auto capability = ControlCapability::from_msr(arch::rdmsr(Msr::vmx_procbased_ctls2));
+    if (capability.refused(std::to_underlying(control)) != 0) {
+        return false;
+    }
+    CurrentVmcs vmcs;
+    vmcs.write(secondary_processor_based_controls,
+               vmcs.read(secondary_processor_based_controls) | control);
+    return !vmcs.refused();
+}
+
+std::unexpected<Failure> refused_field(const CurrentVmcs::Refusal& refusal) {
+    static constexpr Explanation why{
+        .step = "VMWRITE of a VPID, of the page-modification log or of IA32_EFER",
+        .rule = {"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"},
+        .remedy = "no VMCS is current, or the processor lacks this field",
+    };
+    return instruction_failed(why, refusal.result, refusal.encoding);
+}
+
+}  // namespace
+
+std::expected<ept::Limits, Failure> check_ept_support() {
+    // Each MSR exists only where the one before it says so.
+    const auto primary = ControlCapability::from_msr(arch::rdmsr(Msr::vmx_procbased_ctls));
+    constexpr auto secondary_controls =
+        std::to_underlying(PrimaryControl::activate_secondary_controls);
+    if (primary.refused(secondary_controls) != 0) {
+        return no_ept();
+    }
+    const auto secondary = ControlCapability::from_msr(arch::rdmsr(Msr::vmx_procbased_ctls2));
+    if (secondary.refused(std::to_underlying(SecondaryControl::enable_ept)) != 0) {
+        return no_ept();
+    }
+    const std::uint64_t msr = arch::rdmsr(Msr::vmx_ept_vpid_cap);
+    if (const ept::Requirement* const missing = ept::missing_requirement(msr)) {
+        return lacks(*missing);
+    }
+    constexpr std::uint32_t address_sizes = 0x8000'0008;
+    return ept::Limits{.capability = std::bit_cast<ept::Capability>(msr),
+                       .physical_address_bits = arch::cpuid(address_sizes).eax & 0xFF};
+}
+
+std::expected<void, Failure> enable_ept(ept::Pointer pointer) {
+    CurrentVmcs vmcs;
+    const auto primary =
+        vmcs.read(primary_processor_based_controls) | PrimaryControl::activate_secondary_controls;
+    if (const auto written = write_controls(vmcs, primary_processor_based_controls, primary,
+                                            Msr::vmx_procbased_ctls, Msr::vmx_true_procbased_ctls);
+        !written) {
+        return written;
+    }
+    if (const auto written = write_controls(vmcs, secondary_processor_based_controls,
+                                            arch::Flags{SecondaryControl::enable_ept},
+                                            Msr::vmx_procbased_ctls2, Msr::vmx_procbased_ctls2);
+        !written) {
+        return written;
+    }
+    vmcs.write(ept_pointer, pointer);
+    if (const auto refused = vmcs.refused()) {
+        static constexpr Explanation why{
+            .step = "VMWRITE of the EPT pointer",
+            .rule = {"3C", "24.6.11", "Extended-Page-Table Pointer (EPTP)"},
+            .remedy = "no VMCS is current, or the processor lacks this field",
+        };
+        return instruction_failed(why, refused->result, refused->encoding);
+    }
+    return {};
+}
+
+std::expected<bool, Failure> enable_unrestricted_guest(VirtualProcessor& processor) {
+    const auto added = add(SecondaryControl::unrestricted_guest);
+    if (!added || !*added) {
+        return added;
+    }
+    CurrentVmcs vmcs;
+    // An exit would leave LME set, and an entry without paging would leave it so: the guest in real
+    // mode would find itself with LME set. "IA-32e mode guest" follows the guest's LMA by itself.
+    // [SDM 3C 31.2.1 "Using Unrestricted Guest Mode"]
+    const auto exit =
+        write_controls(vmcs, exit_controls,
+                       vmcs.read(exit_controls) | (ExitControl::save_efer | ExitControl::load_efer),
+                       Msr::vmx_exit_ctls, Msr::vmx_true_exit_ctls);
+    const auto entry =
+        write_controls(vmcs, entry_controls, vmcs.read(entry_controls) | EntryControl::load_efer,
+                       Msr::vmx_entry_ctls, Msr::vmx_true_entry_ctls);
+    if (!exit || !entry) {
+        return std::unexpected{exit ? entry.error() : exit.error()};
+    }
+    const arch::Flags<arch::Efer> efer{arch::rdmsr(Msr::efer)};
+    vmcs.write(guest_efer, efer);
+    vmcs.write(host_efer, efer);
+    processor.unrestricted = true;
+    vmcs.write(cr0_guest_host_mask, processor.fixed_cr0());
+    if (const auto refused = vmcs.refused()) {
+        return refused_field(*refused);
+    }
+    return true;
+}
+
+std::expected<bool, Failure> enable_vpid(VirtualProcessor& processor,
+                                         const ept::Capability& capability, std::uint16_t vpid) {
+    processor.vpid = 0;
+    if (capability.invvpid == 0 || capability.invvpid_single_context == 0) {
+        return false;
+    }
+    const auto added = add(SecondaryControl::enable_vpid);
+    if (!added || !*added) {
+        return added;
+    }
+    CurrentVmcs vmcs;
+    vmcs.write(virtual_processor_identifier, vpid);
+    if (const auto refused = vmcs.refused()) {
+        return refused_field(*refused);
+    }
+    const arch::VmxResult forgotten = arch::invvpid(arch::InvvpidType::single_context, vpid);
+    if (forgotten != arch::VmxResult::succeed) {
+        static constexpr Explanation why{
+            .step = "INVVPID",
+            .rule = {"3C", "28.3.3.3", "Guidelines for Use of the INVVPID Instruction"},
+            .remedy = "the processor refuses the type, or the VPID is 0",
+        };
+        return instruction_failed(why, forgotten);
+    }
+    processor.vpid = vpid;
+    processor.invvpid_retains_globals = capability.invvpid_single_context_but_globals != 0;
+    return true;
+}
+
+std::expected<bool, Failure> enable_page_modification_log(arch::HostPhysicalAddress log) {
+    const auto added = add(SecondaryControl::enable_pml);
+    if (!added || !*added) {
+        return added;
+    }
+    CurrentVmcs vmcs;
+    vmcs.write(pml_address, log);
+    vmcs.write(guest_pml_index, last_pml_index);
+    if (const auto refused = vmcs.refused()) {
+        return refused_field(*refused);
+    }
+    return true;
+}
+
+}  // namespace hvp::vmx

@@ -1,0 +1,81 @@
+// Fills the tables of the VMM, and leaves them.
+#include "hypervisor/vcpu/host_environment.hpp"
+
+#include <algorithm>
+
+#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/vmcs/event_information.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+extern "C" const std::byte hvp_host_trap_stubs[];  // entry.S
+
+constexpr std::size_t vectors_with_stubs = 32;
+constexpr std::size_t bytes_of_stub = 16;
+
+TrapStackIndex stack_of(std::size_t vector) {
+    switch (static_cast<Vector>(vector)) {
+        case Vector::nmi:
+            return TrapStackIndex::nmi;
+        case Vector::machine_check:
+            return TrapStackIndex::machine_check;
+        default:
+            return TrapStackIndex::exception;
+    }
+}
+
+Failure unsupported_gdt(std::size_t slots) {
+    static constexpr Explanation why{
+        .step = "host GDT",
+        .rule = {"3C", "26.2.3", "Checks on Host Segment and Descriptor-Table Registers"},
+        .remedy =
+            "our TSS needs two entries behind Windows', whose GDT has this many: raise "
+            "HostTables::gdt_slots",
+    };
+    return {
+        .kind = FailureKind::unexpected, .why = &why, .number = static_cast<std::uint32_t>(slots)};
+}
+
+}  // namespace
+
+std::expected<HostSelectors, Failure> fill(HostTables& tables, const HostStacks& stacks,
+                                           const arch::ProcessorState& windows) {
+    const auto theirs = windows.gdt();
+    const std::size_t slots = theirs.size();
+    if (slots + 2 > HostTables::gdt_slots || windows.tr.index >= slots) {
+        return std::unexpected{unsupported_gdt(slots)};
+    }
+    std::ranges::copy(theirs, tables.gdt.begin());
+    tables.gdt[windows.tr.index] &= ~arch::task_busy;
+
+    // IST1 to IST3; entry 0 does not exist.  [SDM 3A 7.7 "Task Management in 64-bit Mode"]
+    tables.task.interrupt_stacks = {0, stacks.exception.top(), stacks.machine_check.top(),
+                                    stacks.nmi.top()};
+    tables.task.io_map_base = sizeof(arch::TaskStateSegment);
+    std::ranges::copy(arch::task_descriptor(reinterpret_cast<std::uint64_t>(&tables.task)),
+                      tables.gdt.begin() + static_cast<std::ptrdiff_t>(slots));
+
+    for (std::size_t vector = 0; vector < vectors_with_stubs; ++vector) {
+        tables.idt[vector] = arch::interrupt_gate(
+            reinterpret_cast<std::uint64_t>(hvp_host_trap_stubs + vector * bytes_of_stub),
+            arch::raw(windows.cs.for_host()), static_cast<std::uint8_t>(stack_of(vector)));
+    }
+    return HostSelectors{.code = windows.cs.for_host(),
+                         .data = windows.ss.for_host(),
+                         .task = {.index = static_cast<std::uint16_t>(slots)}};
+}
+
+void restore_after_own_tables(const HostTables& tables, const arch::ProcessorState& windows) {
+    // An NMI from here on meets our IDT, whose gates need the code selector, and our TSS.
+    arch::lgdt({.limit_bytes = sizeof tables.gdt - 1,
+                .base = reinterpret_cast<std::uint64_t>(&tables.gdt)});
+    windows.restore_selectors();
+    arch::lidt(windows.idtr);
+    // Now it meets Windows' handlers, which need GS (there already), on the stacks of our TSS.
+    arch::ltr(arch::raw(windows.tr));
+    arch::lgdt(windows.gdtr);
+    windows.restore_debug_state();
+}
+
+}  // namespace hvp::vmx

@@ -1,0 +1,266 @@
+// Prepares a virtual processor, describes it to the processor, runs it.
+#include "hypervisor/vcpu/virtual_processor.hpp"
+
+#include <array>
+#include <new>
+
+#include "hypervisor/exits/dispatch.hpp"
+#include "hypervisor/exits/msr.hpp"
+#include "hypervisor/vcpu/entry.hpp"
+#include "hypervisor/vcpu/guest_segments.hpp"
+#include "hypervisor/vcpu/host_traps.hpp"
+#include "hypervisor/vmcs/current_vmcs.hpp"
+#include "hypervisor/vmx/adjusted_controls.hpp"
+#include "hypervisor/vmx/vmx_operation.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+template <typename T>
+using Expected = std::expected<T, Failure>;
+
+std::uint32_t physical_address_bits() {
+    constexpr std::uint32_t address_sizes = 0x8000'0008;
+    return arch::cpuid(address_sizes).eax & 0xFF;
+}
+
+void write_revision_identifier(Page& region, const VmxBasic& basic) {
+    *reinterpret_cast<std::uint32_t*>(region.bytes.data()) =
+        static_cast<std::uint32_t>(basic.revision_identifier);
+}
+
+/// [SDM 3C 24.4.1 "Guest Register State"], [SDM 3C 24.4.2 "Guest Non-Register State"]
+void write_guest_state(CurrentVmcs& vmcs, const arch::ProcessorState& windows,
+                       const Segments& segments, const GuestStart& guest) {
+    vmcs.write(guest_cr0, arch::read_cr0());
+    vmcs.write(guest_cr3, windows.cr3);
+    vmcs.write(guest_cr4, arch::read_cr4());
+    vmcs.write(guest_dr7, windows.dr7);
+    // As if the guest's function had been called: home space, and a return address that is 0.
+    constexpr std::uint64_t first_frame_bytes = 40;
+    vmcs.write(guest_rsp, arch::GuestLinearAddress{reinterpret_cast<std::uint64_t>(
+                              guest.stack_end - first_frame_bytes)});
+    vmcs.write(guest_rip, arch::GuestLinearAddress{reinterpret_cast<std::uint64_t>(guest.code)});
+    vmcs.write(guest_rflags, arch::Rflags::always_one);
+    for (std::uint32_t i = 0; i < segments.size(); ++i) {
+        const auto at = static_cast<SegmentIndex>(i);
+        vmcs.write(guest_es_selector, at, segments[i].selector);
+        vmcs.write(guest_es_base, at, segments[i].base);
+        vmcs.write(guest_es_limit, at, segments[i].limit);
+        vmcs.write(guest_es_rights, at, segments[i].rights);
+    }
+    vmcs.write(guest_gdtr_base, windows.gdtr.base);
+    vmcs.write(guest_gdtr_limit, arch::SegmentLimit{windows.gdtr.limit_bytes});
+    vmcs.write(guest_idtr_base, windows.idtr.base);
+    vmcs.write(guest_idtr_limit, arch::SegmentLimit{windows.idtr.limit_bytes});
+    vmcs.write(guest_debugctl, windows.debugctl);
+    vmcs.write(guest_sysenter_cs, windows.sysenter_cs);
+    vmcs.write(guest_sysenter_esp, windows.sysenter_esp);
+    vmcs.write(guest_sysenter_eip, windows.sysenter_eip);
+    vmcs.write(guest_activity_state, ActivityState::active);
+    vmcs.write(guest_interruptibility_state, {});
+    vmcs.write(guest_pending_debug_exceptions, {});
+    vmcs.write(guest_vmcs_link_pointer, ~0ULL);
+}
+
+/// [SDM 3C 24.5 "Host-State Area"]
+void write_host_state(CurrentVmcs& vmcs, const arch::ProcessorState& windows,
+                      const HostSelectors& selectors, ProcessorMemory& memory,
+                      std::uint64_t host_cr3_value) {
+    vmcs.write(host_cr0, arch::read_cr0());
+    vmcs.write(host_cr3, host_cr3_value);
+    vmcs.write(host_cr4, arch::read_cr4());
+    vmcs.write(host_rsp, arch::linear_address_of(memory.frame()));
+    vmcs.write(host_rip,
+               arch::HostLinearAddress{reinterpret_cast<std::uint64_t>(&hvp_exit_to_vmm)});
+    vmcs.write(host_cs_selector, selectors.code);
+    vmcs.write(host_ss_selector, selectors.data);
+    // Null is allowed for these, and nothing uses them in 64-bit mode.
+    // [SDM 3C 26.2.3 "Checks on Host Segment and Descriptor-Table Registers"]
+    vmcs.write(host_ds_selector, {});
+    vmcs.write(host_es_selector, {});
+    vmcs.write(host_fs_selector, {});
+    vmcs.write(host_gs_selector, {});
+    vmcs.write(host_tr_selector, selectors.task);
+    // Windows' bases stay: we do not use them, and so GS is right in every moment of the way out.
+    vmcs.write(host_fs_base, windows.fs_base);
+    vmcs.write(host_gs_base, windows.gs_base);
+    vmcs.write(host_tr_base, reinterpret_cast<std::uint64_t>(&memory.tables.task));
+    vmcs.write(host_gdtr_base, reinterpret_cast<std::uint64_t>(&memory.tables.gdt));
+    vmcs.write(host_idtr_base, reinterpret_cast<std::uint64_t>(&memory.tables.idt));
+    vmcs.write(host_sysenter_cs, windows.sysenter_cs);
+    vmcs.write(host_sysenter_esp, windows.sysenter_esp);
+    vmcs.write(host_sysenter_eip, windows.sysenter_eip);
+}
+
+/// When the guest stops.  [SDM 3C 24.6 "VM-Execution Control Fields"]
+Expected<void> write_execution_controls(CurrentVmcs& vmcs, const ProcessorRegion& region,
+                                        const arch::ProcessorState& windows) {
+    // Interrupts go to the guest as if there were no VMM. NMIs come to us, as a VMM that does not
+    // see the ones of its guest could not keep the ones that come to itself.
+    if (const auto pin = write_controls(
+            vmcs, pin_based_controls, PinControl::nmi_exiting | PinControl::virtual_nmis,
+            arch::Msr::vmx_pinbased_ctls, arch::Msr::vmx_true_pinbased_ctls);
+        !pin) {
+        return pin;
+    }
+    if (const auto primary =
+            write_controls(vmcs, primary_processor_based_controls,
+                           PrimaryControl::hlt_exiting | PrimaryControl::cr3_load_exiting |
+                               PrimaryControl::cr3_store_exiting | PrimaryControl::use_msr_bitmaps,
+                           arch::Msr::vmx_procbased_ctls, arch::Msr::vmx_true_procbased_ctls);
+        !primary) {
+        return primary;
+    }
+    VirtualProcessor& processor = region.memory->processor;
+    processor.unrestricted = false;
+    vmcs.write(msr_bitmap_address, region.physical_of(&region.memory->msr_bitmap));
+    vmcs.write(exception_bitmap, 0);
+    vmcs.write(page_fault_error_code_mask, 0);
+    vmcs.write(page_fault_error_code_match, 0);
+    vmcs.write(tsc_offset, 0);
+    vmcs.write(cr0_guest_host_mask, processor.cr0_ones);
+    vmcs.write(cr0_read_shadow, windows.cr0);
+    vmcs.write(cr4_guest_host_mask, processor.cr4_ones);
+    vmcs.write(cr4_read_shadow, windows.cr4);
+    vmcs.write(cr3_target_count, 0);
+    return {};
+}
+
+/// How the switches between guest and VMM are made.
+/// [SDM 3C 24.7 "VM-Exit Control Fields"], [SDM 3C 24.8 "VM-Entry Control Fields"]
+Expected<void> write_switch_controls(CurrentVmcs& vmcs) {
+    if (const auto exit =
+            write_controls(vmcs, exit_controls,
+                           ExitControl::host_address_space_size | ExitControl::save_debug_controls,
+                           arch::Msr::vmx_exit_ctls, arch::Msr::vmx_true_exit_ctls);
+        !exit) {
+        return exit;
+    }
+    if (const auto entry =
+            write_controls(vmcs, entry_controls,
+                           EntryControl::ia32e_mode_guest | EntryControl::load_debug_controls,
+                           arch::Msr::vmx_entry_ctls, arch::Msr::vmx_true_entry_ctls);
+        !entry) {
+        return entry;
+    }
+    vmcs.write(exit_msr_store_count, 0);
+    vmcs.write(exit_msr_load_count, 0);
+    vmcs.write(entry_msr_load_count, 0);
+    vmcs.write(entry_interruption_information, {});
+    vmcs.write(entry_exception_error_code, 0);
+    vmcs.write(entry_instruction_length, 0);
+    return {};
+}
+
+}  // namespace
+
+void prepare(const ProcessorRegion& region, const VmxCapabilities& capabilities) {
+    ProcessorMemory& memory = *region.memory;
+    write_revision_identifier(memory.vmxon, capabilities.basic);
+    write_revision_identifier(memory.vmcs, capabilities.basic);
+    fill_msr_bitmap(memory.msr_bitmap.bytes);
+    for (TrapStack* const stack :
+         {&memory.stacks.exception, &memory.stacks.machine_check, &memory.stacks.nmi}) {
+        stack->on_trap = handle_host_trap;
+        stack->owner = &memory.processor;
+    }
+    VmmFrame& frame = *memory.frame();
+    frame.on_exit = handle_vm_exit;
+    frame.on_failed_entry = handle_failed_entry;
+    frame.owner = &memory.processor;
+    VirtualProcessor& processor = memory.processor;
+    processor.frame = &frame;
+    processor.ring = &memory.ring;
+    processor.cr0_ones = capabilities.cr0_ones;
+    processor.cr4_ones = capabilities.cr4_ones;
+    processor.physical_address_bits = physical_address_bits();
+}
+
+std::expected<void, arch::MapError> map(arch::AddressSpace& space, const ProcessorRegion& region) {
+    const ProcessorMemory& memory = *region.memory;
+    struct Part {
+        const void* start;
+        std::size_t bytes;
+    };
+    // Not the VMXON region and the VMCS: they are the processor's, which reads them by physical
+    // address. Not the MSR bitmap, which does not change. Not the holes.
+    const std::array parts{
+        Part{&memory.tables, sizeof memory.tables},
+        Part{&memory.stacks.exception, sizeof memory.stacks.exception},
+        Part{&memory.stacks.machine_check, sizeof memory.stacks.machine_check},
+        Part{&memory.stacks.nmi, sizeof memory.stacks.nmi},
+        Part{&memory.stacks.main, sizeof memory.stacks.main},
+        Part{&memory.processor, sizeof memory.processor},
+        Part{&memory.ring, sizeof memory.ring},
+    };
+    for (const Part& part : parts) {
+        const auto mapped =
+            space.map({.linear = arch::linear_address_of(part.start),
+                       .physical = region.physical_of(part.start),
+                       .pages = (part.bytes + arch::page_bytes - 1) / arch::page_bytes,
+                       .access = arch::Access::read_write});
+        if (!mapped) {
+            return mapped;
+        }
+    }
+    return {};
+}
+
+Expected<void> write_vmcs(const ProcessorRegion& region, const arch::ProcessorState& windows,
+                          const GuestStart& guest, std::uint64_t host_cr3_value) {
+    const auto segments = describe_segments(windows);
+    if (!segments) {
+        return std::unexpected{segments.error()};
+    }
+    ProcessorMemory& memory = *region.memory;
+    const auto selectors = fill(memory.tables, memory.stacks, windows);
+    if (!selectors) {
+        return std::unexpected{selectors.error()};
+    }
+    memory.frame()->registers[Register::rcx] = reinterpret_cast<std::uint64_t>(guest.argument);
+
+    CurrentVmcs vmcs;
+    write_guest_state(vmcs, windows, *segments, guest);
+    write_host_state(vmcs, windows, *selectors, memory, host_cr3_value);
+    if (const auto good = write_execution_controls(vmcs, region, windows); !good) {
+        return good;
+    }
+    if (const auto good = write_switch_controls(vmcs); !good) {
+        return good;
+    }
+    if (const auto refused = vmcs.refused()) {
+        static constexpr Explanation why{
+            .step = "VMWRITE",
+            .rule = {"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"},
+            .remedy = "no VMCS is current, or the processor lacks this field",
+        };
+        return instruction_failed(why, refused->result, refused->encoding);
+    }
+    return {};
+}
+
+void run(const ProcessorRegion& region) {
+    VirtualProcessor& processor = region.memory->processor;
+    processor.running = true;
+    hvp_run_guest(processor.frame);
+    processor.running = false;
+    const GuestStop& guest_stop = processor.guest_stop;
+    const bool is_refused = guest_stop.why == StopReason::entry_refused &&
+                            guest_stop.result == arch::VmxResult::fail_valid;
+    if (is_refused || guest_stop.why == StopReason::entry_failed) {
+        read_all_fields(processor.failed_fields);
+    }
+    // Only where the very first entry was refused, there was no exit.
+    processor.own_tables =
+        arch::sgdt().base == reinterpret_cast<std::uint64_t>(&region.memory->tables.gdt);
+}
+
+HostStateGuard::~HostStateGuard() {
+    if (memory_.processor.own_tables) {
+        restore_after_own_tables(memory_.tables, windows_);
+    }
+    windows_.restore_cr0_cr4();
+}
+
+}  // namespace hvp::vmx

@@ -1,0 +1,118 @@
+// Exceptions that exit: what of them the guest gets, and in what state.
+#include "hypervisor/events/delivery.hpp"
+
+#include <gtest/gtest.h>
+
+#include "hypervisor/exits/dispatch.hpp"
+#include "tests/unit/vmcs/memory_vmcs.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+class Reflected : public testing::Test {
+protected:
+    Reflected() {
+        arch::processor = {};
+        frame_.owner = &processor_;
+        vmcs_.write(guest_rip, arch::GuestLinearAddress{0x1000});
+        vmcs_.write(guest_rflags, arch::Rflags::always_one);
+        vmcs_.write(guest_cr0, arch::Cr0::protection_enable | arch::Cr0::paging);
+        vmcs_.write(exit_instruction_length, 2);
+    }
+    bool exit(const InterruptionInformation& event, std::uint64_t qualification = 0,
+              std::uint32_t error_code = 0) {
+        vmcs_.write(exit_reason, {.basic_reason = 0});
+        vmcs_.write(exit_interruption_information, event);
+        vmcs_.write(exit_interruption_error_code, error_code);
+        vmcs_.write(exit_qualification, qualification);
+        vmcs_.write(entry_interruption_information, {});
+        return dispatch_exit(vmcs_, frame_);
+    }
+    void during(const InterruptionInformation& event, std::uint32_t error_code = 0) {
+        vmcs_.write(idt_vectoring_information, event);
+        vmcs_.write(idt_vectoring_error_code, error_code);
+    }
+    [[nodiscard]] std::uint32_t injected() const {
+        return std::bit_cast<std::uint32_t>(vmcs_.read(entry_interruption_information));
+    }
+
+    MemoryVmcs vmcs_{};
+    VmmFrame frame_{};
+    VirtualProcessor processor_{};
+};
+
+TEST_F(Reflected, APageFaultHasItsAddressInCr2) {
+    EXPECT_TRUE(exit(exception(Vector::page_fault), 0x1234'5678, 7));
+    EXPECT_EQ(injected(), 0x8000'0B0EU);
+    EXPECT_EQ(vmcs_.read(entry_exception_error_code), 7U);
+    EXPECT_EQ(arch::processor.registers["CR2"], 0x1234'5678U);
+    EXPECT_EQ(vmcs_.read(guest_rip).raw(), 0x1000U) << "the exit has saved what is to be pushed";
+    EXPECT_TRUE(vmcs_.read(guest_rflags).has(arch::Rflags::resume)) << "it is a fault";
+}
+
+// [SDM 3C 27.1 "Architectural State Before a VM Exit"]: the exit has left DR6, DR7.GD and the rest
+// to us.
+TEST_F(Reflected, ADebugExceptionHasItsCausesInDr6) {
+    arch::processor.registers["DR6"] = 0xFFFF'0FF8;
+    vmcs_.write(guest_dr7, 0x2400);
+    vmcs_.write(guest_debugctl, 0x43);
+    EXPECT_TRUE(exit(exception(Vector::debug), 0x4002));
+    EXPECT_EQ(injected(), 0x8000'0301U);
+    EXPECT_EQ(arch::processor.registers["DR6"], 0xFFFF'4FF2U) << "B3 was of an earlier one";
+    EXPECT_EQ(vmcs_.read(guest_dr7), 0x400U);
+    EXPECT_EQ(vmcs_.read(guest_debugctl), 0x40U);
+    EXPECT_EQ(vmcs_.read(guest_rflags), arch::Rflags::always_one) << "it may be a trap";
+}
+
+TEST_F(Reflected, AnInstructionHasItsLength) {
+    EXPECT_TRUE(exit({.vector = 3, .type = 6, .valid = 1}));
+    EXPECT_EQ(injected(), 0x8000'0603U);
+    EXPECT_EQ(vmcs_.read(entry_instruction_length), 2U);
+}
+
+TEST_F(Reflected, Bit12IsNotForTheEntry) {
+    InterruptionInformation event = exception(Vector::general_protection);
+    event.nmi_unblocking = 1;
+    EXPECT_TRUE(exit(event, 0, 0x18));
+    EXPECT_EQ(injected(), 0x8000'0B0DU);
+}
+
+TEST_F(Reflected, TwoBecomeADoubleFault) {
+    during(exception(Vector::page_fault), 2);
+    EXPECT_TRUE(exit(exception(Vector::page_fault), 0x2000, 3));
+    EXPECT_EQ(injected(), 0x8000'0B08U);
+    EXPECT_EQ(vmcs_.read(entry_exception_error_code), 0U);
+    EXPECT_EQ(arch::processor.registers["CR2"], 0x2000U) << "of the second one";
+}
+
+TEST_F(Reflected, ThreeEndTheGuest) {
+    during(exception(Vector::double_fault));
+    EXPECT_FALSE(exit(exception(Vector::stack_fault)));
+    EXPECT_EQ(processor_.guest_stop.why, StopReason::triple_fault);
+    EXPECT_EQ(injected(), 0U);
+}
+
+TEST_F(Reflected, AFaultOfAnInterruptsDeliveryIsAFault) {
+    during({.vector = 0xD1, .type = 0, .valid = 1});
+    EXPECT_TRUE(exit(exception(Vector::segment_not_present), 0, 0x69B));
+    EXPECT_EQ(injected(), 0x8000'0B0BU);
+    EXPECT_EQ(vmcs_.read(entry_exception_error_code), 0x69BU);
+}
+
+TEST_F(Reflected, WhatTheEntryWouldRefuseEndsTheGuest) {
+    EXPECT_FALSE(exit({.vector = 32, .type = 3, .valid = 1}));
+    EXPECT_EQ(processor_.guest_stop.why, StopReason::event_refused);
+    EXPECT_EQ(processor_.guest_stop.refused_event.vector, 32U);
+}
+
+TEST_F(Reflected, AnNmiThatCameBetweenKeepsItsWindow) {
+    const Exit<MemoryVmcs> exit{.vmcs = vmcs_, .frame = frame_};
+    keep_nmi_window(exit);
+    EXPECT_TRUE(vmcs_.read(primary_processor_based_controls).empty());
+    processor_.pending_nmis = 1;
+    keep_nmi_window(exit);
+    EXPECT_EQ(vmcs_.read(primary_processor_based_controls), PrimaryControl::nmi_window_exiting);
+}
+
+}  // namespace
+}  // namespace hvp::vmx

@@ -1,0 +1,268 @@
+// Dumps of a VMCS in the forms in which people paste them, each explained in one screen.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <rapidcheck/gtest.h>
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+
+#include "hypervisor/vmcs/names/field_names.hpp"
+#include "tests/repository/sources.hpp"
+#include "tool/explain/entry_failure.hpp"
+#include "tool/explain/explain_number.hpp"
+#include "tool/explain/explanation.hpp"
+#include "tool/explain/field_names.hpp"
+#include "tool/explain/value_words.hpp"
+#include "tool/explain/vmcs_dump.hpp"
+
+namespace hvp::tool {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const ModelProcessor& skylake() {
+    static const ModelProcessor model = *ModelProcessor::of("corei7_skylake_x");
+    return model;
+}
+
+std::string broken_ids(const VmcsImage& image) {
+    const Judged judged{image, skylake()};
+    std::string ids;
+    for (const BrokenRule& one : explain_image(image, judged).broken) {
+        ids += (ids.empty() ? "" : ", ") + rule_id(*one.rule);
+    }
+    return ids;
+}
+
+std::string text_of(const VmcsImage& image) {
+    const Judged judged{image, skylake()};
+    return explanation_text(image, judged, explain_image(image, judged),
+                            {.model = "corei7_skylake_x"});
+}
+
+// What stands behind "# name: " at the head of a dump.
+std::string expectation(const std::string& dump, const std::string& name) {
+    const std::size_t start = dump.find("# " + name + ": ");
+    if (start == std::string::npos) {
+        return "";
+    }
+    const std::size_t value = start + name.size() + 4;
+    return dump.substr(value, dump.find('\n', value) - value);
+}
+
+TEST(Dumps, AreExplainedInOneScreen) {
+    int count = 0;
+    for (const auto& file : repository::files_below({"tests/unit/tool/dumps"}, {".txt"})) {
+        SCOPED_TRACE(file.path);
+        const VmcsImage image = read_dump(file.text);
+        EXPECT_EQ(broken_ids(image), expectation(file.text, "expect"));
+        const std::string unknown = expectation(file.text, "unknown");
+        EXPECT_EQ(image.unknown.size(), unknown.empty() ? 0 : std::stoul(unknown));
+        const std::string text = text_of(image);
+        EXPECT_LE(std::ranges::count(text, '\n'), 45) << text;
+        ++count;
+    }
+    EXPECT_GE(count, 20);
+}
+
+// A dump of our own says the same as what it was made from.
+TEST(Dumps, OfOursAreReadAgain) {
+    for (const auto& file : repository::files_below({"tests/unit/tool/dumps"}, {".txt"})) {
+        SCOPED_TRACE(file.path);
+        VmcsImage image = read_dump(file.text);
+        image.unknown.clear();
+        EXPECT_EQ(read_dump(write_dump(image)), image);
+    }
+}
+
+RC_GTEST_PROP(Dumps, OfAnyFieldsAreReadAgain, ()) {
+    VmcsImage image;
+    const auto count = *rc::gen::inRange(0, 40);
+    for (int i = 0; i < count; ++i) {
+        const auto& field =
+            vmx::field_facts[*rc::gen::inRange(std::size_t{0}, vmx::field_facts.size())];
+        const auto value = *rc::gen::arbitrary<std::uint64_t>();
+        image.set({Item::Kind::field, field.encoding},
+                  field.bits() == 64 ? value : value & ((1ULL << field.bits()) - 1));
+    }
+    image.set({Item::Kind::memory, *rc::gen::arbitrary<std::uint64_t>()},
+              *rc::gen::arbitrary<std::uint64_t>());
+    image.set(vmx::checks::item(vmx::checks::Fact::privilege_level),
+              *rc::gen::inRange(std::uint64_t{0}, std::uint64_t{4}));
+    RC_ASSERT(read_dump(write_dump(image)) == image);
+}
+
+TEST(FieldNames, EachMeansItsField) {
+    for (const vmx::FieldFacts& field : vmx::field_facts) {
+        for (const std::string_view name : {field.name, field.common}) {
+            const auto named = item_of_name(name);
+            ASSERT_TRUE(named) << name;
+            EXPECT_EQ(named->item.number, field.encoding) << name;
+            EXPECT_FALSE(named->is_high_half) << name;
+        }
+        EXPECT_EQ(item_of_encoding(field.encoding)->item.number, field.encoding);
+    }
+}
+
+TEST(FieldNames, AreKnownInMostSpellings) {
+    const auto encoding = [](std::string_view name) {
+        const auto named = item_of_name(name);
+        return named ? named->item.number : 0xFFFF;
+    };
+    EXPECT_EQ(encoding("VMCS_GUEST_CS_SELECTOR"), 0x802U);
+    EXPECT_EQ(encoding("kGuestCsArBytes"), 0x4816U);
+    EXPECT_EQ(encoding("VMX_VMCS32_GUEST_CS_ACCESS_RIGHTS"), 0x4816U);
+    EXPECT_EQ(encoding("VMCS_32BIT_GUEST_CS_ACCESS_RIGHTS"), 0x4816U);
+    EXPECT_EQ(encoding("guest_cr4"), 0x6804U);
+    EXPECT_EQ(encoding("EPTP"), 0x201AU);
+    EXPECT_EQ(encoding("IA32_VMX_EXIT_CTLS"), 0x483U);
+    EXPECT_EQ(encoding("MSR_IA32_VMX_TRUE_EXIT_CTLS"), 0x48FU);
+    EXPECT_EQ(encoding("VM_EXIT_CONTROLS"), 0x400CU);
+    EXPECT_EQ(encoding("nothing"), 0xFFFFU);
+    EXPECT_TRUE(item_of_name("EPT_POINTER_HIGH")->is_high_half);
+    EXPECT_FALSE(item_of_name("GUEST_CR0_HIGH"));
+    EXPECT_TRUE(item_of_encoding(0x201B)->is_high_half);
+    EXPECT_FALSE(item_of_encoding(0x6801));
+    EXPECT_EQ(nearest_name("GUEST_CS_SELECTR"), "GUEST_CS_SELECTOR");
+    EXPECT_EQ(nearest_name("GUEST_TR_ACCES_RIGHTS"), "GUEST_TR_ACCESS_RIGHTS");
+}
+
+TEST(Numbers, AreReadAsPeopleWriteThem) {
+    EXPECT_EQ(number_in("0x10"), 0x10U);
+    EXPECT_EQ(number_in("10"), 0x10U);
+    EXPECT_EQ(number_in("10h"), 0x10U);
+    EXPECT_EQ(number_in("0n16"), 16U);
+    EXPECT_EQ(number_in("16 (decimal)"), 16U);
+    EXPECT_EQ(number_in("fffff801`00101000"), 0xFFFF'F801'0010'1000U);
+    EXPECT_EQ(number_in("FFFFFFFF_FFFFFFFFH"), ~0ULL);
+    EXPECT_EQ(number_in("0x80050033ULL"), 0x8005'0033U);
+    EXPECT_EQ(number_in("0x10000000000000000"), std::nullopt);  // 65 bits
+    EXPECT_EQ(number_in("0xyz"), std::nullopt);
+    EXPECT_EQ(number_in(""), std::nullopt);
+}
+
+TEST(Dumps, SayWhatTheyDoNotUnderstand) {
+    const VmcsImage image =
+        read_dump("starting the hypervisor\nGUEST_RIPP = 0x10\nGUEST_CS_SELECTOR = 0x12345\n");
+    ASSERT_EQ(image.unknown.size(), 2U);
+    EXPECT_EQ(image.unknown[0], (UnknownLine{2, "GUEST_RIPP", "no such field", "GUEST_RIP"}));
+    EXPECT_EQ(image.unknown[1].why, "0x12345 does not fit into 16 bits");
+    EXPECT_THAT(image.values(), IsEmpty());
+}
+
+TEST(Explanations, ShowFieldsBitsRemedyAndPlace) {
+    const VmcsImage image = read_dump("GUEST_TR_AR_BYTES = 0x89\nVM_ENTRY_CONTROLS = 0x13ff\n");
+    const Judged judged{image, skylake()};
+    const std::string text = explanation_text(
+        image, judged, explain_image(image, judged),
+        {.model = "corei7_skylake_x", .where_set = [](Item) { return "driver.cpp:1"; }});
+    EXPECT_THAT(text, HasSubstr("3C 26.3.1.2 \"Checks on Guest Segment Registers\""));
+    EXPECT_THAT(text, HasSubstr("Guest TR access rights = 0x89  available TSS; DPL 0; present"));
+    EXPECT_THAT(text, HasSubstr("wrong: bits 3:0"));
+    EXPECT_THAT(text, HasSubstr("set in driver.cpp:1"));
+    EXPECT_THAT(text, HasSubstr("89H become 8BH"));
+    EXPECT_THAT(text, HasSubstr("rules could not be checked, as the dump lacks"));
+    EXPECT_THAT(text, HasSubstr("leaves the order open"));
+}
+
+// The processor said that controls and host state were good: then its capabilities are others.
+TEST(Explanations, BelieveTheProcessorThatItGotPastTheControls) {
+    const std::string dump = "PIN_BASED_VM_EXEC_CONTROL = 0x0\n";
+    EXPECT_EQ(broken_ids(read_dump(dump)), "pin-must-be-1");
+    const VmcsImage late = read_dump(dump + "VM_EXIT_REASON = 0x80000021\n");
+    EXPECT_EQ(broken_ids(late), "");
+    EXPECT_THAT(text_of(late), HasSubstr("It is another processor"));
+}
+
+TEST(Explanations, AreAContractInJson) {
+    const VmcsImage image = read_dump("GUEST_RFLAGS = 0x0\nFOO_BAR = 0x1\n");
+    const Judged judged{image, skylake()};
+    const Json json = explanation_json(image, judged, explain_image(image, judged));
+    const Json& broken = json.at("broken").at(0);
+    EXPECT_EQ(broken.at("id"), "guest-rflags-bit-1");
+    EXPECT_EQ(broken.at("section"), "26.3.1.4");
+    EXPECT_EQ(broken.at("title"), "Checks on Guest RIP and RFLAGS");
+    EXPECT_EQ(broken.at("fields").at(0).at("name"), "Guest RFLAGS");
+    EXPECT_EQ(broken.at("fields").at(0).at("encoding"), "0x6820");
+    EXPECT_EQ(broken.at("fields").at(0).at("value"), "0x0");
+    EXPECT_FALSE(broken.at("sentence").get<std::string>().empty());
+    EXPECT_FALSE(broken.at("remedy").get<std::string>().empty());
+    EXPECT_FALSE(json.at("unchecked").empty());
+    EXPECT_EQ(json.at("unknown").at(0).at("name"), "FOO_BAR");
+}
+
+TEST(ValueWords, DecodeBitsAndParts) {
+    EXPECT_EQ(value_words(vmx::Shape::cr0, 0x8005'0033), "PE MP ET NE WP AM PG");
+    EXPECT_EQ(value_words(vmx::Shape::pin_controls, 0x17),
+              "external-interrupt exiting; bits 2:1, 4");
+    EXPECT_EQ(access_rights_words(0xA09B), "64-bit code, readable, accessed; DPL 0; present; L; G");
+    EXPECT_EQ(access_rights_words(0x1'0060), "unusable (DPL 3)");
+    EXPECT_EQ(interruption_words(0x8000'0B0E),
+              "hardware exception, vector 14 (#PF), with error code");
+    EXPECT_EQ(value_words(vmx::Shape::ept_pointer, 0x501E),
+              "tables WB, walk length 4, PML4 at 0x5000");
+    EXPECT_EQ(bit_numbers(0b1011'0001), "bits 0, 5:4, 7");
+    EXPECT_EQ(qualification_words(33, 4), "the VMCS link pointer (26.3.1.5)");
+    EXPECT_THAT(ept_entry_words(0x1A006), HasSubstr("misconfigured"));
+}
+
+TEST(ExplainNumbers, DecodeEachOption) {
+    const auto words = [](std::string ExplainOptions::* option, const char* value) {
+        ExplainOptions options;
+        options.qualification = "0x182";
+        options.*option = value;
+        const auto all = meanings(options, skylake());
+        return all ? all->front().words + " " + all->front().citation : all.error();
+    };
+    EXPECT_THAT(words(&ExplainOptions::exit, "48"), HasSubstr("EPT violation"));
+    EXPECT_THAT(words(&ExplainOptions::exit, "48"), HasSubstr("write"));
+    EXPECT_THAT(words(&ExplainOptions::error, "7"), HasSubstr("invalid control field"));
+    EXPECT_THAT(words(&ExplainOptions::controls, "pin=0x0"), HasSubstr("breaks pin-must-be-1"));
+    EXPECT_THAT(words(&ExplainOptions::controls, "pim=0x0"), HasSubstr("did you mean pin?"));
+    EXPECT_THAT(words(&ExplainOptions::field, "0x681e"), HasSubstr("Guest RIP"));
+    EXPECT_THAT(words(&ExplainOptions::field, "GUEST_RIPP"), HasSubstr("did you mean GUEST_RIP?"));
+    EXPECT_THAT(words(&ExplainOptions::interruption, "0x80000003"),
+                HasSubstr("external interrupt"));
+    EXPECT_THAT(words(&ExplainOptions::access_rights, "0x89"), HasSubstr("available TSS"));
+    EXPECT_THAT(words(&ExplainOptions::ept_entry, "0x7"),
+                HasSubstr("table entry     rwx, maps a page"));
+    EXPECT_THAT(words(&ExplainOptions::cr4, "0x2000"), HasSubstr("VMXE"));
+    EXPECT_THAT(words(&ExplainOptions::cr4, "much"), HasSubstr("this is no number"));
+}
+
+// What the driver notes of a failed entry, and where the stage's sources set the field.
+TEST(EntryFailures, OfARunAreExplained) {
+    Timeline timeline{100};
+    EXPECT_FALSE(explain_entry_failure(timeline, {}, "launch", "corei7_skylake_x", 100));
+    Event fields{.t = 1, .from = "driver", .name = "VmcsFields"};
+    fields.fields["fields"] = {"0x4400", "0xc", "0x4822", "0x89", "0x4012", "0x13ff"};
+    Event failed{.t = 2, .from = "driver", .name = "VmxInstructionFailed"};
+    failed.fields = {{"instruction", "VMLAUNCH"}, {"result", "VMfailValid"}, {"error_number", 7}};
+    timeline.add(fields);
+    timeline.add(failed);
+    const Repository repository{.root = repository::repository_root(), .build = {}};
+    const auto failure =
+        explain_entry_failure(timeline, repository, "launch", "corei7_skylake_x", 100);
+    ASSERT_TRUE(failure);
+    EXPECT_THAT(failure->text, HasSubstr("VM-instruction error 7"));
+    EXPECT_THAT(failure->text, HasSubstr("set in stages/launch/driver.cpp:"));
+    EXPECT_THAT(failure->dump, HasSubstr("VM-instruction error = 0x7\n"));
+    EXPECT_EQ(failure->json.at("broken").at(0).at("id"), "guest-tr-type");
+}
+
+TEST(EntryFailures, WithoutAVmcsNeedNoFields) {
+    Timeline timeline{100};
+    Event failed{.t = 2, .from = "driver", .name = "VmxInstructionFailed"};
+    failed.fields = {{"instruction", "VMLAUNCH"}, {"result", "VMfailInvalid"}};
+    timeline.add(failed);
+    const auto failure = explain_entry_failure(timeline, {}, "", "corei7_skylake_x", 100);
+    ASSERT_TRUE(failure);
+    EXPECT_EQ(failure->json.at("broken").size(), 1U);
+    EXPECT_EQ(failure->json.at("broken").at(0).at("id"), "basic-current-vmcs");
+}
+
+}  // namespace
+}  // namespace hvp::tool

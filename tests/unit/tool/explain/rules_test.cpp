@@ -1,0 +1,68 @@
+// The rules of VM entry in words, and the page that lists them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/repository/sources.hpp"
+#include "tool/explain/rule_words.hpp"
+
+namespace hvp::tool {
+namespace {
+
+using testing::HasSubstr;
+
+std::vector<std::string> ids(std::string_view word) {
+    std::vector<std::string> all;
+    for (const EntryRule* rule : rules_matching(word)) {
+        all.push_back(rule_id(*rule));
+    }
+    return all;
+}
+
+TEST(RuleWords, NameTheRegister) {
+    const EntryRule& rule = *rules_matching("host-ds-rpl-ti").front();
+    EXPECT_EQ(rule_sentence(rule), "RPL (bits 1:0) and TI (bit 2) of the host DS selector are 0.");
+    EXPECT_EQ(rule_citation(rule),
+              R"([SDM 3C 26.2.3 "Checks on Host Segment and Descriptor-Table Registers"])");
+    EXPECT_EQ(item_name_with_number(rule.items.items[0]), "Host DS selector (0C06H)");
+}
+
+TEST(RuleWords, AreFoundByWordSectionAndField) {
+    EXPECT_THAT(ids("26.2.4"), testing::SizeIs(10));
+    EXPECT_THAT(ids("26.2.1"), testing::SizeIs(77));  // with its three parts
+    EXPECT_THAT(ids("busy TSS"), testing::Contains("guest-tr-type"));
+    EXPECT_THAT(ids("guest gdtr limit"), testing::Contains("guest-gdtr-limit"));
+    EXPECT_THAT(ids("no such thing"), testing::IsEmpty());
+    EXPECT_THAT(ids(""), testing::SizeIs(vmx::checks::all_rules.size()));
+}
+
+TEST(RuleWords, LeaveNoPlaceholder) {
+    for (const EntryRule& rule : vmx::checks::all_rules) {
+        EXPECT_THAT(rule_id(rule) + rule_sentence(rule) + rule_remedy(rule),
+                    testing::Not(HasSubstr("{}")));
+        EXPECT_TRUE(rule_sentence(rule).ends_with('.')) << rule_id(rule);
+        EXPECT_TRUE(rule_remedy(rule).ends_with('.') || rule_remedy(rule).ends_with(".)"))
+            << rule_id(rule);
+    }
+}
+
+TEST(RuleWords, BreakLinesBetweenWords) {
+    EXPECT_EQ(wrapped("one two three", 2, 9), "  one two\n  three\n");
+    EXPECT_EQ(wrapped("unbreakable", 0, 4), "unbreakable\n");
+}
+
+TEST(RulesPage, IsUpToDate) {
+    EXPECT_EQ(repository::read_file("docs/rules.md"), rules_page())
+        << "./playground rules --page >docs/rules.md";
+}
+
+TEST(RulesPage, HasAnAnchorForEachRule) {
+    const std::string page = rules_page();
+    for (const EntryRule& rule : vmx::checks::all_rules) {
+        EXPECT_THAT(page, HasSubstr("\n### " + rule_id(rule) + "\n"));
+    }
+}
+
+}  // namespace
+}  // namespace hvp::tool

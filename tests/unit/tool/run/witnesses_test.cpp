@@ -1,0 +1,214 @@
+#include "tool/run/witnesses.hpp"
+
+#include <gtest/gtest.h>
+
+namespace hvp::tool {
+namespace {
+
+using lab::ProcessorEventKind;
+
+// One launch as both witnesses should tell it; tests change one side.
+struct Testimony {
+    Timeline timeline{10'000};
+    ProcessorRecord processors;
+
+    void claim(std::string name, Json fields, unsigned cpu = 0) {
+        timeline.add({.t = 1,
+                      .cpu = cpu,
+                      .from = "driver",
+                      .name = std::move(name),
+                      .fields = std::move(fields)});
+    }
+    void claim_exit(std::string reason, unsigned number, unsigned cpu = 0) {
+        claim("VmExit", {{"reason", reason}, {"reason_number", number}, {"qualification", "0x0"}},
+              cpu);
+    }
+    void log_entry(unsigned cpu = 0) {
+        processors.add({.kind = ProcessorEventKind::vm_entry, .t = 10, .cpu = cpu});
+    }
+    void log_exit(std::string reason, std::uint16_t number, unsigned cpu = 0) {
+        processors.add({.kind = ProcessorEventKind::vm_exit,
+                        .t = 20,
+                        .cpu = cpu,
+                        .vmcs = 0,
+                        .reason_number = number,
+                        .reason = std::move(reason)});
+    }
+    [[nodiscard]] WitnessReport compare(bool driver_must_speak = true) const {
+        return compare_witnesses(timeline, processors, driver_must_speak);
+    }
+};
+
+Testimony honest() {
+    Testimony testimony;
+    testimony.claim("VmEntry", Json::object());
+    testimony.claim_exit("HLT", 12);
+    testimony.log_entry();
+    testimony.log_exit("HLT", 12);
+    return testimony;
+}
+
+TEST(Witnesses, AgreeAboutAnHonestRun) {
+    EXPECT_EQ(honest().compare().answer, "agree");
+    EXPECT_EQ(honest().compare(false).answer, "agree");
+}
+
+TEST(Witnesses, NoticeAnExitThatDidNotHappen) {
+    Testimony testimony = honest();
+    testimony.claim_exit("CPUID", 10);
+    const auto report = testimony.compare();
+    EXPECT_EQ(report.answer, "disagree");
+    EXPECT_TRUE(report.disagreement.contains("the driver says VM exit 10 CPUID"))
+        << report.disagreement;
+    EXPECT_TRUE(report.disagreement.contains("the processor logged none"));
+}
+
+TEST(Witnesses, NoticeAHiddenExit) {
+    Testimony testimony = honest();
+    testimony.log_exit("CPUID", 10);
+    const auto report = testimony.compare();
+    EXPECT_EQ(report.answer, "disagree");
+    EXPECT_TRUE(report.disagreement.contains(
+        "00000000020d[CPU0  ] VMEXIT reason = 10 (CPUID) qualification=0x0"))
+        << report.disagreement;
+}
+
+// A guest of four exits of whose two middle ones the ring had no place.
+Testimony with_drops(std::uint64_t counted) {
+    Testimony testimony;
+    testimony.claim("VmEntry", Json::object());
+    testimony.log_entry();
+    const auto claim = [&](const char* reason, unsigned number, unsigned sequence) {
+        testimony.claim("VmExit", {{"reason", reason},
+                                   {"reason_number", number},
+                                   {"qualification", "0x0"},
+                                   {"sequence", sequence}});
+    };
+    claim("HLT", 12, 0);
+    testimony.claim("VmEntry", Json::object());
+    claim("VMCALL", 18, 3);
+    testimony.claim("EventsDropped", {{"count", counted}});
+    for (const auto& [reason, number] :
+         {std::pair{"HLT", 12}, {"CPUID", 10}, {"CPUID", 10}, {"VMCALL", 18}}) {
+        testimony.log_exit(reason, static_cast<std::uint16_t>(number));
+    }
+    for (int i = 0; i < 3; ++i) {
+        testimony.log_entry();
+    }
+    return testimony;
+}
+
+TEST(Witnesses, AgreeWhereDroppedExitsAreCounted) {
+    EXPECT_EQ(with_drops(2).compare().disagreement, "");
+}
+
+TEST(Witnesses, NoticeAnExitThatIsNeitherToldNorCounted) {
+    EXPECT_TRUE(with_drops(1).compare().disagreement.contains("leaves out 1 more"));
+}
+
+TEST(Witnesses, NoticeADroppedExitThatDidNotHappen) {
+    EXPECT_TRUE(with_drops(3).compare().disagreement.contains("counted 3 as dropped"));
+}
+
+TEST(Witnesses, HoldExitsByTheirSequenceNumbers) {
+    Testimony testimony = with_drops(2);
+    testimony.claim("VmEntry", Json::object());
+    testimony.log_entry();
+    testimony.claim(
+        "VmExit",
+        {{"reason", "CPUID"}, {"reason_number", 10}, {"qualification", "0x0"}, {"sequence", 0}});
+    testimony.log_exit("CPUID", 10);
+    EXPECT_EQ(testimony.compare().disagreement, "") << "another guest counts from 0 again";
+}
+
+TEST(Witnesses, NoticeAWrongReason) {
+    Testimony wrong_number;
+    wrong_number.claim_exit("CPUID", 10);
+    wrong_number.log_exit("HLT", 12);
+    EXPECT_EQ(wrong_number.compare().answer, "disagree");
+    Testimony wrong_name;
+    wrong_name.claim_exit("CPUID", 12);
+    wrong_name.log_exit("HLT", 12);
+    EXPECT_EQ(wrong_name.compare().answer, "disagree");
+}
+
+TEST(Witnesses, NoticeAWrongQualification) {
+    Testimony testimony;
+    testimony.claim("VmExit", {{"reason", "HLT"}, {"reason_number", 12}, {"qualification", "0x1"}});
+    testimony.log_exit("HLT", 12);
+    EXPECT_EQ(testimony.compare().answer, "disagree");
+}
+
+TEST(Witnesses, NoticeAnEntryTooMany) {
+    Testimony testimony = honest();
+    testimony.claim("VmEntry", Json::object());
+    EXPECT_EQ(testimony.compare().disagreement,
+              "VM entries of processor 0: the driver tells of 2, the processor logged 1");
+}
+
+TEST(Witnesses, NoticeTheWrongProcessor) {
+    Testimony testimony;
+    testimony.claim_exit("HLT", 12, 1);
+    testimony.log_exit("HLT", 12, 0);
+    EXPECT_EQ(testimony.compare().answer, "disagree");
+}
+
+TEST(Witnesses, CompareFailedEntries) {
+    Testimony testimony;
+    testimony.claim("EntryFailure", {{"reason_number", 33}});
+    EXPECT_EQ(testimony.compare().answer, "disagree");
+    testimony.processors.add({.kind = ProcessorEventKind::entry_failure,
+                              .t = 1,
+                              .cpu = 0,
+                              .vmcs = 0,
+                              .reason_number = 33,
+                              .reason = "x"});
+    EXPECT_EQ(testimony.compare().answer, "agree");
+}
+
+// A VMM that notes when it enters cannot know yet whether it will.
+TEST(Witnesses, AnEntryThatFailsIsNone) {
+    Testimony testimony;
+    testimony.claim("VmEntry", {});
+    testimony.claim("EntryFailure", {{"reason_number", 33}});
+    testimony.processors.add({.kind = ProcessorEventKind::entry_failure,
+                              .t = 1,
+                              .cpu = 0,
+                              .vmcs = 0,
+                              .reason_number = 33,
+                              .reason = "x"});
+    EXPECT_EQ(testimony.compare().answer, "agree");
+    // One that was followed by an exit was an entry.
+    testimony.claim("VmEntry", {});
+    testimony.claim_exit("HLT", 12, 0);
+    testimony.claim("EntryFailure", {{"reason_number", 33}});
+    EXPECT_EQ(testimony.compare().answer, "disagree");
+}
+
+TEST(Witnesses, AForeignDriverMayBeSilentAStageMayNot) {
+    Testimony testimony;
+    testimony.log_entry();
+    testimony.log_exit("HLT", 12);
+    EXPECT_EQ(testimony.compare(false).answer, "driver silent");
+    EXPECT_EQ(testimony.compare(true).answer, "disagree");
+}
+
+TEST(ProcessorRecord, MeasuresFromExitToTheNextEntry) {
+    ProcessorRecord record;
+    const auto add = [&](ProcessorEventKind kind, std::uint64_t t) {
+        record.add(
+            {.kind = kind, .t = t, .cpu = 0, .vmcs = 0, .reason_number = 10, .reason = "CPUID"});
+    };
+    using enum ProcessorEventKind;
+    add(vm_entry, 100);
+    add(vm_exit, 110);
+    add(vm_entry, 130);
+    add(vm_exit, 140);
+    add(vm_entry, 164);
+    add(vm_exit, 170);  // no entry follows: not counted
+    EXPECT_EQ(record.root_ticks().dump(), R"({"CPUID":{"n":2,"min":20,"median":24,"max":24}})");
+    EXPECT_EQ(record.exits().dump(), R"({"0":{"CPUID":3}})");
+}
+
+}  // namespace
+}  // namespace hvp::tool

@@ -1,0 +1,58 @@
+#include "tool/story/story_match.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace hvp::tool {
+namespace {
+
+TEST(StoryMatch, PlaceholdersStandForWhatVaries) {
+    EXPECT_TRUE(matches("revision {hex}, {number} bytes", "revision 0x2b, 4096 bytes"));
+    EXPECT_TRUE(matches("VMLAUNCH: VM entry  instruction {number}",
+                        "VMLAUNCH: VM entry      instruction 1 204 113"));
+    EXPECT_TRUE(matches("{text} leaked", "0 bytes leaked"));
+    EXPECT_FALSE(matches("{number} bytes leaked", "no bytes leaked"));
+    EXPECT_FALSE(matches("{hex}", "0x"));
+    EXPECT_FALSE(matches("VMXOFF", "VMXOFF, state given back"));
+}
+
+using Told = std::vector<std::string>;
+
+constexpr std::string_view expected =
+    "launch · a head that varies\n"
+    "   0  driver     begins\n"
+    "\n"
+    "driver     does {number} things\n"
+    "   2  lab        ends\n"
+    "passed in 0.4 s\n";
+
+TEST(StoryMatch, AGoodStoryHasNoDifference) {
+    EXPECT_EQ(
+        story_difference(expected, Told{"driver begins ", "driver does 3 things", "lab ends"}, 1),
+        "");
+}
+
+TEST(StoryMatch, NamesTheFirstLineThatDiffers) {
+    EXPECT_EQ(
+        story_difference(expected, Told{"driver begins", "driver does no  things", "lab ends"}, 1),
+        "step 1 should be \"driver does {number} things\", but is \"driver does no things\"");
+    EXPECT_EQ(story_difference(expected, Told{"driver begins"}, 1),
+              "step 1 is missing: \"driver does {number} things\"");
+    EXPECT_EQ(story_difference(
+                  expected, Told{"driver begins", "driver does 1 things", "lab ends", "lab x"}, 1),
+              "step 3 is too much: \"lab x\"");
+    EXPECT_NE(story_difference("", Told{"lab ends"}, 1), "");
+}
+
+TEST(StoryMatch, EachLoadTellsTheStoryAgain) {
+    EXPECT_EQ(story_difference(expected,
+                               Told{"driver begins", "driver does 1 things", "driver begins",
+                                    "driver does 2 things", "lab ends"},
+                               2),
+              "");
+}
+
+}  // namespace
+}  // namespace hvp::tool

@@ -1,0 +1,148 @@
+// NMIs and exceptions while the VMM runs, and an entry that the processor refuses.
+#include "hypervisor/vcpu/host_traps.hpp"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "hypervisor/exits/dispatch.hpp"
+#include "hypervisor/vcpu/entry.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+using arch::processor;
+using arch::VmxResult;
+
+constexpr std::uint32_t nmi_window_exiting = 1U << 22;
+constexpr std::uint64_t mistake_at = 0xFFFF'F801'0000'2345;
+
+class HostTrapsTest : public testing::Test {
+protected:
+    HostTrapsTest() {
+        processor = {};
+        processor.vmcs = {{primary_processor_based_controls.encoding, 0x80},
+                          {exit_reason.encoding, 10},
+                          {exit_qualification.encoding, 0x77},
+                          {guest_rip.encoding, 0xFFFF'F800'0000'1111}};
+        frame.owner = &owner;
+        owner.frame = &frame;
+        owner.running = true;
+        for (TrapStack* const stack : {&stacks->exception, &stacks->nmi}) {
+            stack->owner = &owner;
+        }
+    }
+    /// A trap as the processor and entry.S leave it on its stack.
+    static HostTrap& trap_on(TrapStack& stack, Vector vector) {
+        auto* const trap = reinterpret_cast<HostTrap*>(stack.top()) - 1;
+        *trap = {};
+        trap->vector = static_cast<std::uint64_t>(vector);
+        trap->error_code = 0x18;
+        trap->rip = mistake_at;
+        trap->rflags = 0x46;
+        trap->rsp = 0xFFFF'F801'0000'9000;
+        return *trap;
+    }
+
+    std::unique_ptr<HostStacks> stacks = std::make_unique<HostStacks>();
+    VmmFrame frame{};
+    VirtualProcessor owner{};
+};
+
+// A trap can trust nothing but its stack: not GS, not TR.
+TEST_F(HostTrapsTest, FindTheirOwnerFromAnyPlaceOnTheirStack) {
+    VirtualProcessor other{};
+    stacks->machine_check.owner = &other;
+    const TrapStack& stack = stacks->exception;
+    EXPECT_EQ(&owner_of_trap_stack(&stack), &owner);
+    EXPECT_EQ(&owner_of_trap_stack(&stack.room.back()), &owner);
+    EXPECT_EQ(&owner_of_trap_stack(&stacks->machine_check.room.front()), &other);
+}
+
+// The NMI is the guest's, which takes it as soon as it can.
+TEST_F(HostTrapsTest, AnNmiIsCountedAndAWindowAskedFor) {
+    HostTrap& trap = trap_on(stacks->nmi, Vector::nmi);
+    handle_host_trap(&trap);
+    handle_host_trap(&trap);
+    EXPECT_EQ(owner.pending_nmis, 2U);
+    EXPECT_EQ(processor.vmcs[primary_processor_based_controls.encoding], nmi_window_exiting | 0x80);
+    EXPECT_EQ(trap.rip, mistake_at) << "the VMM goes on where it was";
+    EXPECT_EQ(owner.guest_stop.why, StopReason::none);
+}
+
+// Behind the last exit the VMCS is no longer ours to write, but the NMI must not be lost.
+TEST_F(HostTrapsTest, AnNmiOnTheWayOutIsOnlyCounted) {
+    owner.running = false;
+    processor.vmcs.clear();
+    EXPECT_NO_THROW(handle_host_trap(&trap_on(stacks->nmi, Vector::nmi)));
+    EXPECT_EQ(owner.pending_nmis, 1U);
+}
+
+TEST_F(HostTrapsTest, AnExceptionIsReported) {
+    processor.registers["CR2"] = 0xBAD0'0000;
+    handle_host_trap(&trap_on(stacks->exception, Vector::page_fault));
+    const GuestStop& guest_stop = owner.guest_stop;
+    EXPECT_EQ(guest_stop.why, StopReason::exception_in_vmm);
+    EXPECT_EQ(guest_stop.trap.vector, 14U);
+    EXPECT_EQ(guest_stop.trap.error_code, 0x18U);
+    EXPECT_EQ(guest_stop.trap.rip, mistake_at) << "where it happened, not where we go on";
+    EXPECT_EQ(guest_stop.trap.rsp, 0xFFFF'F801'0000'9000U);
+    EXPECT_EQ(guest_stop.trap.cr2, 0xBAD0'0000U);
+    EXPECT_EQ(guest_stop.reason.basic_reason, 10U) << "the exit that was being handled";
+    EXPECT_EQ(guest_stop.qualification, 0x77U);
+    EXPECT_EQ(guest_stop.guest_rip, 0xFFFF'F800'0000'1111U);
+}
+
+// IRETQ leads to the way out, with the stack that the way out expects, and interrupts off.
+TEST_F(HostTrapsTest, AnExceptionLeavesTheGuest) {
+    HostTrap& trap = trap_on(stacks->exception, Vector::general_protection);
+    handle_host_trap(&trap);
+    EXPECT_EQ(trap.rip, reinterpret_cast<std::uint64_t>(&hvp_leave_vmm));
+    EXPECT_EQ(trap.rsp, reinterpret_cast<std::uint64_t>(&frame));
+    EXPECT_EQ(trap.rflags, 2U);
+    EXPECT_EQ(owner.pending_nmis, 0U);
+}
+
+// The guest is left already: to leave it again would run the way out on a frame that is used up.
+TEST_F(HostTrapsTest, AnExceptionOnTheWayOutHaltsTheProcessor) {
+    owner.running = false;
+    processor.registers["RFLAGS"] = 0x246;
+    HostTrap& trap = trap_on(stacks->exception, Vector::page_fault);
+    EXPECT_THROW(handle_host_trap(&trap), arch::HaltedForGood);
+    EXPECT_EQ(owner.guest_stop.why, StopReason::none);
+    EXPECT_EQ(trap.rip, mistake_at);
+}
+
+// [SDM 3C 30.4 "VM Instruction Error Numbers"]: 8 is a host-state field that is wrong.
+TEST_F(HostTrapsTest, ARefusedEntryTellsItsNumber) {
+    processor.vmcs = {{vm_instruction_error.encoding, 8}};
+    handle_failed_entry(&frame);
+    EXPECT_EQ(owner.guest_stop.why, StopReason::entry_refused);
+    EXPECT_EQ(owner.guest_stop.result, VmxResult::fail_valid);
+    EXPECT_EQ(owner.guest_stop.error_number, 8U);
+}
+
+// VMREAD fails as VMLAUNCH did: no VMCS is current.  [SDM 3C 30.2 "Conventions"]
+TEST_F(HostTrapsTest, ARefusedEntryWithoutAVmcsHasNoNumber) {
+    processor.vmcs.clear();
+    processor.without_field = VmxResult::fail_invalid;
+    handle_failed_entry(&frame);
+    EXPECT_EQ(owner.guest_stop.why, StopReason::entry_refused);
+    EXPECT_EQ(owner.guest_stop.result, VmxResult::fail_invalid);
+    EXPECT_EQ(owner.guest_stop.error_number, 0U);
+}
+
+// The handlers' own tests run on a VMCS in memory; here one exit goes through the processor's.
+TEST_F(HostTrapsTest, AnExitIsHandledOnTheCurrentVmcs) {
+    processor.cpuid[0] = {.eax = 0x16, .ebx = 1, .ecx = 2, .edx = 3};
+    processor.vmcs[exit_instruction_length.encoding] = 2;
+    processor.vmcs[guest_rflags.encoding] = 2;
+    processor.vmcs[guest_interruptibility_state.encoding] = 0;
+    EXPECT_TRUE(handle_vm_exit(&frame));
+    EXPECT_EQ(frame.registers[Register::rax], 0x16U);
+    EXPECT_EQ(processor.vmcs[guest_rip.encoding], 0xFFFF'F800'0000'1113U);
+    EXPECT_EQ(owner.exits[10], 1U);
+}
+
+}  // namespace
+}  // namespace hvp::vmx

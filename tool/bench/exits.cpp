@@ -1,0 +1,116 @@
+// `bench exits`: what the VMM adds to an instruction of its guest that exits.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+#include "tool/base/temporary_folder.hpp"
+#include "tool/bench/bench.hpp"
+#include "tool/bench/costs.hpp"
+
+namespace hvp::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What an exit for CPUID may cost, with the trace off.
+constexpr double most_times_the_floor = 1.5;
+constexpr std::uint64_t less_than = 100;
+
+constexpr const char* cpuid = "CPUID";
+
+// Runs bench/exits.cpp under the name that chooses who handles the exits.
+std::optional<Costs> measure(const std::string& vmm, const fs::path& folder,
+                             const Repository& repository) {
+    const auto events =
+        run_bench_driver(repository.stage_driver("bench-exits"), "bench-" + vmm, folder);
+    return events ? std::optional{exit_costs(*events)} : std::nullopt;
+}
+
+struct Figures {
+    Costs plain;
+    Costs traced;
+    Cost floor;
+    Cost bare;
+};
+
+std::optional<Figures> measure_all(const Repository& repository) {
+    const TemporaryFolder folder{"bench"};
+    auto plain = measure("vmm", folder.path(), repository);
+    auto traced = plain ? measure("traced", folder.path(), repository) : std::nullopt;
+    auto floor = traced ? measure("floor", folder.path(), repository) : std::nullopt;
+    auto bare = floor ? measure("bare", folder.path(), repository) : std::nullopt;
+    if (!bare) {
+        return std::nullopt;
+    }
+    for (const Costs* costs : {&*plain, &*traced, &*floor, &*bare}) {
+        if (!costs->contains(cpuid)) {
+            fmt::print(stderr, "bench: the processor's log has no exit for CPUID\n");
+            return std::nullopt;
+        }
+    }
+    return Figures{std::move(*plain), std::move(*traced), floor->at(cpuid), bare->at(cpuid)};
+}
+
+void print_json(const Figures& figures) {
+    Json results = Json::array();
+    for (const auto& [kind, cost] : figures.plain) {
+        results.push_back(as_json(kind, "instructions", cost));
+        if (kind == cpuid) {
+            results.back()["floor"] = figures.floor.max();
+        }
+    }
+    for (const auto& [kind, cost] : figures.traced) {
+        results.push_back(as_json(kind + ", traced", "instructions", cost));
+    }
+    results.push_back(as_json("CPUID, honest floor", "instructions", figures.floor));
+    results.push_back(as_json("CPUID, bare minimum", "instructions", figures.bare));
+    const Json all = {{"name", "exits"}, {"machine", bench_machine()}, {"results", results}};
+    fmt::print("{}\n", all.dump(2));
+}
+
+void print_table(const Figures& figures, double ratio) {
+    fmt::print("exits: instructions from a VM exit to the next VM entry ({})\n", bench_machine());
+    fmt::print("  {:<24}{:>12}{:>12}\n", "", "trace off", "trace on");
+    for (const auto& [kind, cost] : figures.plain) {
+        const auto traced = figures.traced.find(kind);
+        fmt::print("  {:<24}{:>12}{:>12}\n", kind, cost_text(cost),
+                   traced == figures.traced.end() ? "" : cost_text(traced->second));
+    }
+    fmt::print("  {:<24}{:>12}   all that is right, written by hand: bench/floor.S\n",
+               "CPUID, honest floor", cost_text(figures.floor));
+    fmt::print("  {:<24}{:>12}   four registers saved, and RIP moved by two\n",
+               "CPUID, bare minimum", cost_text(figures.bare));
+    fmt::print(
+        "CPUID costs {:.2f} times the honest floor; at most {} and under {} instructions are "
+        "allowed\n",
+        ratio, most_times_the_floor, less_than);
+}
+
+}  // namespace
+
+ExitStatus bench_exits(const BenchOptions& options, const Repository& repository) {
+    const auto figures = measure_all(repository);
+    if (!figures) {
+        return ExitStatus::failed;
+    }
+    const std::uint64_t cost = figures->plain.at(cpuid).max();
+    const double ratio = static_cast<double>(cost) / static_cast<double>(figures->floor.min());
+    if (options.json) {
+        print_json(*figures);
+    } else {
+        print_table(*figures, ratio);
+    }
+    if (ratio > most_times_the_floor || cost >= less_than) {
+        std::fflush(stdout);
+        fmt::print(stderr,
+                   "bench: an exit for CPUID costs {} instructions, {:.2f} times the honest floor "
+                   "of {}; make the path in hypervisor/exits/dispatch.hpp shorter\n",
+                   cost, ratio, figures->floor.min());
+        return ExitStatus::failed;
+    }
+    return ExitStatus::passed;
+}
+
+}  // namespace hvp::tool

@@ -1,0 +1,342 @@
+#include "tool/cli/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+#include "tool/base/nearest.hpp"
+
+namespace hvp::tool {
+namespace {
+
+const std::map<std::string, lab::FirmwareVmx> firmware_settings{
+    {"locked-on", lab::FirmwareVmx::locked_on},
+    {"locked-off", lab::FirmwareVmx::locked_off},
+    {"unlocked", lab::FirmwareVmx::unlocked},
+};
+
+Done bad_usage(const std::string& message) {
+    fmt::print(stderr, "playground: {}\n", message);
+    return {ExitStatus::bad_usage};
+}
+
+std::string maybe(const std::string& suggestion) {
+    return suggestion.empty() ? "" : fmt::format("; did you mean {}?", suggestion);
+}
+
+std::string joined(const std::vector<std::string>& words) {
+    return fmt::format("{}", fmt::join(words, ", "));
+}
+
+// An empty string when the model can run the lab.
+std::string check_model(const std::string& name) {
+    std::vector<std::string> usable;
+    for (const lab::ModelFacts& model : lab::all_models()) {
+        if (model.kind != lab::ModelKind::no_64_bit) {
+            usable.emplace_back(model.name);
+        }
+    }
+    const auto model = lab::find_model(name);
+    if (model && model->kind == lab::ModelKind::no_64_bit) {
+        return fmt::format(
+            "--model {}: this processor has no 64-bit mode, so 64-bit Windows "
+            "drivers cannot run on it; try {}",
+            name, lab::default_model);
+    }
+    if (!model) {
+        const std::string near = nearest(name, usable);
+        return fmt::format("--model {}: no such processor model{}", name,
+                           near.empty() ? "; there are " + joined(usable) : maybe(near));
+    }
+    return {};
+}
+
+std::string check_stage(const std::string& name, const Repository& repository) {
+    const std::vector<std::string> stages = repository.stages();
+    if (std::ranges::find(stages, name) != stages.end()) {
+        return {};
+    }
+    const std::string near = nearest(name, stages);
+    return fmt::format("there is no stage {}{}", name,
+                       near.empty() ? "; ./playground list shows them" : maybe(near));
+}
+
+void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std::string& driver) {
+    run.add_option("stage", options.stage, "the stage, see ./playground list (default: launch)")
+        ->type_name("STAGE");
+    run.add_option("--driver", driver,
+                   "run this driver instead of a stage's; its PDB, if beside "
+                   "it, names its functions")
+        ->type_name("FILE.sys");
+    run.add_option("--model", options.model, "processor model")
+        ->type_name("NAME")
+        ->capture_default_str();
+    run.add_option("--cpus", options.cpus, "processors, 1 to 8")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 8U))
+        ->capture_default_str();
+    run.add_option("--processor", options.processor,
+                   "the driver starts on this one, 0 and up; by default the seed chooses")
+        ->type_name("N");
+    run.add_option("--memory", options.memory_mib, "RAM in MiB, 64 to 4096")
+        ->type_name("MIB")
+        ->check(CLI::Range(64U, 4096U))
+        ->capture_default_str();
+    run.add_option("--firmware-vmx", firmware,
+                   "how firmware leaves IA32_FEATURE_CONTROL: locked-on, locked-off, unlocked")
+        ->type_name("HOW")
+        ->check(CLI::IsMember({"locked-on", "locked-off", "unlocked"}))
+        ->capture_default_str();
+    run.add_option("--timeout-ticks", options.timeout_ticks,
+                   "end a machine that still executes after so many instructions")
+        ->type_name("N")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 60))
+        ->capture_default_str();
+    run.add_option("--seed", options.seed, "for everything the lab chooses at random")
+        ->type_name("N")
+        ->capture_default_str();
+    run.add_option("--loads", options.loads, "load and unload the driver so many times in a row")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 10'000U))
+        ->capture_default_str();
+    run.add_flag("--odd-state", options.odd_state,
+                 "give DR7, FS base, SYSENTER, DEBUGCTL, RFLAGS.AC unusual values before");
+    run.add_option("--fail-allocation", options.fail_allocation,
+                   "let the driver's Nth allocation fail")
+        ->type_name("N")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}));
+    run.add_flag("--keep", options.keep, "keep the emulator's whole log and its files");
+    run.add_flag("--json", options.json, "print summary.json and nothing else");
+    run.add_flag("--all-events", options.all_events,
+                 "list all events of a kind, even more than 10,000");
+    run.add_flag("!--no-processor-log", options.processor_log,
+                 "several times faster where a guest exits very often, but the processor is then "
+                 "no witness; for --driver only");
+}
+
+Options finish_run(RunOptions options, const std::string& firmware, const std::string& driver,
+                   bool stage_given, const Repository& repository) {
+    options.firmware_vmx = firmware_settings.at(firmware);
+    if (options.processor && *options.processor >= options.cpus) {
+        return bad_usage(fmt::format(
+            "--processor {}: there {} {} processor{}, numbered from 0; --cpus gives more",
+            *options.processor, options.cpus == 1 ? "is" : "are", options.cpus,
+            options.cpus == 1 ? "" : "s"));
+    }
+    if (driver.empty() && !options.processor_log) {
+        return bad_usage(
+            "--no-processor-log leaves a stage without its witness; it goes with "
+            "--driver");
+    }
+    if (!driver.empty() && stage_given) {
+        return bad_usage("run takes a stage or --driver, not both");
+    }
+    if (!driver.empty()) {
+        options.driver = driver;
+        std::error_code error;
+        if (!std::filesystem::is_regular_file(driver, error)) {
+            const bool exists = std::filesystem::exists(driver, error);
+            return bad_usage(fmt::format("--driver {}: {}", driver,
+                                         exists ? "this is no file" : "there is no such file"));
+        }
+    } else if (const std::string complaint = check_stage(options.stage, repository);
+               !complaint.empty()) {
+        return bad_usage(complaint);
+    }
+    if (const std::string complaint = check_model(options.model); !complaint.empty()) {
+        return bad_usage(complaint);
+    }
+    return options;
+}
+
+void describe_explain(CLI::App& explain, ExplainOptions& options) {
+    explain
+        .add_option("file", options.file,
+                    "a dump of a VMCS: a run's folder, \"name = value\" as printed by a driver, "
+                    "KVM's and Xen's dumps; - reads standard input")
+        ->type_name("FILE|-");
+    explain
+        .add_option("--model", options.model, "whose capability MSRs count where the dump has none")
+        ->type_name("NAME")
+        ->capture_default_str();
+    explain.add_flag("--json", options.json, "print JSON and nothing else");
+    struct Number {
+        const char* name;
+        std::string& value;
+        const char* about;
+    };
+    for (const Number& number :
+         {Number{"--exit", options.exit, "an exit reason"},
+          Number{"--qualification", options.qualification, "its exit qualification"},
+          Number{"--error", options.error, "a VM-instruction error"},
+          Number{"--controls", options.controls, "pin=, primary=, secondary=, exit= or entry="},
+          Number{"--field", options.field, "a field's encoding or name"},
+          Number{"--interruption", options.interruption, "interruption information"},
+          Number{"--access-rights", options.access_rights, "a segment's access rights"},
+          Number{"--ept-entry", options.ept_entry, "an entry of EPT paging structures"},
+          Number{"--cr4", options.cr4, "a value of CR4"}}) {
+        explain.add_option(number.name, number.value, number.about)->type_name("NUMBER");
+    }
+}
+
+Options finish_explain(const ExplainOptions& options) {
+    const bool has_number = !options.exit.empty() || !options.error.empty() ||
+                            !options.controls.empty() || !options.field.empty() ||
+                            !options.interruption.empty() || !options.access_rights.empty() ||
+                            !options.ept_entry.empty() || !options.cr4.empty();
+    if (options.file.empty() && !has_number) {
+        return bad_usage(options.qualification.empty()
+                             ? "explain takes a file, - or a number such as --exit 48"
+                             : "--qualification goes with --exit");
+    }
+    if (!options.file.empty() && has_number) {
+        return bad_usage("explain takes a file or numbers, not both");
+    }
+    const std::string complaint = check_model(options.model);
+    return complaint.empty() ? Options{options} : Options{bad_usage(complaint)};
+}
+
+Options finish_diff(const DiffOptions& options, const Repository& repository) {
+    for (const std::string& stage : {options.before, options.after}) {
+        if (const std::string complaint = check_stage(stage, repository); !complaint.empty()) {
+            return bad_usage(complaint);
+        }
+    }
+    return options;
+}
+
+// CLI11 says which argument it did not expect; we add what may have been meant.
+std::string explain_extras(const CLI::App& app, const std::string& extra) {
+    std::vector<std::string> known;
+    for (const CLI::Option* option : app.get_options()) {
+        for (const std::string& name : option->get_lnames()) {
+            known.push_back("--" + name);
+        }
+    }
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+        known.push_back(command->get_name());
+    }
+    const std::string near = nearest(extra, known);
+    const bool is_command = app.get_parent() == nullptr;
+    const char* kind = extra.starts_with("-") ? "option" : is_command ? "command" : "argument";
+    return fmt::format("unknown {} {}{}", kind, extra,
+                       near.empty() ? "; --help shows what there is" : maybe(near));
+}
+
+std::string explain(CLI::App& app, const CLI::ParseError& error) {
+    std::vector<CLI::App*> commands = app.get_subcommands();
+    CLI::App* innermost = commands.empty() ? &app : commands.front();
+    const std::vector<std::string> extras = app.remaining(true);
+    if (!extras.empty()) {
+        return explain_extras(*innermost, extras.front());
+    }
+    std::string text = error.what();
+    std::ranges::replace(text, '\n', ' ');
+    return text + "; --help shows what there is";
+}
+
+}  // namespace
+
+Options read_command_line(int count, const char* const* arguments, const Repository& repository) {
+    CLI::App app{"HV-Playground: small hypervisors as Windows drivers, and a lab that runs them."};
+    app.name("playground");
+    app.require_subcommand(0, 1);
+    app.set_help_flag("-h,--help", "show this help");
+
+    RunOptions run_options;
+    std::string firmware = "locked-on";
+    std::string driver;
+    CLI::App* run = app.add_subcommand("run", "run a stage's driver in the lab and tell its story");
+    describe_run(*run, run_options, firmware, driver);
+
+    TestOptions test_options;
+    CLI::App* test = app.add_subcommand("test", "build everything and run all tests");
+    test->add_flag("--all", test_options.all, "and then the mutations, as CI does");
+    test->add_flag("--mutations", test_options.mutations_only, "the mutations alone");
+    test->add_flag("--quick", test_options.quick, "with less fuzzing");
+    test->add_option("filter", test_options.filters, "only tests whose name contains this")
+        ->type_name("FILTER");
+
+    DiffOptions diff_options;
+    CLI::App* diff = app.add_subcommand("diff", "show what a stage adds to another");
+    diff->add_option("before", diff_options.before, "a stage")->required()->type_name("STAGE");
+    diff->add_option("after", diff_options.after, "the stage that adds to it")
+        ->required()
+        ->type_name("STAGE");
+
+    CLI::App* list = app.add_subcommand("list", "show the stages");
+    CLI::App* clean = app.add_subcommand("clean", "remove what was built and all runs");
+
+    BenchOptions bench_options;
+    CLI::App* bench = app.add_subcommand("bench", "measure");
+    bench
+        ->add_option("name", bench_options.name,
+                     "startup: seconds from command to story; exits: instructions that the VMM "
+                     "needs for each kind of exit; ept: what an EPT costs, in instructions and "
+                     "bytes")
+        ->required()
+        ->check(CLI::IsMember({"startup", "exits", "ept"}))
+        ->type_name("NAME");
+    bench->add_flag("--json", bench_options.json, "print the figures as JSON and nothing else");
+    bench->add_option("-n", bench_options.runs, "startup: how often")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 1000U))
+        ->capture_default_str();
+
+    RulesOptions rules_options;
+    CLI::App* rules = app.add_subcommand("rules", "show what VM entry checks, rule by rule");
+    rules
+        ->add_option("word", rules_options.word,
+                     "only rules with this word in them, or of this section of SDM 3C (26.3.1.2)")
+        ->type_name("WORD|SECTION");
+    rules->add_flag("--page", rules_options.page, "print docs/rules.md");
+
+    ExplainOptions explain_options;
+    CLI::App* explain_command =
+        app.add_subcommand("explain", "say why a VM entry fails, or what a number means");
+    describe_explain(*explain_command, explain_options);
+
+    try {
+        app.parse(count, arguments);
+    } catch (const CLI::CallForHelp&) {
+        std::fputs(app.help().c_str(), stdout);
+        return Done{ExitStatus::passed};
+    } catch (const CLI::ParseError& error) {
+        return bad_usage(explain(app, error));
+    }
+    if (*run) {
+        return finish_run(run_options, firmware, driver, run->count("stage") > 0, repository);
+    }
+    if (*test) {
+        return test_options;
+    }
+    if (*diff) {
+        return finish_diff(diff_options, repository);
+    }
+    if (*list) {
+        return ListOptions{};
+    }
+    if (*clean) {
+        return CleanOptions{};
+    }
+    if (*explain_command) {
+        return finish_explain(explain_options);
+    }
+    if (*rules) {
+        return rules_options;
+    }
+    if (*bench) {
+        if (bench_options.name != "startup" && bench->count("-n") > 0) {
+            return bad_usage("bench " + bench_options.name +
+                             " counts instructions: the same each time, so no -n");
+        }
+        return bench_options;
+    }
+    std::fputs(app.help().c_str(), stdout);
+    return Done{ExitStatus::passed};
+}
+
+}  // namespace hvp::tool

@@ -1,0 +1,61 @@
+// The host program behind ./playground.
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <variant>
+
+#include "tool/bench/bench.hpp"
+#include "tool/cli/command_line.hpp"
+#include "tool/cli/diff.hpp"
+#include "tool/cli/housekeeping.hpp"
+#include "tool/explain/explain.hpp"
+#include "tool/explain/rules.hpp"
+#include "tool/run/run.hpp"
+#include "tool/test.hpp"
+
+namespace hvp::tool {
+namespace {
+
+class Dispatch {
+public:
+    explicit Dispatch(const Repository& repository) : repository_{repository} {}
+
+    ExitStatus operator()(const RunOptions& options) const { return run(options, repository_); }
+    ExitStatus operator()(const TestOptions& options) const { return test(options, repository_); }
+    ExitStatus operator()(const BenchOptions& options) const {
+        if (options.name == "startup") {
+            return bench_startup(options, repository_);
+        }
+        return options.name == "ept" ? bench_ept(options, repository_)
+                                     : bench_exits(options, repository_);
+    }
+    ExitStatus operator()(const DiffOptions& options) const { return diff(options, repository_); }
+    ExitStatus operator()(const ListOptions&) const { return list(repository_); }
+    ExitStatus operator()(const CleanOptions&) const { return clean(repository_); }
+    ExitStatus operator()(const RulesOptions& options) const { return rules(options); }
+    ExitStatus operator()(const ExplainOptions& options) const {
+        return explain(options, repository_);
+    }
+    ExitStatus operator()(const Done& done) const { return done.status; }
+
+private:
+    const Repository& repository_;
+};
+
+}  // namespace
+}  // namespace hvp::tool
+
+int main(int count, char** arguments) {
+    // A file that would grow too large is an error like any other, not the end of the program; so
+    // is a reader of our output that has gone away.
+    std::signal(SIGXFSZ, SIG_IGN);
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        const auto repository = hvp::tool::Repository::of_this_program();
+        const auto options = hvp::tool::read_command_line(count, arguments, repository);
+        return static_cast<int>(std::visit(hvp::tool::Dispatch{repository}, options));
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "playground: %s\n", error.what());
+        return static_cast<int>(hvp::tool::ExitStatus::failed);
+    }
+}

@@ -1,0 +1,127 @@
+#include "tool/explain/entry_failure.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <sstream>
+
+#include "hypervisor/vmcs/names/field_names.hpp"
+#include "tool/base/files.hpp"
+#include "tool/explain/vmcs_dump.hpp"
+
+namespace hvp::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t most_places = 2;
+
+bool is_word_at(std::string_view line, std::size_t place, std::size_t size) {
+    const auto is_part = [&](std::size_t at) {
+        return at < line.size() &&
+               (std::isalnum(static_cast<unsigned char>(line[at])) != 0 || line[at] == '_');
+    };
+    return !is_part(place - 1) && !is_part(place + size);
+}
+
+// Lines that write the field: `write(…, identifier, …)`, perhaps over two or three lines.
+void find_writes(const fs::path& file, const std::string& shown, std::string_view identifier,
+                 std::vector<std::string>& places) {
+    const auto text = read_text(file);
+    if (!text) {
+        return;
+    }
+    std::istringstream lines{*text};
+    std::string before;
+    std::size_t number = 0;
+    for (std::string line; std::getline(lines, line);) {
+        ++number;
+        const std::size_t place = line.find(identifier);
+        if (place != std::string::npos && place > 0 && is_word_at(line, place, identifier.size()) &&
+            (before + line).contains("write") && places.size() < most_places) {
+            places.push_back(fmt::format("{}:{}", shown, number));
+        }
+        // A statement goes on until its semicolon.
+        before = line.contains(';') || line.contains('{') ? "" : before + line;
+    }
+}
+
+void search(const Repository& repository, const std::string& folder, std::string_view identifier,
+            std::vector<std::string>& places) {
+    std::vector<fs::path> files;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator{repository.root / folder, error}) {
+        if (entry.path().extension() == ".cpp") {
+            files.push_back(entry.path());
+        }
+    }
+    std::ranges::sort(files);
+    for (const fs::path& file : files) {
+        find_writes(file, folder + "/" + file.filename().string(), identifier, places);
+    }
+}
+
+// What the VMX instruction that failed said; the fields were read only after it.
+void add_what_failed(const Timeline& timeline, VmcsImage& image) {
+    const Event* failed = timeline.last("driver", "VmxInstructionFailed");
+    if (failed == nullptr) {
+        return;
+    }
+    if (failed->text("result") == "VMfailInvalid") {
+        image.set(vmx::checks::item(vmx::checks::Fact::has_current_vmcs), 0);
+    } else {
+        image.set(vmx::checks::item(vmx::vm_instruction_error), failed->number("error_number"));
+    }
+}
+
+bool is_vm_entry(const Event& failed) {
+    const std::string instruction = failed.text("instruction");
+    return instruction == "VMLAUNCH" || instruction == "VMRESUME" || instruction == "VM entry";
+}
+
+}  // namespace
+
+std::string where_set(Item item, const Repository& repository, const std::string& stage) {
+    const auto* field = item.kind == Item::Kind::field
+                            ? vmx::find_field(static_cast<std::uint32_t>(item.number))
+                            : nullptr;
+    if (field == nullptr || stage.empty()) {
+        return "";
+    }
+    std::vector<std::string> places;
+    search(repository, "stages/" + stage, field->identifier, places);
+    search(repository, "hypervisor/vmx", field->identifier, places);
+    return fmt::format("{}", fmt::join(places, ", "));
+}
+
+std::optional<EntryFailure> explain_entry_failure(const Timeline& timeline,
+                                                  const Repository& repository,
+                                                  const std::string& stage,
+                                                  const std::string& model, std::size_t width) {
+    const auto processor = ModelProcessor::of(model);
+    const Event* noted = timeline.last("driver", "VmcsFields");
+    const Event* failed = timeline.last("driver", "VmxInstructionFailed");
+    const bool is_refused = failed != nullptr && is_vm_entry(*failed);
+    if (!processor || (noted == nullptr && !is_refused)) {
+        return std::nullopt;
+    }
+    VmcsImage image = noted != nullptr ? read_dump(json_line(*noted)) : VmcsImage{};
+    if (is_refused) {
+        add_what_failed(timeline, image);
+    }
+    const Judged judged{image, *processor};
+    Explanation explanation = explain_image(image, judged);
+    if (noted == nullptr) {
+        explanation.unchecked.clear();  // without a VMCS there is nothing to look at
+    }
+    const Telling telling{.model = model, .width = width, .where_set = [&](Item item) {
+                              return where_set(item, repository, stage);
+                          }};
+    return EntryFailure{.dump = write_dump(image),
+                        .text = explanation_text(image, judged, explanation, telling),
+                        .json = explanation_json(image, judged, explanation)};
+}
+
+}  // namespace hvp::tool

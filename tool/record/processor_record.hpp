@@ -1,0 +1,49 @@
+// What the processors did, counted: the witness that nobody in the machine can influence.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lab/machine/processor_log.hpp"
+#include "tool/record/event.hpp"
+
+namespace hvp::tool {
+
+/// Returns  the event as events.jsonl has it.
+[[nodiscard]] Event to_event(const lab::ProcessorEvent& event);
+
+class ProcessorRecord {
+public:
+    struct Exit {
+        std::uint64_t t;
+        std::uint64_t qualification;
+        std::uint16_t reason_number;
+    };
+    struct Processor {
+        std::vector<std::uint64_t> entries;  ///< their ticks
+        std::vector<Exit> exits;
+        std::vector<lab::ProcessorEvent> entry_failures;
+    };
+
+    void add(const lab::ProcessorEvent& event);
+
+    [[nodiscard]] const std::map<unsigned, Processor>& processors() const { return processors_; }
+    /// Returns  an exit reason's name in the emulator's words.
+    [[nodiscard]] std::string reason(std::uint16_t number) const;
+    /// Returns  the line of the log that reported this exit.
+    [[nodiscard]] std::string line(unsigned cpu, const Exit& exit) const;
+
+    /// Returns  `{"0": {"HLT": 1}}`: how often each processor left its guest, by reason.
+    [[nodiscard]] Json exits() const;
+    /// Returns  ticks from exit to next entry by reason, on processor 0 alone.
+    [[nodiscard]] Json root_ticks() const;
+    [[nodiscard]] Json entry_failures() const;
+
+private:
+    std::map<unsigned, Processor> processors_;
+    std::map<std::uint16_t, std::string> reasons_;
+};
+
+}  // namespace hvp::tool

@@ -1,0 +1,101 @@
+#include "tool/record/timeline.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace hvp::tool {
+namespace {
+
+// The log comes a little earlier than the console: of what it says, some may be later than the end.
+constexpr std::size_t most_of_latest = 1'000;
+
+}  // namespace
+
+void Timeline::add(Event event) {
+    last_tick_ = std::max(last_tick_, event.t);
+    // A million exits come from the processor's log alone (and stand in ProcessorRecord). What
+    // driver and lab say is kept whole, for the witnesses have to be compared to the last word.
+    if (++counts_[{event.from, event.name}] <= most_of_a_kind_ || event.from != "processor") {
+        events_.push_back(std::move(event));
+        return;
+    }
+    latest_of_floods_.push_back(std::move(event));
+    if (latest_of_floods_.size() > most_of_latest) {
+        latest_of_floods_.pop_front();
+    }
+}
+
+void Timeline::sort() {
+    std::vector<std::pair<std::uint64_t, std::size_t>> order;
+    order.reserve(events_.size());
+    for (std::size_t i = 0; i < events_.size(); ++i) {
+        order.emplace_back(events_[i].t, i);
+    }
+    std::ranges::sort(order);
+    std::vector<Event> sorted;
+    sorted.reserve(events_.size());
+    for (const auto& [t, index] : order) {
+        sorted.push_back(std::move(events_[index]));
+    }
+    events_ = std::move(sorted);
+}
+
+const Event* Timeline::last(std::string_view from, std::string_view name) const {
+    const auto found = std::ranges::find_if(events_.rbegin(), events_.rend(),
+                                            [&](const Event& e) { return e.is(from, name); });
+    return found == events_.rend() ? nullptr : &*found;
+}
+
+std::vector<const Event*> Timeline::all(std::string_view from, std::string_view name) const {
+    std::vector<const Event*> found;
+    for (const Event& event : events_) {
+        if (event.is(from, name)) {
+            found.push_back(&event);
+        }
+    }
+    return found;
+}
+
+std::vector<const Event*> Timeline::before(const Event& event, std::size_t most) const {
+    const auto last_of = [&](const auto& from, std::size_t count) {
+        std::vector<const Event*> found;
+        for (std::size_t i = count - std::min(count, most); i < count; ++i) {
+            found.push_back(&from[i]);
+        }
+        return found;
+    };
+    const auto listed = last_of(events_, static_cast<std::size_t>(&event - events_.data()));
+    const auto later =
+        std::ranges::find_if(latest_of_floods_, [&](const Event& e) { return e.t > event.t; });
+    const auto unlisted =
+        last_of(latest_of_floods_, static_cast<std::size_t>(later - latest_of_floods_.begin()));
+    std::vector<const Event*> found;
+    const auto time = [](const Event* e) { return e->t; };
+    std::ranges::merge(listed, unlisted, std::back_inserter(found), {}, time, time);
+    return {found.end() - static_cast<std::ptrdiff_t>(std::min(most, found.size())), found.end()};
+}
+
+std::string Timeline::json_lines() const {
+    std::string text;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> listed;
+    for (const Event& event : events_) {
+        if (++listed[{event.from, event.name}] <= most_of_a_kind_) {
+            text += json_line(event);
+            text += '\n';
+        }
+    }
+    for (const auto& [kind, count] : counts_) {
+        if (count > most_of_a_kind_) {
+            text += json_line(
+                {.t = last_tick_,
+                 .cpu = 0,
+                 .from = kind.first,
+                 .name = "NotListed",
+                 .fields = {{"of", kind.second}, {"listed", most_of_a_kind_}, {"count", count}}});
+            text += '\n';
+        }
+    }
+    return text;
+}
+
+}  // namespace hvp::tool

@@ -1,0 +1,47 @@
+// All events of a run in the order of time; floods are counted instead of kept.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tool/record/event.hpp"
+
+namespace hvp::tool {
+
+class Timeline {
+public:
+    /// `most_of_a_kind`: of more events of one name from one witness only the count
+    /// gets into events.jsonl.
+    explicit Timeline(std::uint64_t most_of_a_kind) : most_of_a_kind_{most_of_a_kind} {}
+
+    void add(Event event);
+    /// Puts the events in order; those of one tick stay as they came.
+    void sort();
+
+    [[nodiscard]] const std::vector<Event>& events() const { return events_; }
+    /// Returns  the last event of that name, or nullptr.
+    [[nodiscard]] const Event* last(std::string_view from, std::string_view name) const;
+    [[nodiscard]] std::vector<const Event*> all(std::string_view from, std::string_view name) const;
+
+    /// Returns  the last few events of all witnesses before this one, floods too.
+    ///
+    /// Needs    `event`: one of events(), which are in order
+    [[nodiscard]] std::vector<const Event*> before(const Event& event, std::size_t most) const;
+
+    /// Returns  the content of events.jsonl; a kind that flooded has one line more, with its count.
+    [[nodiscard]] std::string json_lines() const;
+
+private:
+    std::uint64_t most_of_a_kind_;
+    std::vector<Event> events_;
+    std::deque<Event> latest_of_floods_;
+    std::map<std::pair<std::string, std::string>, std::uint64_t> counts_;
+    std::uint64_t last_tick_ = 0;
+};
+
+}  // namespace hvp::tool

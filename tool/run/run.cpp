@@ -1,0 +1,287 @@
+#include "tool/run/run.hpp"
+
+#include <fmt/format.h>
+#include <sys/signalfd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+
+#include "lab/machine/emulator.hpp"
+#include "tool/explain/entry_failure.hpp"
+#include "tool/record/recording.hpp"
+#include "tool/run/run_inputs.hpp"
+#include "tool/run/summary.hpp"
+#include "tool/story/sentences.hpp"
+#include "tool/story/story.hpp"
+#include "tool/story/story_match.hpp"
+#include "tool/story/terminal.hpp"
+
+namespace hvp::tool {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The kernel's image, as the lab links it; the driver says where it was loaded.
+AddressNames address_names(const RunInputs& inputs, const Repository& repository,
+                           const Timeline& timeline, std::string_view evidence) {
+    AddressNames names;
+    names.add({.name = "ntoskrnl.exe",
+               .base = inputs.kernel.base,
+               .bytes = inputs.kernel.bytes.size(),
+               .file = repository.kernel()});
+    for (const Event* loaded : timeline.all("lab", "ImageLoaded")) {
+        names.add({.name = inputs.driver_facts.name,
+                   .base = loaded->number("base"),
+                   .bytes = loaded->number("bytes"),
+                   .file = inputs.driver_path});
+    }
+    names.find_symbols(addresses_to_explain(timeline, evidence));
+    return names;
+}
+
+std::string head_line(const RunOptions& options, const RunInputs& inputs) {
+    return fmt::format("{} · {} · {} processor{} · real {}, {}\n", inputs.name, options.model,
+                       options.cpus, options.cpus == 1 ? "" : "s", inputs.driver_facts.name,
+                       size_text(inputs.driver_facts.bytes));
+}
+
+// A signal that can be waited for beside other descriptors; the mask is inherited by nobody.
+lab::Descriptor stop_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        sigaddset(&signals, signal);
+    }
+    sigprocmask(SIG_BLOCK, &signals, nullptr);
+    return lab::Descriptor{signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)};
+}
+
+ExitStatus status_of(const Verdict& verdict, const lab::EmulatorOutcome& outcome) {
+    if (outcome.ending == lab::Ending::interrupted) {
+        return ExitStatus::interrupted;
+    }
+    switch (verdict.result) {
+        case Result::passed:
+            return ExitStatus::passed;
+        case Result::refused:
+            return ExitStatus::refused;
+        case Result::failed:
+        case Result::bugcheck:
+        case Result::hung:
+            return ExitStatus::failed;
+    }
+    return ExitStatus::failed;
+}
+
+// One run from its folder to its last line.
+class Run {
+public:
+    Run(const RunOptions& options, const Repository& repository, const RunInputs& inputs,
+        const RunFolder& folder, Clock::time_point started)
+        : options_{options},
+          repository_{repository},
+          inputs_{inputs},
+          folder_{folder},
+          started_{started},
+          recording_{folder, {.whole_log = options.keep, .all_events = options.all_events}} {}
+
+    ExitStatus perform();
+
+private:
+    ExitStatus conclude(const lab::EmulatorOutcome& outcome);
+    void check_story(Verdict& verdict, const std::vector<StoryStep>& steps) const;
+    void write_results(const Verdict& verdict, const std::string& story,
+                       const std::string& summary);
+    void print(const Verdict& verdict, const std::string& head, const std::vector<StoryStep>& steps,
+               const std::string& end, const std::string& summary) const;
+    ExitStatus complain(const std::string& sentence, ExitStatus status) const;
+    [[nodiscard]] double seconds() const {
+        return std::chrono::duration<double>(Clock::now() - started_).count();
+    }
+    [[nodiscard]] std::string shown_folder() const;
+
+    const RunOptions& options_;
+    const Repository& repository_;
+    const RunInputs& inputs_;
+    const RunFolder& folder_;
+    Clock::time_point started_;
+    Recording recording_;
+    std::optional<EntryFailure> entry_failure_;
+};
+
+ExitStatus Run::perform() {
+    if (const auto written = write_machine(options_, inputs_, repository_, folder_); !written) {
+        folder_.remove_work();
+        return complain(written.error(), ExitStatus::failed);
+    }
+    const lab::Descriptor stop = stop_signals();
+    const auto outcome = lab::run_emulator({
+        .folder = folder_.work(),
+        .machine = {.processors = options_.cpus, .timeout_ticks = options_.timeout_ticks},
+        .stop_descriptor = stop.number(),
+        .on_console = [&](std::string_view bytes) { recording_.on_console(bytes); },
+        .on_log =
+            [&](std::string_view bytes) {
+                recording_.on_log(bytes);
+                return recording_.log().last_tick();
+            },
+        .go_on = [&] { return recording_.go_on(); },
+    });
+    if (!options_.keep) {
+        folder_.remove_work();
+    }
+    if (!outcome) {
+        const bool missing = outcome.error() == ENOENT;
+        return complain(missing ? fmt::format("the emulator {} is missing; install it: apt-get "
+                                              "install bochs bochs-term bochsbios vgabios",
+                                              lab::emulator_program)
+                                : fmt::format("the emulator {} cannot be started: {}",
+                                              lab::emulator_program, strerror(outcome.error())),
+                        missing ? ExitStatus::host_lacks : ExitStatus::failed);
+    }
+    recording_.finish();
+    return conclude(*outcome);
+}
+
+ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
+    const Timeline& timeline = recording_.timeline();
+    const AddressNames names = address_names(inputs_, repository_, timeline, outcome.evidence);
+    const WitnessReport witnesses =
+        options_.processor_log && is_complete(outcome, timeline)
+            ? compare_witnesses(timeline, recording_.processors(), !options_.driver)
+            : WitnessReport{.answer = "not compared", .disagreement = {}};
+    Verdict verdict = judge({.outcome = outcome,
+                             .timeline = timeline,
+                             .witnesses = witnesses,
+                             .names = names,
+                             .driver_file = inputs_.driver_facts.name,
+                             .emulator = recording_.log().emulator(),
+                             .panic = recording_.log().panic(),
+                             .all_halted = recording_.log().all_halted(options_.cpus),
+                             .timeout_ticks = options_.timeout_ticks});
+    entry_failure_ =
+        explain_entry_failure(timeline, repository_, options_.driver ? "" : options_.stage,
+                              options_.model, layout_of_output().width);
+    const std::vector<StoryStep> steps = tell(timeline, names);
+    check_story(verdict, steps);
+    recording_.write_evidence(
+        folder_, verdict.result != Result::passed && verdict.result != Result::refused);
+    const std::string head = head_line(options_, inputs_);
+    const std::string end = fmt::format("{} in {:.1f} s · {}\n", result_name(verdict.result),
+                                        seconds(), shown_folder());
+    Json facts = summary(options_, inputs_.driver_facts, recording_, verdict, witnesses, seconds());
+    if (entry_failure_) {
+        facts["explanation"] = entry_failure_->json;
+    }
+    const std::string summary_text =
+        facts.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    write_results(verdict, head + lay_out(steps, {}) + end, summary_text);
+    print(verdict, head, steps, end, summary_text);
+    if (!recording_.write_error().empty()) {
+        return complain(
+            recording_.write_error() + "; what could be written is in " + folder_.path().string(),
+            ExitStatus::failed);
+    }
+    return status_of(verdict, outcome);
+}
+
+void Run::check_story(Verdict& verdict, const std::vector<StoryStep>& steps) const {
+    const auto path = repository_.stage(options_.stage) / "story.txt";
+    const auto expected = options_.driver ? std::unexpected{std::string{}} : read_bytes(path);
+    if (!expected || verdict.result != Result::passed) {
+        return;
+    }
+    std::vector<std::string> told;
+    for (const StoryStep& step : steps) {
+        if (!step.optional && !step.who.empty()) {
+            told.push_back(step.who + " " + step.text + " " + step.aside);
+        }
+    }
+    const std::string difference = story_difference(
+        {reinterpret_cast<const char*>(expected->data()), expected->size()}, told, options_.loads);
+    if (!difference.empty()) {
+        verdict = {Result::failed,
+                   fmt::format("the story is not the one in stages/{}/story.txt: {}",
+                               options_.stage, difference)};
+    }
+}
+
+void Run::write_results(const Verdict& verdict, const std::string& story,
+                        const std::string& summary) {
+    std::string story_text = story;
+    if (!verdict.reason.empty()) {
+        story_text += verdict.reason + "\n";
+    }
+    if (entry_failure_) {
+        story_text += "\n" + entry_failure_->text;
+    }
+    const auto write = [&](std::string_view name, std::string_view content) {
+        if (const auto written = write_file(folder_.path() / name, content); !written) {
+            recording_.note_write_error(written.error());
+        }
+    };
+    if (entry_failure_) {
+        write("vmcs.txt", entry_failure_->dump);
+    }
+    write("events.jsonl", recording_.timeline().json_lines());
+    write("story.txt", story_text);
+    write("summary.json", summary);
+    folder_.become_latest();
+}
+
+void Run::print(const Verdict& verdict, const std::string& head,
+                const std::vector<StoryStep>& steps, const std::string& end,
+                const std::string& summary) const {
+    if (options_.json) {
+        fmt::print("{}", summary);
+    } else {
+        fmt::print("{}{}{}", head, lay_out(steps, layout_of_output()), end);
+    }
+    std::fflush(stdout);
+    if (verdict.reason.empty()) {
+        return;
+    }
+    fmt::print(stderr, "{}: {}\n", inputs_.name, verdict.reason);
+    if (!verdict.rule.empty() || !verdict.remedy.empty()) {
+        const bool both = !verdict.rule.empty() && !verdict.remedy.empty();
+        fmt::print(stderr, "{}{}{}{}\n", std::string(inputs_.name.size() + 2, ' '), verdict.rule,
+                   both ? "  " : "", verdict.remedy);
+    }
+    if (entry_failure_) {
+        fmt::print(stderr, "\n{}", entry_failure_->text);
+    }
+}
+
+ExitStatus Run::complain(const std::string& sentence, ExitStatus status) const {
+    fmt::print(stderr, "{}: {}\n", inputs_.name, sentence);
+    return status;
+}
+
+std::string Run::shown_folder() const {
+    return folder_.path().parent_path() == repository_.root / "runs"
+               ? std::string{"runs/latest/"}
+               : folder_.path().string() + "/";
+}
+
+}  // namespace
+
+ExitStatus run(const RunOptions& options, const Repository& repository) {
+    const auto started = Clock::now();
+    const auto inputs = read_inputs(options, repository);
+    if (!inputs) {
+        fmt::print(stderr, "playground: {}\n", inputs.error());
+        return options.driver ? ExitStatus::bad_usage : ExitStatus::failed;
+    }
+    const auto folder = RunFolder::create(repository.runs(), inputs->name);
+    if (!folder) {
+        fmt::print(stderr, "{}: {}\n", inputs->name, folder.error());
+        return ExitStatus::failed;
+    }
+    return Run{options, repository, *inputs, *folder, started}.perform();
+}
+
+}  // namespace hvp::tool

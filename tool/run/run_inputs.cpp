@@ -1,0 +1,130 @@
+#include "tool/run/run_inputs.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "lab/machine/configuration.hpp"
+#include "lab/machine/ram_image.hpp"
+#include "tool/base/files.hpp"
+#include "tool/base/subprocess.hpp"
+
+namespace hvp::tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t largest_driver = 1ULL << 30;
+constexpr std::size_t sha256_digits = 64;
+
+std::string sha256(const fs::path& file) {
+    const auto answer = capture({.arguments = {"sha256sum", "--", file.string()}, .folder = {}});
+    return answer && answer->status == 0 ? answer->output.substr(0, sha256_digits) : "";
+}
+
+// A name that is safe in a path and in the boot block.
+std::string plain_name(const fs::path& driver) {
+    std::string name = driver.stem().string();
+    for (char& c : name) {
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                           (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        c = plain ? c : '_';
+    }
+    constexpr std::size_t longest = 60;
+    return name.substr(0, longest);
+}
+
+}  // namespace
+
+std::expected<RunInputs, std::string> read_inputs(const RunOptions& options,
+                                                  const Repository& repository) {
+    RunInputs inputs;
+    inputs.driver_path =
+        options.driver ? fs::absolute(*options.driver) : repository.stage_driver(options.stage);
+    inputs.name = options.driver ? plain_name(inputs.driver_path) : options.stage;
+    std::error_code error;
+    const std::uint64_t bytes = fs::file_size(inputs.driver_path, error);
+    if (!error && bytes > largest_driver) {
+        return std::unexpected{fmt::format("{} has {} bytes; no driver is that large",
+                                           inputs.driver_path.string(), bytes)};
+    }
+    auto driver = read_bytes(inputs.driver_path);
+    if (!driver) {
+        return std::unexpected{driver.error()};
+    }
+    if (driver->empty()) {
+        return std::unexpected{inputs.driver_path.string() + " is empty"};
+    }
+    inputs.driver = std::move(*driver);
+    inputs.driver_facts = {.name = inputs.driver_path.filename().string(),
+                           .bytes = inputs.driver.size(),
+                           .sha256 = sha256(inputs.driver_path)};
+    const auto kernel_file = read_bytes(repository.kernel());
+    if (!kernel_file) {
+        return std::unexpected{kernel_file.error()};
+    }
+    auto kernel = lab::pe::layout(*kernel_file);
+    if (!kernel) {
+        return std::unexpected{fmt::format("{}: {}", repository.kernel().string(), kernel.error())};
+    }
+    inputs.kernel = std::move(*kernel);
+    return inputs;
+}
+
+std::expected<void, std::string> write_machine(const RunOptions& options, const RunInputs& inputs,
+                                               const Repository& repository,
+                                               const RunFolder& folder) {
+    const lab::LabSettings settings{
+        .firmware_vmx = options.firmware_vmx,
+        .processors = options.cpus,
+        .memory_mib = options.memory_mib,
+        .seed = options.seed,
+        .timeout_ticks = options.timeout_ticks,
+        .fail_allocation = options.fail_allocation,
+        .loads = options.loads,
+        .odd_state = options.odd_state,
+        .start_processor = options.processor.value_or(lab::any_processor),
+        .driver_name = inputs.name};
+    const auto image = lab::ram_image(settings,
+                                      {.bytes = inputs.kernel.bytes,
+                                       .virtual_base = inputs.kernel.base,
+                                       .entry = inputs.kernel.entry},
+                                      inputs.driver);
+    if (!image) {
+        return std::unexpected{image.error()};
+    }
+    const auto rom = read_bytes(repository.rom());
+    if (!rom) {
+        return std::unexpected{rom.error()};
+    }
+    // Names without folders: the emulator's configuration knows no quoting.
+    const lab::MachineOptions machine{.model = options.model,
+                                      .processors = options.cpus,
+                                      .memory_mib = options.memory_mib,
+                                      .timeout_ticks = options.timeout_ticks,
+                                      .rom_file = "rom.bin",
+                                      .ram_image_file = "ram.img",
+                                      .msrs_file = "msrs",
+                                      .processor_log = options.processor_log};
+    const auto text_of = [](const std::vector<std::byte>& bytes) {
+        return std::string_view{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    };
+    const std::string configuration = lab::bochsrc(machine);
+    const std::string script = lab::debugger_script(machine);
+    const std::string msrs = lab::msr_list();
+    const std::array<std::pair<std::string_view, std::string_view>, 5> files{{
+        {"bochsrc", configuration},
+        {"rc", script},
+        {"msrs", msrs},
+        {"rom.bin", text_of(*rom)},
+        {"ram.img", text_of(*image)},
+    }};
+    for (const auto& [name, content] : files) {
+        if (auto written = write_file(folder.work() / name, content); !written) {
+            return written;
+        }
+    }
+    return {};
+}
+
+}  // namespace hvp::tool

@@ -1,0 +1,36 @@
+// What a run needs before the machine starts: driver and kernel, and the emulator's files.
+#pragma once
+
+#include <expected>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "lab/nt/hosted/mapped_image.hpp"
+#include "tool/base/options.hpp"
+#include "tool/base/repository.hpp"
+#include "tool/record/addresses.hpp"
+#include "tool/record/run_folder.hpp"
+#include "tool/run/summary.hpp"
+
+namespace hvp::tool {
+
+struct RunInputs {
+    std::filesystem::path driver_path;
+    std::string name;  ///< of the stage, or of the driver's file without ".sys"
+    std::vector<std::byte> driver;
+    DriverFile driver_facts;
+    lab::pe::MappedImage kernel;
+};
+
+/// Reads driver and kernel.
+[[nodiscard]] std::expected<RunInputs, std::string> read_inputs(const RunOptions& options,
+                                                                const Repository& repository);
+
+/// Writes configuration, script and memory image into the run's work folder.
+[[nodiscard]] std::expected<void, std::string> write_machine(const RunOptions& options,
+                                                             const RunInputs& inputs,
+                                                             const Repository& repository,
+                                                             const RunFolder& folder);
+
+}  // namespace hvp::tool

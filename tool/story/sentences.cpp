@@ -1,0 +1,393 @@
+#include "tool/story/sentences.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "tool/record/exit_details.hpp"
+#include "tool/story/ept_sentences.hpp"
+#include "tool/story/identity_sentences.hpp"
+#include "tool/story/injection_sentences.hpp"
+
+namespace hvp::tool {
+namespace {
+
+using Steps = std::vector<StoryStep>;
+
+struct StatusName {
+    std::string_view number;
+    std::string_view name;
+};
+
+// [Windows: NTSTATUS Values]
+constexpr auto status_names = std::to_array<StatusName>({
+    {"0x00000000", "STATUS_SUCCESS"},
+    {"0xc0000001", "STATUS_UNSUCCESSFUL"},
+    {"0xc0000002", "STATUS_NOT_IMPLEMENTED"},
+    {"0xc000000d", "STATUS_INVALID_PARAMETER"},
+    {"0xc0000010", "STATUS_INVALID_DEVICE_REQUEST"},
+    {"0xc0000022", "STATUS_ACCESS_DENIED"},
+    {"0xc0000059", "STATUS_REVISION_MISMATCH"},
+    {"0xc000009a", "STATUS_INSUFFICIENT_RESOURCES"},
+    {"0xc00000a3", "STATUS_DEVICE_NOT_READY"},
+    {"0xc00000bb", "STATUS_NOT_SUPPORTED"},
+    {"0xc00000e5", "STATUS_INTERNAL_ERROR"},
+    {"0xc0000184", "STATUS_INVALID_DEVICE_STATE"},
+    {"0xc0351000", "STATUS_HV_INVALID_HYPERCALL_CODE"},
+    {"0xc035001e", "STATUS_HV_FEATURE_UNAVAILABLE"},
+});
+
+std::string instruction(const Event& event) {
+    return fmt::format("instruction {}", grouped(event.t));
+}
+
+std::string decimal_or_hexadecimal(const Event& event, std::string_view field) {
+    const std::string text = event.text(field);
+    return text == "0x0" ? "0" : text;
+}
+
+// `fields` as ` key value, key value`, for events that have no sentence of their own.
+std::string all_fields(const Event& event) {
+    std::string text;
+    for (const auto& [key, value] : event.fields.items()) {
+        text += fmt::format("{} {} {}", text.empty() ? "" : ",", key, event.text(key));
+    }
+    return text;
+}
+
+std::string where(const Sentences& sentences, const Event& event, std::string_view field) {
+    const std::string place = sentences.names().module_and_offset(event.number(field));
+    const std::string symbol = event.text("symbol");
+    return symbol.empty() ? place : symbol + " (" + place + ")";
+}
+
+// The stack, innermost first: the instruction itself after a trap, the call that ended in the bug
+// check otherwise. A function that calls itself without end would fill the screen.
+void add_stack(const Sentences& sentences, const Event& event, Steps& steps) {
+    const AddressNames& names = sentences.names();
+    const auto stack = event.fields.value("stack", Json::array());
+    const auto functions = event.fields.value("functions", Json::array());
+    std::vector<std::string> callers;
+    for (std::size_t i = 0; i < stack.size(); ++i) {
+        const std::uint64_t address = number_of(stack[i]);
+        const std::uint64_t start = i < functions.size() ? number_of(functions[i]) : 0;
+        if (i == 0) {
+            const bool trapped = address == event.number("rip");
+            steps.push_back({"", "at " + (trapped ? names.in_full(address, start)
+                                                  : names.caller_in_full(address, start))});
+            continue;
+        }
+        callers.push_back(names.caller_in_full(address, start));
+    }
+    for (std::size_t i = 0; i < callers.size();) {
+        std::size_t same = i;
+        while (same < callers.size() && callers[same] == callers[i]) {
+            ++same;
+        }
+        const std::string times = same - i > 1 ? fmt::format(" ({} times)", same - i) : "";
+        steps.push_back({"", "called from " + callers[i] + times});
+        i = same;
+    }
+}
+
+Steps bug_check(const Sentences& sentences, const Event& event) {
+    Steps steps{{"lab", sentences.names().explain(complaint(event)), instruction(event)}};
+    const auto add = [&](std::string text) { steps.push_back({"", std::move(text)}); };
+    const auto parameters = event.fields.value("parameters", Json::array());
+    const auto meanings = event.fields.value("meaning", Json::array());
+    for (std::size_t i = 0; i < std::min(parameters.size(), meanings.size()); ++i) {
+        const std::string meaning = meanings[i].is_string() ? meanings[i].get<std::string>() : "";
+        if (!meaning.empty()) {
+            add(fmt::format("parameter {} = {:#x}: {}", i + 1, number_of(parameters[i]), meaning));
+        }
+    }
+    add_stack(sentences, event, steps);
+    return steps;
+}
+
+Steps leak(const Sentences& sentences, const Event& event) {
+    Steps steps{{"lab", complaint(event)}};
+    if (event.fields.contains("allocated_by")) {
+        steps.push_back(
+            {"", "allocated by " + sentences.names().caller_in_full(event.number("allocated_by"))});
+    }
+    return steps;
+}
+
+Steps finding(const Sentences& sentences, const Event& event) {
+    Steps steps{{"lab", sentences.names().explain(complaint(event))}};
+    for (const std::string_view field : address_fields) {
+        if (event.fields.contains(field)) {
+            steps.push_back(
+                {"", fmt::format("{} {}", field, sentences.names().in_full(event.number(field)))});
+        }
+    }
+    return steps;
+}
+
+Steps lab_summary(const Event& event) {
+    if (event.text("result") != "passed" && event.text("result") != "refused") {
+        return {};
+    }
+    return {{"lab", fmt::format("control state as before; {} bytes leaked",
+                                grouped(event.number("leaked_bytes")))}};
+}
+
+Steps lab_event(const Sentences& sentences, const Event& event) {
+    const std::string& name = event.name;
+    if (name == "DriverEntry") {
+        return {{"driver",
+                 fmt::format("DriverEntry on processor {} at {}", event.cpu, event.text("irql"))}};
+    }
+    if (name == "DriverEntryReturned") {
+        return {{"lab", "DriverEntry returned " + status_name(event.text("status"))}};
+    }
+    if (name == "DriverUnloadReturned") {
+        return {{"lab", "DriverUnload returned"}};
+    }
+    if (name == "NoDriverUnload") {
+        return {{"lab", "no DriverUnload: the driver stays loaded, as on Windows"}};
+    }
+    if (name == "ExpectedChange") {
+        return {{.who = "lab", .text = complaint(event), .optional = true}};
+    }
+    if (name == "AllocationFailed") {
+        return {{"lab", fmt::format("allocation {} fails on purpose ({})", event.number("number"),
+                                    event.text("function"))}};
+    }
+    if (name == "BugCheck") {
+        return bug_check(sentences, event);
+    }
+    if (name == "Leak") {
+        return leak(sentences, event);
+    }
+    if (name == "Finding") {
+        return finding(sentences, event);
+    }
+    if (name == "Summary") {
+        return lab_summary(event);
+    }
+    const std::string text = complaint(event);
+    return text.empty() ? Steps{} : Steps{{"lab", text}};
+}
+
+// One line for what both witnesses say, and what the VMM did: the exit, where the guest was, the
+// handler, and how many instructions later the guest went on.
+StoryStep exit_in_one_line(const Sentences& sentences, const ToldExit& exit) {
+    const std::string injected = injected_event(*exit.driver);
+    return {
+        .who = "processor",
+        .text = fmt::format(
+            "exit {} {} at {}: {}{}", exit.driver->text("reason_number"), exit_words(*exit.driver),
+            sentences.names().function_and_offset(exit.driver->number("guest_rip")),
+            exit.driver->text("handler"), injected.empty() ? "" : " injects " + injected),
+        .aside = exit.ticks ? fmt::format("{} ticks", grouped(*exit.ticks)) : ""};
+}
+
+Steps processor_event(const Sentences& sentences, const Event& event) {
+    if (event.name == "VmEntry") {
+        return {{"processor", fmt::format("{}: VM entry", sentences.entry_instruction()),
+                 instruction(event)}};
+    }
+    if (event.name == "VmExit") {
+        if (const ToldExit* told = sentences.exits().about(event)) {
+            return {exit_in_one_line(sentences, *told)};
+        }
+        return {{"processor",
+                 fmt::format("VM exit {} {}, qualification {}", event.number("reason_number"),
+                             event.text("reason"), decimal_or_hexadecimal(event, "qualification")),
+                 instruction(event)}};
+    }
+    if (event.name == "VmFail") {
+        return {{"processor", event.text("text"), instruction(event)}};
+    }
+    if (event.name == "EntryFailure") {
+        return {
+            {"processor",
+             fmt::format("{}: VM entry failed, exit {}: {}", sentences.entry_instruction(),
+                         event.number("reason_number"),
+                         event.text("text").empty() ? event.text("reason") : event.text("text")),
+             instruction(event)}};
+    }
+    if (event.name == "TripleFault") {
+        return {{"processor", "triple fault: " + event.text("text"), instruction(event)}};
+    }
+    return {};
+}
+
+Steps driver_failure(const Event& event) {
+    return {{"driver", "gives up at " + event.text("step"), event.text("rule")},
+            {"", event.text("remedy")}};
+}
+
+/// Events of a VMM that handles exits.
+Steps vmm_event(const Sentences& sentences, const Event& event) {
+    if (event.name == "HostException") {
+        return {{"driver", fmt::format("exception {} in the VMM while it handled {}, at {}",
+                                       event.text("vector"), event.text("during"),
+                                       sentences.names().in_full(event.number("rip")))},
+                {"", fmt::format("error code {}, CR2 {}", event.text("error_code"),
+                                 event.text("cr2"))}};
+    }
+    if (event.name == "GuestEnded" && event.fields.contains("why")) {
+        return {{"driver", "leaves the guest: " + event.text("why")}};
+    }
+    if (event.name == "RegistersProof") {
+        return {
+            {"guest", fmt::format("kept its registers in {} of {} exits; the VMM saw the same in "
+                                  "{}; {} answers right",
+                                  event.text("kept_by_guest"), event.text("steps"),
+                                  event.text("same_for_vmm"), event.text("answers_right"))}};
+    }
+    return {};
+}
+
+Steps driver_event(const Sentences& sentences, const Event& event) {
+    const std::string& name = event.name;
+    if (name == "Supported") {
+        return {{"driver",
+                 fmt::format("VT-x present, revision {}, VMCS {} bytes {}", event.text("revision"),
+                             event.text("vmcs_bytes"), event.text("memory_type")),
+                 "SDM 3C 24.2"}};
+    }
+    if (name == "VmxOn") {
+        return {{"driver", "VMXON: the processor is in VMX root operation"}};
+    }
+    if (name == "VmEntry") {
+        return {};  // the processor has said so
+    }
+    if (name == "GuestRuns") {
+        return {{"guest", "running, on its own stack at " + event.text("rsp")}};
+    }
+    if (name == "VmExit") {
+        const std::string details = exit_details(event);
+        return {{"driver",
+                 fmt::format("saw exit {} {}{} at {}", event.text("reason_number"),
+                             event.text("reason"), details.empty() ? "" : " (" + details + ")",
+                             where(sentences, event, "guest_rip"))}};
+    }
+    if (name == "GuestProof") {
+        const bool right = event.text("answered") == event.text("expected");
+        return {{"guest", fmt::format("was asked {}, answered {}: {}", event.text("asked"),
+                                      event.text("answered"),
+                                      right ? "right" : "expected " + event.text("expected"))}};
+    }
+    if (name == "VmxOff") {
+        return {{"driver", "VMXOFF, state given back"}};
+    }
+    if (name == "VmxInstructionFailed") {
+        // VMfailInvalid has no number: there is no VMCS that could hold one.
+        const std::string error = event.text("error");
+        return {{"driver",
+                 fmt::format("{} failed: {}{}", event.text("instruction"), event.text("result"),
+                             error.empty() ? ""
+                                           : fmt::format(", error {} \"{}\"",
+                                                         event.text("error_number"), error))}};
+    }
+    if (name == "EntryFailure") {
+        return {{"driver", fmt::format("saw VM entry fail: exit {} {}, qualification {}",
+                                       event.text("reason_number"), event.text("reason"),
+                                       decimal_or_hexadecimal(event, "qualification"))}};
+    }
+    if (name == "VmcsFields") {
+        const std::size_t words = event.fields.value("fields", Json::array()).size();
+        return {{"driver", fmt::format("noted the VMCS, {} fields: vmcs.txt", words / 2)}};
+    }
+    if (name == "Failure") {
+        return driver_failure(event);
+    }
+    if (name == "DebugPrint") {
+        return {{.who = "driver", .text = "prints: " + event.text("text"), .optional = true}};
+    }
+    Steps steps = vmm_event(sentences, event);
+    if (steps.empty()) {
+        steps = ept_event(sentences.names(), event);
+        if (steps.empty()) {
+            steps = identity_event(sentences.names(), event);
+        }
+    }
+    if (steps.empty()) {
+        steps = injection_event(sentences.names(), event);
+    }
+    return steps.empty() ? Steps{{"driver", name + all_fields(event)}} : steps;
+}
+
+}  // namespace
+
+std::vector<StoryStep> Sentences::about(const Event& event) {
+    if (event.name == "VmLaunch" || event.name == "VmResume") {
+        entry_instruction_ = event.name == "VmLaunch" ? "VMLAUNCH" : "VMRESUME";
+    }
+    if (exits_.holds(event)) {
+        return {};
+    }
+    if (event.from == "processor") {
+        return processor_event(*this, event);
+    }
+    return event.from == "lab" ? lab_event(*this, event) : driver_event(*this, event);
+}
+
+std::string status_name(std::string_view status) {
+    std::string lower{status};
+    std::ranges::transform(lower, lower.begin(), [](char c) {
+        return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    const auto* found = std::ranges::find(status_names, lower, &StatusName::number);
+    return found == status_names.end() ? std::string{status} : std::string{found->name};
+}
+
+std::string in_short(const Event& event) {
+    constexpr std::size_t longest = 160;
+    std::string text =
+        event.is("driver", "DebugPrint") ? " " + event.text("text") : all_fields(event);
+    while (text.ends_with("\n")) {
+        text.pop_back();
+    }
+    std::ranges::replace(text, '\n', ' ');
+    if (text.size() > longest) {
+        text = text.substr(0, longest) + " …";
+    }
+    return fmt::format("{} on processor {}: {}{}", event.from, event.cpu, event.name, text);
+}
+
+std::string complaint(const Event& event) {
+    const std::string& name = event.name;
+    if (name == "StateDifference") {
+        return fmt::format("processor {} was left changed: {} was {}, is {}", event.cpu,
+                           event.text("item"), event.text("before"), event.text("after"));
+    }
+    if (name == "ExpectedChange") {
+        return fmt::format("processor {}: {} was {}, is {}, which cannot be undone", event.cpu,
+                           event.text("item"), event.text("before"), event.text("after"));
+    }
+    if (name == "Leak") {
+        const std::string tag = event.text("tag");
+        return fmt::format("leaked {} bytes of {} memory at {}{}", grouped(event.number("bytes")),
+                           event.text("kind"), event.text("address"),
+                           tag.empty() ? "" : fmt::format(", tag '{}'", tag));
+    }
+    if (name == "Finding") {
+        return event.text("detail");
+    }
+    if (name == "ImageRefused") {
+        return "the driver cannot be loaded: " + event.text("why");
+    }
+    if (name == "ImportsMissing") {
+        std::string names;
+        for (const Json& import : event.fields.value("names", Json::array())) {
+            names += (names.empty() ? "" : ", ") +
+                     (import.is_string() ? import.get<std::string>() : import.dump());
+        }
+        return "the lab has no " + names + ", which the driver imports";
+    }
+    if (name == "BugCheck") {
+        const std::string detail = event.text("detail");
+        return fmt::format("bugcheck {} {}{}", event.text("code"), event.text("name"),
+                           detail.empty() ? "" : ": " + detail);
+    }
+    return {};
+}
+
+}  // namespace hvp::tool

@@ -1,0 +1,133 @@
+#include "tool/story/story.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "tool/record/told_exits.hpp"
+#include "tool/story/sentences.hpp"
+
+namespace hvp::tool {
+namespace {
+
+constexpr std::size_t who_column = 6;
+constexpr std::size_t text_column = 17;
+constexpr std::size_t least_text_columns = 20;
+
+// Cuts `text` into lines of at most `width` columns, at spaces where there are any.
+std::vector<std::string> wrap(std::string_view text, std::size_t width) {
+    std::vector<std::string> lines;
+    std::string line;
+    while (!text.empty()) {
+        const std::size_t word_end = std::min(text.find(' '), text.size());
+        const std::string_view word = text.substr(0, word_end);
+        if (!line.empty() && columns(line) + 1 + columns(word) > width) {
+            lines.push_back(std::move(line));
+            line.clear();
+        }
+        if (!line.empty() || word.empty()) {
+            line += ' ';
+        }
+        line += word;
+        text.remove_prefix(std::min(word_end + 1, text.size()));
+    }
+    lines.push_back(std::move(line));
+    return lines;
+}
+
+std::string_view colour_of(std::string_view who) {
+    if (who == "processor") {
+        return "\033[36m";
+    }
+    if (who == "guest") {
+        return "\033[35m";
+    }
+    return who == "lab" ? "\033[32m" : "\033[33m";
+}
+
+std::string start_of_line(const StoryStep& step, std::size_t number, bool colour) {
+    if (step.who.empty()) {
+        return std::string(text_column, ' ');
+    }
+    const std::string padding(std::max(step.who.size(), text_column - who_column) - step.who.size(),
+                              ' ');
+    return colour ? fmt::format("{:>4}  {}{}\033[0m{} ", number, colour_of(step.who), step.who,
+                                padding.substr(0, padding.size() - 1))
+                  : fmt::format("{:>4}  {}{}", number, step.who, padding);
+}
+
+// The story tells only what is worth a sentence, and in a long one the reader has lost the thread.
+void tell_what_came_before(const Timeline& timeline, const Event& bug_check,
+                           std::vector<StoryStep>& steps) {
+    constexpr std::size_t most = 8;
+    const auto events = timeline.before(bug_check, most);
+    steps.push_back({"", fmt::format("the last {} events before it:", events.size())});
+    for (const Event* event : events) {
+        steps.push_back({"", in_short(*event), fmt::format("instruction {}", grouped(event->t))});
+    }
+}
+
+}  // namespace
+
+std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names) {
+    std::vector<StoryStep> steps;
+    const ToldExits exits{timeline};
+    Sentences sentences{names, exits};
+    for (const Event& event : timeline.events()) {
+        std::ranges::move(sentences.about(event), std::back_inserter(steps));
+        if (event.is("lab", "BugCheck")) {
+            tell_what_came_before(timeline, event, steps);
+        }
+    }
+    return steps;
+}
+
+std::string lay_out(const std::vector<StoryStep>& steps, const StoryLayout& layout) {
+    const std::size_t width = std::max<std::size_t>(layout.width, text_column + least_text_columns);
+    const std::size_t text_width = width - text_column;
+    std::string story;
+    std::size_t number = 0;
+    for (const StoryStep& step : steps) {
+        std::string start = start_of_line(step, number, layout.colour);
+        number += step.who.empty() ? 0 : 1;
+        std::vector<std::string> lines = wrap(step.text, text_width);
+        if (!step.aside.empty()) {
+            const std::size_t used = columns(lines.back()) + 2 + columns(step.aside);
+            if (used > text_width) {
+                lines.emplace_back();
+            }
+            const std::size_t taken = columns(lines.back()) + columns(step.aside);
+            lines.back() += std::string(std::max(text_width, taken) - taken, ' ') + step.aside;
+        }
+        for (const std::string& line : lines) {
+            story += start + line + '\n';
+            start = std::string(text_column, ' ');
+        }
+    }
+    return story;
+}
+
+std::string grouped(std::uint64_t number) {
+    std::string digits = std::to_string(number);
+    for (std::size_t place = digits.size(); place > 3; place -= 3) {
+        digits.insert(place - 3, " ");
+    }
+    return digits;
+}
+
+std::string size_text(std::uint64_t bytes) {
+    constexpr std::uint64_t kilobyte = 1024;
+    if (bytes < kilobyte) {
+        return fmt::format("{} bytes", bytes);
+    }
+    return fmt::format("{} KB", (bytes + kilobyte / 2) / kilobyte);
+}
+
+std::size_t columns(std::string_view text) {
+    // Every byte but the continuation bytes of UTF-8.
+    return static_cast<std::size_t>(std::ranges::count_if(
+        text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+}
+
+}  // namespace hvp::tool

@@ -1,0 +1,39 @@
+// Tells a run as a story: who did what, step by step, in the words of the terminal and story.txt.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tool/record/addresses.hpp"
+#include "tool/record/timeline.hpp"
+
+namespace hvp::tool {
+
+struct StoryStep {
+    std::string who;  ///< driver, guest, processor, lab; empty: more about the step before
+    std::string text;
+    std::string aside = {};  ///< on the right: the instruction count, or a citation
+    bool optional = false;   ///< not part of what a stage's story.txt has to tell
+};
+
+/// Returns  the steps of a run, from its events in the order of time.
+[[nodiscard]] std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names);
+
+struct StoryLayout {
+    unsigned width = 100;
+    bool colour = false;
+};
+
+/// Returns  the steps as numbered lines, each with its line end.
+[[nodiscard]] std::string lay_out(const std::vector<StoryStep>& steps, const StoryLayout& layout);
+
+/// Returns  a number in groups of three digits: `1 204 113`.
+[[nodiscard]] std::string grouped(std::uint64_t number);
+
+/// Returns  a size for people: `9 KB`.
+[[nodiscard]] std::string size_text(std::uint64_t bytes);
+
+/// Returns  how many columns a UTF-8 text takes, as far as our own words go.
+[[nodiscard]] std::size_t columns(std::string_view text);
+
+}  // namespace hvp::tool
