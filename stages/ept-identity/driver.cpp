@@ -122,7 +122,7 @@ Expected<void> run_stage(const windows::AtPassiveLevel& passive,
         return std::unexpected{vmm.error()};
     }
     const Setting setting{.provider = provider,
-                          .support = *capabilities,
+                          .capabilities = *capabilities,
                           .limits = *limits,
                           .memory = *memory,
                           .vmm = *vmm,

@@ -99,7 +99,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
             return std::unexpected{vmm.error()};
         }
         const Setting setting{.provider = provider,
-                              .support = *capabilities,
+                              .capabilities = *capabilities,
                               .limits = *limits,
                               .vmm = *vmm,
                               .memory = **memory,

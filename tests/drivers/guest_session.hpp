@@ -43,7 +43,7 @@ class GuestSession {
 public:
     [[nodiscard]] static std::expected<GuestSession, vmx::Failure> prepare(
         const DRIVER_OBJECT& driver, std::span<const arch::MappedRange> also = {}) {
-        const auto support = vmx::probe_vmx();
+        const auto capabilities = vmx::probe_vmx();
         if (!capabilities) {
             return std::unexpected{capabilities.error()};
         }
@@ -151,7 +151,7 @@ public:
 
 private:
     GuestSession(const vmx::VmxCapabilities& capabilities, windows::VmmMemory memory)
-        : capabilities_{support},
+        : capabilities_{capabilities},
           memory_{std::move(memory)},
           stack_end_{memory_.guest_stack_end()} {}
 

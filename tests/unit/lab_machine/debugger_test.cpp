@@ -24,7 +24,7 @@ TEST(DebuggerTalk, LeavesAMachineAloneThatTalks) {
         EXPECT_FALSE(talk.on_log(1000, now).interrupt);
         EXPECT_FALSE(talk.on_time(now + 500ms).interrupt);
     }
-    EXPECT_EQ(talk.ending(), GuestStop::ended);
+    EXPECT_EQ(talk.ending(), Ending::ended);
 }
 
 TEST(DebuggerTalk, AsksASilentMachineForOneInstructionAndLetsItGoOn) {
@@ -34,7 +34,7 @@ TEST(DebuggerTalk, AsksASilentMachineForOneInstructionAndLetsItGoOn) {
     EXPECT_TRUE(talk.on_time(3s).interrupt);
     EXPECT_EQ(talk.on_console(stopped, 3100ms).type, "s\n");
     EXPECT_EQ(talk.on_console(stopped, 3200ms).type, "c\n");
-    EXPECT_EQ(talk.ending(), GuestStop::ended);
+    EXPECT_EQ(talk.ending(), Ending::ended);
     EXPECT_FALSE(talk.on_time(6s).interrupt);  // and the next silence begins anew
     EXPECT_TRUE(talk.on_time(6200ms).interrupt);
 }
@@ -47,7 +47,7 @@ TEST(DebuggerTalk, CallsAMachineHaltedThatCannotExecuteOneInstruction) {
     EXPECT_TRUE(talk.on_console("s\r\n", 3100ms).type.empty());
     EXPECT_TRUE(talk.on_time(5200ms).interrupt);
     EXPECT_TRUE(talk.on_console(stopped, 5300ms).type.contains("regs\n"));
-    EXPECT_EQ(talk.ending(), GuestStop::halted);
+    EXPECT_EQ(talk.ending(), Ending::halted);
 }
 
 TEST(DebuggerTalk, GathersEvidenceWhenTheTimeIsOver) {
@@ -56,7 +56,7 @@ TEST(DebuggerTalk, GathersEvidenceWhenTheTimeIsOver) {
     const auto action = talk.on_console(time_is_over, 1s);
     EXPECT_TRUE(action.type.starts_with("set $cpu = 0\nregs\n"));
     EXPECT_TRUE(action.type.ends_with("q\n"));
-    EXPECT_EQ(talk.ending(), GuestStop::timeout);
+    EXPECT_EQ(talk.ending(), Ending::timeout);
     static_cast<void>(talk.on_console("rip: fffff800_00001234\r\n<bochs:2> ", 1s));
     EXPECT_TRUE(talk.evidence().contains("rip: fffff800_00001234"));
 }
@@ -66,7 +66,7 @@ TEST(DebuggerTalk, ATimeThatIsOverDuringAProbeIsOver) {
     static_cast<void>(talk.on_console(start, 0ms));
     EXPECT_TRUE(talk.on_time(3s).interrupt);
     static_cast<void>(talk.on_console(time_is_over, 3100ms));
-    EXPECT_EQ(talk.ending(), GuestStop::timeout);
+    EXPECT_EQ(talk.ending(), Ending::timeout);
 }
 
 TEST(DebuggerTalk, KnowsAPromptThatComesInPieces) {
@@ -87,7 +87,7 @@ TEST(DebuggerTalk, GathersEvidenceWhenTheMachineStopsItselfLate) {
     EXPECT_EQ(talk.on_console(stopped, 1s).type, "s all 5000\n");  // out of the clock interrupt
     EXPECT_EQ(talk.on_console("(1) Magic breakpoint\r\n<bochs:2> ", 1s).type, "s all 5000\n");
     EXPECT_TRUE(talk.on_console(stopped, 1s).type.contains("set $cpu = 1\nregs\n"));
-    EXPECT_EQ(talk.ending(), GuestStop::timeout);
+    EXPECT_EQ(talk.ending(), Ending::timeout);
 }
 
 TEST(DebuggerTalk, AMachineThatStopsItselfEarlyGoesOn) {
@@ -95,7 +95,7 @@ TEST(DebuggerTalk, AMachineThatStopsItselfEarlyGoesOn) {
     static_cast<void>(talk.on_console(start, 0ms));
     const auto early = "(0) Magic breakpoint\r\nNext at t=7000000000\r\n(0) x\r\n<bochs:1> ";
     EXPECT_EQ(talk.on_console(early, 1s).type, "c\n");
-    EXPECT_EQ(talk.ending(), GuestStop::ended);
+    EXPECT_EQ(talk.ending(), Ending::ended);
 }
 
 // The time breakpoint never fires there and `s` proves nothing: when the clocks stand still too, we
@@ -108,7 +108,7 @@ TEST(DebuggerTalk, LooksAtTheTicksItselfWithSeveralProcessors) {
     EXPECT_FALSE(talk.on_log(8'200'000'000, 2s).interrupt_in_pause);  // once is enough
     const auto action = talk.on_console(stopped, 2100ms);
     EXPECT_TRUE(action.type.contains("set $cpu = 1\nregs\n"));
-    EXPECT_EQ(talk.ending(), GuestStop::timeout);
+    EXPECT_EQ(talk.ending(), Ending::timeout);
 }
 
 TEST(DebuggerTalk, AMachineThatIsLateIsLateEvenIfItDoesNotAnswer) {
@@ -116,7 +116,7 @@ TEST(DebuggerTalk, AMachineThatIsLateIsLateEvenIfItDoesNotAnswer) {
     static_cast<void>(talk.on_console(start, 0ms));
     EXPECT_TRUE(talk.on_log(8'100'000'000, 2s).interrupt_in_pause);
     EXPECT_TRUE(talk.on_time(12s).kill);
-    EXPECT_EQ(talk.ending(), GuestStop::timeout);
+    EXPECT_EQ(talk.ending(), Ending::timeout);
 }
 
 TEST(DebuggerTalk, ASilentMachineWithSeveralProcessorsRunsUntilItsTicksAreUsedUp) {
@@ -126,7 +126,7 @@ TEST(DebuggerTalk, ASilentMachineWithSeveralProcessorsRunsUntilItsTicksAreUsedUp
     EXPECT_EQ(talk.on_console("Next at t=7000000000\r\n(0) x\r\n<bochs:1> ", 3100ms).type, "c\n");
     EXPECT_TRUE(talk.on_time(7s).interrupt);
     EXPECT_TRUE(talk.on_console(stopped, 7100ms).type.ends_with("q\n"));
-    EXPECT_EQ(talk.ending(), GuestStop::timeout);
+    EXPECT_EQ(talk.ending(), Ending::timeout);
 }
 
 TEST(DebuggerTalk, KillsAnEmulatorThatDoesNotAnswer) {
@@ -135,14 +135,14 @@ TEST(DebuggerTalk, KillsAnEmulatorThatDoesNotAnswer) {
     EXPECT_TRUE(talk.on_time(3s).interrupt);
     EXPECT_FALSE(talk.on_time(12s).kill);
     EXPECT_TRUE(talk.on_time(13s).kill);
-    EXPECT_EQ(talk.ending(), GuestStop::unresponsive);
+    EXPECT_EQ(talk.ending(), Ending::unresponsive);
 }
 
 TEST(DebuggerTalk, KillsAnEmulatorThatNeverStarts) {
     DebuggerTalk talk{one_processor};
     EXPECT_FALSE(talk.on_time(59s).interrupt);
     EXPECT_TRUE(talk.on_time(60s).kill);
-    EXPECT_EQ(talk.ending(), GuestStop::unresponsive);
+    EXPECT_EQ(talk.ending(), Ending::unresponsive);
 }
 
 }  // namespace

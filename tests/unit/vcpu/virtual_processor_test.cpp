@@ -141,7 +141,7 @@ TEST_F(VirtualProcessorTest, GivesWindowsItsTablesBackAfterAnExit) {
     guest_exits();
     {
         const HostStateGuard left{*memory, windows};
-        const auto operation = Operation::enter(region.physical_of(&memory->vmxon));
+        const auto operation = VmxOperation::enter(region.physical_of(&memory->vmxon));
         ASSERT_TRUE(operation);
         run(region);
     }

@@ -113,9 +113,10 @@ TEST_F(CurrentVmcsTest, IsReadByTheRulesOfVmEntryAsAnImageIs) {
     const OwnVmcs own;
     const NoFacts facts;
     bool found = false;
-    checks::examine(own, facts, [&](const checks::EntryRule& rule, checks::Answer, auto missing) {
-        found |= missing.empty() && std::string_view{rule.id} == "guest-rflags-bit-1";
-    });
+    checks::examine(
+        own, facts, [&](const checks::EntryRule& rule, checks::CheckResult, auto missing) {
+            found |= missing.empty() && std::string_view{rule.id} == "guest-rflags-bit-1";
+        });
     EXPECT_TRUE(found);
 }
 

@@ -95,7 +95,7 @@ TEST(Verdict, ATripleFaultIsABugcheck) {
 
 TEST(Verdict, HangsAreToldApart) {
     Case c;
-    c.outcome.ending = lab::GuestStop::timeout;
+    c.outcome.ending = lab::Ending::timeout;
     c.outcome.evidence = "CPU0:\r\nrip: fffff800_00001234\r\n";
     EXPECT_EQ(c.judged().result, Result::hung);
     EXPECT_TRUE(
@@ -103,15 +103,15 @@ TEST(Verdict, HangsAreToldApart) {
                                    "0xfffff80000001234"));
     c.all_halted = true;
     EXPECT_TRUE(c.judged().reason.starts_with("all processors are halted"));
-    c.outcome.ending = lab::GuestStop::halted;
+    c.outcome.ending = lab::Ending::halted;
     EXPECT_TRUE(c.judged().reason.contains("halted"));
-    c.outcome.ending = lab::GuestStop::unresponsive;
+    c.outcome.ending = lab::Ending::unresponsive;
     EXPECT_EQ(c.judged().result, Result::hung);
 }
 
 TEST(Verdict, OfSeveralProcessorsTheOneInTheDriverIsNamed) {
     Case c;
-    c.outcome.ending = lab::GuestStop::timeout;
+    c.outcome.ending = lab::Ending::timeout;
     c.outcome.evidence = "CPU0:\r\nrip: 00000000_00000010\r\nCPU1:\r\nrip: 00000000_00002010\r\n";
     c.names.add({.name = "ntoskrnl.exe", .base = 0, .bytes = 0x1000, .file = {}});
     c.names.add({.name = "x.sys", .base = 0x2000, .bytes = 0x1000, .file = {}});
@@ -123,11 +123,11 @@ TEST(Verdict, AKilledOrUnknownEmulatorIsNamed) {
     killed.outcome.killed_by = 9;
     EXPECT_TRUE(killed.judged().reason.contains("signal 9"));
     Case unknown;
-    unknown.outcome.ending = lab::GuestStop::stopped;
+    unknown.outcome.ending = lab::Ending::stopped;
     unknown.emulator = "Bochs 3.0";
     EXPECT_TRUE(unknown.judged().reason.contains("Bochs 3.0"));
     Case interrupted = with_summary("passed");
-    interrupted.outcome.ending = lab::GuestStop::interrupted;
+    interrupted.outcome.ending = lab::Ending::interrupted;
     EXPECT_EQ(interrupted.judged().reason, "interrupted");
 }
 

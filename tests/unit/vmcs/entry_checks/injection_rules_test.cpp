@@ -40,7 +40,7 @@ Subject strict_processor() {
 class InjectionRules : public testing::Test {
 protected:
     /// Both answers about one event in one state.
-    void compare(const Event& event, const Blocking& guest) {
+    void compare(const Event& event, const GuestBlockingState& guest) {
         constexpr std::uint64_t interrupt_enable = 0x200;
         subject_.set(entry_interruption_information, std::bit_cast<std::uint32_t>(event.what));
         subject_.set(entry_exception_error_code, event.error_code);

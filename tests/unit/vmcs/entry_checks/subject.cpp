@@ -138,9 +138,10 @@ std::string id_of(const EntryRule& rule) {
 
 Report report_on(const Subject& subject) {
     Report report;
-    examine(subject, subject, [&](const EntryRule& rule, Answer, std::span<const Item> missing) {
-        (missing.empty() ? report.broken : report.unchecked).push_back(id_of(rule));
-    });
+    examine(subject, subject,
+            [&](const EntryRule& rule, CheckResult, std::span<const Item> missing) {
+                (missing.empty() ? report.broken : report.unchecked).push_back(id_of(rule));
+            });
     return report;
 }
 
