@@ -1,4 +1,5 @@
-// CR0, CR4 and RFLAGS: the switches that VMX operation cares about.
+// CR0, CR4, RFLAGS, IA32_EFER, IA32_DEBUGCTL and the debug registers: the switches that VMX
+// operation cares about.
 #pragma once
 
 #include <cstdint>
@@ -78,11 +79,36 @@ enum class Efer : std::uint64_t {
     execute_disable_enable = 1ULL << 11,
 };
 
+/// IA32_DEBUGCTL, those that a debug exception clears.  [SDM 3A 17.4.1 "IA32_DEBUGCTL MSR"]
+enum class DebugControl : std::uint64_t {
+    last_branch_record = 1ULL << 0,
+    branch_trap = 1ULL << 1,  ///< BTF: with RFLAGS.TF, a debug exception at branches only
+};
+
+/// DR6.  [SDM 3A 17.2.3 "Debug Status Register (DR6)"]
+enum class Dr6 : std::uint64_t {
+    breakpoint_0 = 1ULL << 0,
+    breakpoint_1 = 1ULL << 1,
+    breakpoint_2 = 1ULL << 2,
+    breakpoint_3 = 1ULL << 3,
+    debug_register_access = 1ULL << 13,
+    single_step = 1ULL << 14,
+};
+
+/// DR7.  [SDM 3A 17.2.4 "Debug Control Register (DR7)"]
+enum class Dr7 : std::uint64_t { general_detect = 1ULL << 13 };
+
 constexpr Flags<Cr0> operator|(Cr0 a, Cr0 b) {
     return Flags<Cr0>{a} | b;
 }
 constexpr Flags<Cr4> operator|(Cr4 a, Cr4 b) {
     return Flags<Cr4>{a} | b;
+}
+constexpr Flags<DebugControl> operator|(DebugControl a, DebugControl b) {
+    return Flags<DebugControl>{a} | b;
+}
+constexpr Flags<Dr6> operator|(Dr6 a, Dr6 b) {
+    return Flags<Dr6>{a} | b;
 }
 
 }  // namespace hvp::arch

@@ -5,6 +5,9 @@
 
 namespace hvp::arch {
 
+/// An instruction is at most this long.  [SDM 3A 6.15 "Exception and Interrupt Reference"]
+inline constexpr std::uint32_t most_instruction_bytes = 15;
+
 /// What CPUID answers.
 struct CpuidResult {
     std::uint32_t eax;

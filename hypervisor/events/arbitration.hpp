@@ -13,6 +13,7 @@
 
 #include <cstdint>
 
+#include "hypervisor/arch/instruction_types.hpp"
 #include "hypervisor/vmcs/fields.hpp"
 
 namespace hvp::vmx {
@@ -167,9 +168,6 @@ struct Decision {
 
 namespace injection {
 
-inline constexpr auto by_sti_or_mov_ss =
-    Interruptibility::blocking_by_sti | Interruptibility::blocking_by_mov_ss;
-
 /// A trap of the last instruction comes before an NMI and an interrupt; and an entry that injects
 /// one of these forgets the trap.  [SDM 3A 6.9 "Priority Among Simultaneous Exceptions and
 /// Interrupts"], [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]
@@ -177,14 +175,14 @@ inline constexpr auto by_sti_or_mov_ss =
 /// Blocking by STI holds NMIs back, too: some processors demand it at the entry.
 [[nodiscard]] constexpr bool takes_nmi(const GuestBlockingState& guest) {
     return !guest.debug_exception_pends &&
-           (guest.interruptibility & (by_sti_or_mov_ss | Interruptibility::blocking_by_nmi))
+           (guest.interruptibility & (until_next_instruction | Interruptibility::blocking_by_nmi))
                .empty() &&
            guest.activity != ActivityState::wait_for_sipi;
 }
 
 [[nodiscard]] constexpr bool takes_interrupt(const GuestBlockingState& guest) {
     return !guest.debug_exception_pends && guest.interrupts_enabled &&
-           (guest.interruptibility & by_sti_or_mov_ss).empty() &&
+           (guest.interruptibility & until_next_instruction).empty() &&
            (guest.activity == ActivityState::active || guest.activity == ActivityState::hlt);
 }
 
@@ -291,16 +289,15 @@ enum class InjectionRule : std::uint8_t {
     if (has_error_code && event.error_code >> 16 != 0) {
         return InjectionRule::error_code_bits;
     }
-    constexpr std::uint32_t longest_instruction = 15;
-    if (is_instruction(what) &&
-        (event.instruction_length == 0 || event.instruction_length > longest_instruction)) {
+    if (is_instruction(what) && (event.instruction_length == 0 ||
+                                 event.instruction_length > arch::most_instruction_bytes)) {
         return InjectionRule::length;
     }
     if (!is_allowed(what, guest.activity)) {
         return InjectionRule::activity;
     }
     const auto blocking = guest.interruptibility;
-    const bool until_next = !(blocking & injection::by_sti_or_mov_ss).empty();
+    const bool until_next = !(blocking & until_next_instruction).empty();
     const bool nmi_blocked = blocking.has(Interruptibility::blocking_by_nmi);
     if ((what.is(EventType::external_interrupt) && (until_next || !guest.interrupts_enabled)) ||
         (what.is(EventType::nmi) && (until_next || nmi_blocked))) {

@@ -106,13 +106,16 @@ void apply_side_effects(V& vmcs, const Event& event) {
         // exception switches off what would disturb its handler: general detect, the record of
         // branches and stops at branches.  [SDM 3A 17.2.3 "Debug Status Register (DR6)"],
         // [SDM 3A 17.4.1 "IA32_DEBUGCTL MSR"]
-        constexpr std::uint64_t breakpoints = 0xF;
-        constexpr std::uint64_t causes = breakpoints | 1U << 13 | 1U << 14;
-        constexpr std::uint64_t general_detect = 1U << 13;
-        constexpr std::uint64_t last_branch_record_and_branch_trap = 3;
-        arch::write_dr<6>((arch::read_dr<6>() & ~breakpoints) | (event.payload & causes));
-        vmcs.write(guest_dr7, vmcs.read(guest_dr7) & ~general_detect);
-        vmcs.write(guest_debugctl, vmcs.read(guest_debugctl) & ~last_branch_record_and_branch_trap);
+        using enum arch::Dr6;
+        constexpr auto breakpoints = breakpoint_0 | breakpoint_1 | breakpoint_2 | breakpoint_3;
+        constexpr auto causes = breakpoints | debug_register_access | single_step;
+        const arch::Flags<arch::Dr6> before{arch::read_dr<6>()};
+        const arch::Flags<arch::Dr6> met{event.payload};
+        arch::write_dr<6>((before.without(breakpoints) | (met & causes)).raw());
+        vmcs.write(guest_dr7, vmcs.read(guest_dr7).without(arch::Dr7::general_detect));
+        vmcs.write(guest_debugctl, vmcs.read(guest_debugctl)
+                                       .without(arch::DebugControl::last_branch_record |
+                                                arch::DebugControl::branch_trap));
     }
 }
 

@@ -40,7 +40,7 @@ template <VmcsAccess V>
     // A processor whose NMI window is open during blocking by STI delivers NMIs then, and the
     // blocking ends by that. Another one does not come here.
     // [SDM 3C 25.2 "Other Causes of VM Exits"]
-    if (pending.nmis != 0 && vmcs.read(exit_reason).basic_reason == exit_reason_nmi_window) {
+    if (pending.nmis != 0 && vmcs.read(exit_reason).basic() == ExitReason::nmi_window) {
         guest.interruptibility = guest.interruptibility.without(Interruptibility::blocking_by_sti);
     }
     const Decision decision = decide(pending, guest);

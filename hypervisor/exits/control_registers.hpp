@@ -9,25 +9,9 @@
 #include <bit>
 
 #include "hypervisor/events/delivery.hpp"
+#include "hypervisor/vmcs/exit_qualification.hpp"
 
 namespace hvp::vmx {
-
-/// The exit qualification of a control-register access.
-/// [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-3]
-struct ControlRegisterAccess {
-    std::uint64_t number : 4 {};
-    std::uint64_t type : 2 {};
-    std::uint64_t lmsw_operand : 1 {};
-    std::uint64_t reserved_7 : 1 {};
-    std::uint64_t general_register : 4 {};
-    std::uint64_t reserved_15_12 : 4 {};
-    std::uint64_t lmsw_source : 16 {};
-    std::uint64_t reserved_63_32 : 32 {};
-};
-static_assert(sizeof(ControlRegisterAccess) == sizeof(std::uint64_t));
-
-inline constexpr std::uint64_t move_to_register = 0;
-inline constexpr std::uint64_t move_from_register = 1;
 
 /// MOV to CR0 that changes a bit which VMX operation fixes. An unrestricted guest changes PE and PG
 /// without us, with all that follows from it; both at once we do not emulate.
@@ -103,7 +87,7 @@ template <VmcsAccess V>
 Next on_control_register(Exit<V> exit) {
     const auto access = std::bit_cast<ControlRegisterAccess>(exit.vmcs.read(exit_qualification));
     const auto which = static_cast<Register>(access.general_register);
-    if (access.type == move_from_register && access.number == 3) {
+    if (access.operation() == ControlRegisterOperation::move_from && access.number == 3) {
         const std::uint64_t value = exit.vmcs.read(guest_cr3);
         if (which == Register::rsp) {
             exit.vmcs.write(guest_rsp, arch::GuestLinearAddress{value});
@@ -112,7 +96,7 @@ Next on_control_register(Exit<V> exit) {
         }
         return Next::step_over;
     }
-    if (access.type != move_to_register) {
+    if (access.operation() != ControlRegisterOperation::move_to) {
         return exit.stop(StopReason::unhandled_detail);
     }
     const std::uint64_t whole =

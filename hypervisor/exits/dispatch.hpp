@@ -23,52 +23,63 @@ template <VmcsAccess V>
 /// Returns  whether the guest goes on
 template <VmcsAccess V>
 [[nodiscard, gnu::always_inline]] inline bool handle(Exit<V> exit, std::uint32_t reason) {
-    if (reason >= exit_handlers<V>.size()) [[unlikely]] {
+    if (reason >= exit_reason_count) [[unlikely]] {
         return leave_for_unknown_reason(exit);
     }
-    ++exit.processor().exits[reason];
-    return exit_handlers<V>[reason](exit);
+    ++exit.processor().exits.values[reason];
+    return exit_handlers<V>.values[reason](exit);
 }
 
 /// The same for the exit that ends a step of one instruction.
 template <VmcsAccess V>
 [[nodiscard]] bool handle_in_step(Exit<V> exit, std::uint32_t reason) {
-    if (reason < exit_handlers<V>.size()) {
-        if (const std::optional<AfterEvent> next = end_step(exit, reason)) {
-            ++exit.processor().exits[reason];
+    if (reason < exit_reason_count) {
+        if (const std::optional<AfterEvent> next =
+                end_step(exit, static_cast<ExitReason>(reason))) {
+            ++exit.processor().exits.values[reason];
             return after_event(exit, *next);
         }
     }
     return handle(exit, reason);
 }
 
+/// One byte for each reason: the driver carries no more of the table of facts.
+inline constexpr auto exit_details = [] {
+    PerExitReason<ExitDetail> details;
+    for (const ExitReasonFacts& row : exit_reasons) {
+        details[row.reason] = row.detail;
+    }
+    return details;
+}();
+
 /// What the trace shows of an exit beside the VMCS: the leaf, the MSR, the value, the event.
 template <VmcsAccess V>
 [[nodiscard]] std::uint64_t detail_of(Exit<V> exit, std::uint32_t reason) {
     const GuestRegisters& registers = exit.registers();
-    switch (reason) {
-        case 0:
-        case 1:
+    if (reason >= exit_reason_count) {
+        return 0;
+    }
+    switch (exit_details.values[reason]) {
+        case ExitDetail::none:
+            return 0;
+        case ExitDetail::interruption_information:
             return std::bit_cast<std::uint32_t>(exit.vmcs.read(exit_interruption_information));
-        case 10:
+        case ExitDetail::cpuid_leaf:
             return registers.low(Register::rax);
-        case 18:
+        case ExitDetail::hypercall:
             return registers[Register::rax];
-        case 28: {
+        case ExitDetail::general_register: {
             const auto access =
                 std::bit_cast<ControlRegisterAccess>(exit.vmcs.read(exit_qualification));
             const auto which = static_cast<Register>(access.general_register);
             return which == Register::rsp ? exit.vmcs.read(guest_rsp).raw() : registers[which];
         }
-        case 31:
-        case 32:
+        case ExitDetail::msr:
             return registers.low(Register::rcx);
-        case 48:
-        case 49:
+        case ExitDetail::guest_physical_address:
             return exit.vmcs.read(guest_physical_address).raw();
-        default:
-            return 0;
     }
+    return 0;
 }
 
 /// Handles one exit, with a note of it in the ring.

@@ -9,6 +9,7 @@
 #include <bit>
 
 #include "hypervisor/exits/single_step.hpp"
+#include "hypervisor/vmcs/exit_qualification.hpp"
 
 namespace hvp::vmx {
 
@@ -59,7 +60,6 @@ AfterEvent on_ept_violation(Exit<V> exit) {
 /// [SDM 3C 28.2.5 "Page-Modification Logging"]
 template <VmcsAccess V>
 AfterEvent on_page_modification_log_full(Exit<V> exit) {
-    constexpr std::uint64_t nmi_unblocking_by_iret = 1U << 12;
     const StageHooks& hooks = exit.processor().hooks;
     if (hooks.on_log_full == nullptr) {
         exit.processor().guest_stop.why = StopReason::unhandled_exit;

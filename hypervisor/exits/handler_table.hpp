@@ -25,20 +25,6 @@ namespace hvp::vmx {
 template <VmcsAccess V>
 using Handler = bool (*)(Exit<V>);
 
-/// For which basic exit reasons the instruction-length field is that of the instruction that caused
-/// the exit, whatever else happened. For all others it may hold rubbish, and nothing is stepped
-/// over. [SDM 3C 27.2.4 "Information for VM Exits Due to Instruction Execution"]
-inline constexpr auto has_instruction_length = [] {
-    std::array<bool, exit_reason_names.size()> table{};
-    constexpr auto reasons = std::to_array<std::uint8_t>(
-        {10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
-         30, 31, 32, 36, 39, 40, 46, 47, 50, 51, 53, 54, 55, 57, 58, 60, 61, 63, 64});
-    for (const std::uint8_t reason : reasons) {
-        table[reason] = true;
-    }
-    return table;
-}();
-
 /// A reason that nobody has planned for ends the guest, with its name in the report.
 template <VmcsAccess V>
 bool on_unhandled(Exit<V> exit) {
@@ -75,16 +61,16 @@ AfterEvent on_triple_fault(Exit<V> exit) {
 /// not lambdas: what a lambda is converted to calls it.)
 template <VmcsAccess V>
 struct HandlerTable {
-    std::array<Handler<V>, exit_reason_names.size()> handlers;
-    std::array<const char*, exit_reason_names.size()> names;  ///< of the functions, for the trace
+    PerExitReason<Handler<V>> handlers;
+    PerExitReason<const char*> names;  ///< of the functions, for the trace
 
-    template <std::uint32_t reason, Next (*handler)(Exit<V>)>
+    template <ExitReason reason, Next (*handler)(Exit<V>)>
     constexpr void instruction() {
-        static_assert(has_instruction_length[reason]);
+        static_assert(has_instruction_length(reason));
         handlers[reason] = on_instruction<handler>;
         names[reason] = function_name<handler>.data();
     }
-    template <std::uint32_t reason, AfterEvent (*handler)(Exit<V>)>
+    template <ExitReason reason, AfterEvent (*handler)(Exit<V>)>
     constexpr void event() {
         handlers[reason] = on_event<handler>;
         names[reason] = function_name<handler>.data();
@@ -105,13 +91,13 @@ private:
 /// that.
 template <VmcsAccess V, std::size_t... number>
 constexpr void add_vmx_instructions(HandlerTable<V>& table, std::index_sequence<number...>) {
-    constexpr std::uint32_t vmcall = 18;
-    const auto add = [&]<std::uint32_t reason>() {
-        if constexpr (reason != 0 && reason != vmcall) {
-            table.template instruction<reason, on_vmx_instruction<V>>();
+    const auto add = [&]<std::size_t row>() {
+        constexpr VmxInstruction instruction = vmx_instructions[row];
+        if constexpr (instruction.exits && instruction.reason != ExitReason::vmcall) {
+            table.template instruction<instruction.reason, on_vmx_instruction<V>>();
         }
     };
-    (add.template operator()<vmx_instructions[number].exit_reason>(), ...);
+    (add.template operator()<number>(), ...);
 }
 
 /// Every basic exit reason with its handler. The number is the index.
@@ -119,22 +105,23 @@ constexpr void add_vmx_instructions(HandlerTable<V>& table, std::index_sequence<
 template <VmcsAccess V>
 inline constexpr auto handler_table = [] {
     HandlerTable<V> table{};
-    table.handlers.fill(on_unhandled<V>);
-    table.names.fill("on_unhandled");
-    table.template event<0, on_exception_or_nmi<V>>();
-    table.template event<1, on_external_interrupt<V>>();
-    table.template event<2, on_triple_fault<V>>();
-    table.template event<7, on_window<V>>();
-    table.template event<exit_reason_nmi_window, on_window<V>>();
-    table.template instruction<10, on_cpuid<V>>();
-    table.template instruction<exit_reason_hlt, on_hlt<V>>();
-    table.template instruction<18, on_vmcall<V>>();
-    table.template instruction<28, on_control_register<V>>();
-    table.template instruction<31, on_rdmsr<V>>();
-    table.template instruction<32, on_wrmsr<V>>();
-    table.template event<48, on_ept_violation<V>>();
-    table.template event<49, on_ept_misconfiguration<V>>();
-    table.template event<62, on_page_modification_log_full<V>>();
+    table.handlers.values.fill(on_unhandled<V>);
+    table.names.values.fill("on_unhandled");
+    table.template event<ExitReason::exception_or_nmi, on_exception_or_nmi<V>>();
+    table.template event<ExitReason::external_interrupt, on_external_interrupt<V>>();
+    table.template event<ExitReason::triple_fault, on_triple_fault<V>>();
+    table.template event<ExitReason::interrupt_window, on_window<V>>();
+    table.template event<ExitReason::nmi_window, on_window<V>>();
+    table.template instruction<ExitReason::cpuid, on_cpuid<V>>();
+    table.template instruction<ExitReason::hlt, on_hlt<V>>();
+    table.template instruction<ExitReason::vmcall, on_vmcall<V>>();
+    table.template instruction<ExitReason::control_register_access, on_control_register<V>>();
+    table.template instruction<ExitReason::rdmsr, on_rdmsr<V>>();
+    table.template instruction<ExitReason::wrmsr, on_wrmsr<V>>();
+    table.template event<ExitReason::ept_violation, on_ept_violation<V>>();
+    table.template event<ExitReason::ept_misconfiguration, on_ept_misconfiguration<V>>();
+    table
+        .template event<ExitReason::page_modification_log_full, on_page_modification_log_full<V>>();
     add_vmx_instructions(table, std::make_index_sequence<vmx_instructions.size()>{});
     return table;
 }();
@@ -146,8 +133,8 @@ inline constexpr auto exit_handler_names = handler_table<ExitVmcs>.names;
 
 /// The name of the function that handles exits of this basic reason.
 [[nodiscard]] constexpr const char* exit_handler_name(std::uint32_t reason) {
-    return reason < exit_handler_names.size() ? exit_handler_names[reason] : "unknown";
+    return reason < exit_reason_count ? exit_handler_names.values[reason] : "unknown";
 }
-static_assert(std::string_view{exit_handler_name(exit_reason_hlt)} == "on_hlt");
+static_assert(std::string_view{exit_handler_name(number_of(ExitReason::hlt))} == "on_hlt");
 
 }  // namespace hvp::vmx

@@ -31,8 +31,7 @@ template <VmcsAccess V>
     if (vmcs.read(guest_rflags).has(arch::Rflags::trap)) {
         // With BTF, TF means a debug exception after branches only. None of the instructions that
         // we step over is one.  [SDM 3A 17.4.3 "Single-Stepping on Branches"]
-        constexpr std::uint64_t branch_trap_flag = 1ULL << 1;
-        if ((vmcs.read(guest_debugctl) & branch_trap_flag) == 0) {
+        if (!vmcs.read(guest_debugctl).has(arch::DebugControl::branch_trap)) {
             vmcs.write(guest_pending_debug_exceptions,
                        vmcs.read(guest_pending_debug_exceptions) | PendingDebug::single_step);
         }

@@ -34,11 +34,11 @@ std::expected<void, Failure> choose_step(const ProcessorRegion& region,
     }
     VirtualProcessor& processor = region.memory->processor;
     run(region);
-    const std::uint32_t first = processor.guest_stop.reason.basic_reason;
+    const ExitReason first = processor.guest_stop.reason.basic();
     processor.guest_stop = {};
     processor.exits = {};
     processor.step.by =
-        first == exit_reason_monitor_trap_flag ? StepBy::monitor_trap_flag : StepBy::trap_flag;
+        first == ExitReason::monitor_trap_flag ? StepBy::monitor_trap_flag : StepBy::trap_flag;
     return {};
 }
 

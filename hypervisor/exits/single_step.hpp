@@ -14,18 +14,12 @@
 
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/events/delivery.hpp"
+#include "hypervisor/vmcs/exit_qualification.hpp"
 #include "hypervisor/vmx/adjusted_controls.hpp"
 
 namespace hvp::vmx {
 
-/// The exit qualification of a debug exception has BS and B3:B0 where the pending debug exceptions
-/// have them.  [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-1]
-inline constexpr auto debug_breakpoints = PendingDebug::breakpoint_0 | PendingDebug::breakpoint_1 |
-                                          PendingDebug::breakpoint_2 | PendingDebug::breakpoint_3;
-
 namespace single_step {
-
-inline constexpr std::uint64_t branch_trap_flag = 1ULL << 1;  ///< of IA32_DEBUGCTL
 
 /// [SDM 3C 25.5.2 "Monitor Trap Flag"]
 template <VmcsAccess V>
@@ -75,7 +69,7 @@ void begin_by_trap_flag(V& vmcs, SingleStep& step) {
     vmcs.write(guest_interruptibility_state, step.interruptibility.without(until_next_instruction));
     vmcs.write(guest_pending_debug_exceptions, {});
     // With BTF, TF stops at branches only.  [SDM 3A 17.4.3 "Single-Stepping on Branches"]
-    vmcs.write(guest_debugctl, step.debugctl & ~branch_trap_flag);
+    vmcs.write(guest_debugctl, step.debugctl.without(arch::DebugControl::branch_trap));
     vmcs.write(exception_bitmap, ~0U);
 }
 
@@ -103,7 +97,8 @@ void end_by_trap_flag(V& vmcs, const SingleStep& step, bool executed) {
     }
     // With BTF the guest wants to hear of branches only. What is stepped reads or writes its own
     // page; a branch that does so, by CALL, RET or through memory, is not told.
-    if (step.rflags.has(arch::Rflags::trap) && (step.debugctl & branch_trap_flag) == 0) {
+    if (step.rflags.has(arch::Rflags::trap) &&
+        !step.debugctl.has(arch::DebugControl::branch_trap)) {
         pending = pending | PendingDebug::single_step;
     }
     vmcs.write(guest_pending_debug_exceptions, pending);
@@ -111,13 +106,13 @@ void end_by_trap_flag(V& vmcs, const SingleStep& step, bool executed) {
 
 /// Whether this exit is the one that the step was to end with.
 template <VmcsAccess V>
-[[nodiscard]] bool has_executed(const V& vmcs, const SingleStep& step, std::uint32_t reason) {
+[[nodiscard]] bool has_executed(const V& vmcs, const SingleStep& step, ExitReason reason) {
     if (step.by == StepBy::monitor_trap_flag) {
-        return reason == exit_reason_monitor_trap_flag;
+        return reason == ExitReason::monitor_trap_flag;
     }
     const InterruptionInformation event = vmcs.read(exit_interruption_information);
     const arch::Flags<PendingDebug> causes{vmcs.read(exit_qualification)};
-    return reason == 0 && event.is(EventType::hardware_exception) &&
+    return reason == ExitReason::exception_or_nmi && event.is(EventType::hardware_exception) &&
            event.vector == static_cast<std::uint32_t>(Vector::debug) &&
            causes.has(PendingDebug::single_step);
 }
@@ -164,8 +159,7 @@ void begin_step(Exit<V> exit) {
 ///
 /// Returns  nothing where the exit is still to be handled
 template <VmcsAccess V>
-[[nodiscard, gnu::noinline]] std::optional<AfterEvent> end_step(Exit<V> exit,
-                                                                std::uint32_t reason) {
+[[nodiscard, gnu::noinline]] std::optional<AfterEvent> end_step(Exit<V> exit, ExitReason reason) {
     VirtualProcessor& processor = exit.processor();
     SingleStep& step = processor.step;
     const bool executed = single_step::has_executed(exit.vmcs, step, reason);
@@ -183,7 +177,8 @@ template <VmcsAccess V>
     // By TF, all exceptions come here. One that is a fault of the instruction is the guest's; a
     // debug exception comes again by itself, as a breakpoint on the instruction is met again.
     const InterruptionInformation event = exit.vmcs.read(exit_interruption_information);
-    if (step.by != StepBy::trap_flag || reason != 0 || event.is(EventType::nmi)) {
+    if (step.by != StepBy::trap_flag || reason != ExitReason::exception_or_nmi ||
+        event.is(EventType::nmi)) {
         return std::nullopt;
     }
     if (event.vector != static_cast<std::uint32_t>(Vector::debug)) {

@@ -29,7 +29,7 @@ Next on_vmcall(Exit<V> exit) {
             if (argument >= exit.processor().exits.size()) {
                 return answer(exit, HypercallStatus::bad_argument);
             }
-            return answer(exit, HypercallStatus::success, exit.processor().exits[argument]);
+            return answer(exit, HypercallStatus::success, exit.processor().exits.values[argument]);
         case Hypercall::stop:
             return exit.stop(StopReason::stopped_by_guest);
     }

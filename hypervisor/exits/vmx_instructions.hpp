@@ -8,41 +8,42 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
 #include <string_view>
 
 #include "hypervisor/vmcs/event_information.hpp"
+#include "hypervisor/vmcs/exit_reason.hpp"
 
 namespace hvp::vmx {
 
 /// What becomes of one instruction.
 struct VmxInstruction {
-    std::uint32_t exit_reason;  ///< basic; 0: there is no exit
-    std::string_view name;
+    ExitReason reason;
     Vector event;
     std::string_view rule;  ///< the first line of its operation, by which outside VMX operation …
+    bool exits{true};
 };
 
-/// To treat another instruction that exits in this way, add its line, and its number to the table
-/// of handlers: see stages/event-injection/README.md.  [SDM 3C 30.3 "VMX Instructions"], by
+/// To treat another instruction that exits in this way, add its line: the table of handlers has
+/// one for each: see stages/event-injection/README.md.  [SDM 3C 30.3 "VMX Instructions"], by
 /// instruction
 inline constexpr auto vmx_instructions = std::to_array<VmxInstruction>({
-    {18, "VMCALL", Vector::invalid_opcode, "IF not in VMX operation THEN #UD"},
-    {19, "VMCLEAR", Vector::invalid_opcode, "IF … (not in VMX operation) … THEN #UD"},
-    {20, "VMLAUNCH", Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
-    {21, "VMPTRLD", Vector::invalid_opcode, "IF … (not in VMX operation) … THEN #UD"},
-    {22, "VMPTRST", Vector::invalid_opcode, "IF … (not in VMX operation) … THEN #UD"},
-    {23, "VMREAD", Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
-    {24, "VMRESUME", Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
-    {25, "VMWRITE", Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
-    {26, "VMXOFF", Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmcall, Vector::invalid_opcode, "IF not in VMX operation THEN #UD"},
+    {ExitReason::vmclear, Vector::invalid_opcode, "IF … (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmlaunch, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmptrld, Vector::invalid_opcode, "IF … (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmptrst, Vector::invalid_opcode, "IF … (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmread, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmresume, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmwrite, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmxoff, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
     // VMXON is what enters VMX operation; but without CR4.VMXE, which cannot be set here, …
-    {27, "VMXON", Vector::invalid_opcode, "IF … (CR4.VMXE = 0) … THEN #UD"},
-    {50, "INVEPT", Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
-    {53, "INVVPID", Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmxon, Vector::invalid_opcode, "IF … (CR4.VMXE = 0) … THEN #UD"},
+    {ExitReason::invept, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::invvpid, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
     // With the control "enable VM functions" 0 the processor raises #UD itself.
     // [SDM 3C 25.5.5.2 "General Operation of the VMFUNC Instruction"]
-    {0, "VMFUNC", Vector::invalid_opcode, "#UD If executed outside VMX non-root operation"},
+    {ExitReason::vmfunc, Vector::invalid_opcode, "#UD If executed outside VMX non-root operation",
+     false},
 });
 static_assert(vmx_instructions.size() == 13);
 

@@ -56,7 +56,7 @@ std::span<const std::uint8_t> ProcessorView::instruction(const InstructionPlace&
     const arch::HostPhysicalAddress page =
         target != nullptr ? target->code : arch::HostPhysicalAddress{place.first.raw() - offset};
     return {reinterpret_cast<const std::uint8_t*>(pages_.show(pages_.context, 1, page) + offset),
-            std::min<std::uint64_t>(arch::page_bytes - offset, most_instruction_bytes)};
+            std::min<std::uint64_t>(arch::page_bytes - offset, arch::most_instruction_bytes)};
 }
 
 }  // namespace hvp::ept

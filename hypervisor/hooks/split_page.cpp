@@ -15,14 +15,15 @@ std::uint32_t offset_in_page(arch::GuestPhysicalAddress address) {
 Answer parts_in_targets(const InstructionPlace& place, const Targets& targets) {
     Answer answer{.kind = Answer::Kind::step};
     const std::uint32_t first = offset_in_page(place.first);
-    const auto in_first = std::min<std::uint32_t>(most_instruction_bytes, arch::page_bytes - first);
+    const auto in_first =
+        std::min<std::uint32_t>(arch::most_instruction_bytes, arch::page_bytes - first);
     if (const Target* const target = targets.find(place.first)) {
         answer.parts[answer.part_count++] = {.target = *target, .first = first, .count = in_first};
     }
-    if (place.next_page && in_first < most_instruction_bytes) {
+    if (place.next_page && in_first < arch::most_instruction_bytes) {
         if (const Target* const target = targets.find(*place.next_page)) {
             answer.parts[answer.part_count++] = {
-                .target = *target, .first = 0, .count = most_instruction_bytes - in_first};
+                .target = *target, .first = 0, .count = arch::most_instruction_bytes - in_first};
         }
     }
     return answer;

@@ -22,6 +22,7 @@
 #include <span>
 
 #include "hypervisor/arch/address.hpp"
+#include "hypervisor/arch/instruction_types.hpp"
 #include "hypervisor/ept/misconfiguration.hpp"
 #include "hypervisor/ept/violation.hpp"
 
@@ -63,9 +64,6 @@ private:
 
 enum class View : std::uint8_t { data, code, step };
 
-/// An instruction is at most this long.  [SDM 3A 6.15 "Exception and Interrupt Reference"]
-inline constexpr std::uint32_t most_instruction_bytes = 15;
-
 /// Where the instruction at the guest's RIP lies: the guest-physical address of its first byte, and
 /// that of the next linear page, if it may reach it and the guest maps it.
 struct InstructionPlace {
@@ -75,7 +73,7 @@ struct InstructionPlace {
 
 /// Whether an instruction that begins here may reach the next page.
 [[nodiscard]] constexpr bool may_cross(std::uint64_t rip) {
-    return rip % arch::page_bytes > arch::page_bytes - most_instruction_bytes;
+    return rip % arch::page_bytes > arch::page_bytes - arch::most_instruction_bytes;
 }
 
 /// Part of an instruction that lies in a target.

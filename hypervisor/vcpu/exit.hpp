@@ -42,10 +42,6 @@ public:
 };
 static_assert(VmcsAccess<ExitVmcs>);
 
-/// What holds interrupts back until the end of the next instruction, and not longer.
-inline constexpr auto until_next_instruction =
-    Interruptibility::blocking_by_sti | Interruptibility::blocking_by_mov_ss;
-
 /// What the dispatcher does after the handler of an instruction.
 enum class Next : std::uint8_t {
     step_over,  ///< go on behind the instruction that caused the exit

@@ -35,7 +35,7 @@ void write_guest_state(CurrentVmcs& vmcs, const arch::ProcessorState& windows,
     vmcs.write(guest_cr0, arch::read_cr0());
     vmcs.write(guest_cr3, windows.cr3);
     vmcs.write(guest_cr4, arch::read_cr4());
-    vmcs.write(guest_dr7, windows.dr7);
+    vmcs.write(guest_dr7, arch::Flags<arch::Dr7>{windows.dr7});
     // As if the guest's function had been called: home space, and a return address that is 0.
     constexpr std::uint64_t first_frame_bytes = 40;
     vmcs.write(guest_rsp, arch::GuestLinearAddress{reinterpret_cast<std::uint64_t>(
@@ -53,7 +53,7 @@ void write_guest_state(CurrentVmcs& vmcs, const arch::ProcessorState& windows,
     vmcs.write(guest_gdtr_limit, arch::SegmentLimit{windows.gdtr.limit_bytes});
     vmcs.write(guest_idtr_base, windows.idtr.base);
     vmcs.write(guest_idtr_limit, arch::SegmentLimit{windows.idtr.limit_bytes});
-    vmcs.write(guest_debugctl, windows.debugctl);
+    vmcs.write(guest_debugctl, arch::Flags<arch::DebugControl>{windows.debugctl});
     vmcs.write(guest_sysenter_cs, windows.sysenter_cs);
     vmcs.write(guest_sysenter_esp, windows.sysenter_esp);
     vmcs.write(guest_sysenter_eip, windows.sysenter_eip);

@@ -122,7 +122,7 @@ struct SingleStep {
     arch::Flags<arch::Rflags> rflags{};
     arch::Flags<Interruptibility> interruptibility{};
     arch::Flags<PendingDebug> pending{};
-    std::uint64_t debugctl{};
+    arch::Flags<arch::DebugControl> debugctl{};
     std::uint32_t exception_bitmap{};
 };
 
@@ -152,7 +152,7 @@ struct VirtualProcessor {
     /// the guest has ended, it is owed to whoever goes on; see handle_interrupts.hpp.
     std::optional<std::uint8_t> interrupt{};
 
-    std::array<std::uint64_t, exit_reason_names.size()> exits{};
+    PerExitReason<std::uint64_t> exits{};  ///< how many there were
     GuestStop guest_stop{};
     StageHooks hooks{};
     SingleStep step{};

@@ -44,7 +44,7 @@ using GuestNatural = Field<Width::natural, Area::guest, index, T>;
 inline constexpr GuestNatural<0, arch::Flags<arch::Cr0>> guest_cr0;
 inline constexpr GuestNatural<1> guest_cr3;
 inline constexpr GuestNatural<2, arch::Flags<arch::Cr4>> guest_cr4;
-inline constexpr GuestNatural<13> guest_dr7;
+inline constexpr GuestNatural<13, arch::Flags<arch::Dr7>> guest_dr7;
 inline constexpr GuestNatural<14, arch::GuestLinearAddress> guest_rsp;
 inline constexpr GuestNatural<15, arch::GuestLinearAddress> guest_rip;
 inline constexpr GuestNatural<16, arch::Flags<arch::Rflags>> guest_rflags;
@@ -67,7 +67,8 @@ inline constexpr GuestNatural<12> guest_idtr_base;
 inline constexpr Field<Width::bits32, Area::guest, 8, arch::SegmentLimit> guest_gdtr_limit;
 inline constexpr Field<Width::bits32, Area::guest, 9, arch::SegmentLimit> guest_idtr_limit;
 
-inline constexpr Field<Width::bits64, Area::guest, 1> guest_debugctl;
+inline constexpr Field<Width::bits64, Area::guest, 1, arch::Flags<arch::DebugControl>>
+    guest_debugctl;
 inline constexpr Field<Width::bits32, Area::guest, 21> guest_sysenter_cs;
 inline constexpr GuestNatural<18> guest_sysenter_esp;
 inline constexpr GuestNatural<19> guest_sysenter_eip;
@@ -96,6 +97,10 @@ enum class Interruptibility : std::uint32_t {
     blocking_by_nmi = 1U << 3,
     enclave_interruption = 1U << 4,
 };
+
+/// What holds interrupts back until the end of the next instruction, and not longer.
+inline constexpr auto until_next_instruction =
+    Interruptibility::blocking_by_sti | Interruptibility::blocking_by_mov_ss;
 
 /// Debug exceptions that wait.  [SDM 3C 24.4.2 "Guest Non-Register State", Table 24-4]
 enum class PendingDebug : std::uint64_t {

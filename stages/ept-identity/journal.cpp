@@ -221,7 +221,7 @@ void tell_run(const TraceProvider& provider, const Times& times, const Features&
     while (processor.ring->read(event)) {
         windows::trace_exit(provider, event);
         const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
-        if (reason.basic_reason == vmx::exit_reason_ept_violation &&
+        if (reason.basic() == vmx::ExitReason::ept_violation &&
             told < machine.changes().size()) {
             tell_change(provider, machine.changes()[told++], event.exit_at);
         }

@@ -145,7 +145,7 @@ void tell_run(const TraceProvider& provider, const Times& times, const Memory& m
     while (processor.ring->read(event)) {
         windows::trace_exit(provider, event);
         const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
-        if (reason.basic_reason == vmx::exit_reason_ept_violation && violations < noted.size()) {
+        if (reason.basic() == vmx::ExitReason::ept_violation && violations < noted.size()) {
             tell_violation(provider, noted[violations++], memory, event.exit_at);
         }
     }

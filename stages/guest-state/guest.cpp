@@ -78,7 +78,9 @@ Steps plan() {
         Step{.instruction = Probe::write_cr3},
         Step{.instruction = Probe::vmcall, .rax = ping, .rcx = 41},
         Step{.instruction = Probe::hlt, .rax = 0x3333'3333'3333'3333, .rcx = 0x4444'4444'4444'4444},
-        Step{.instruction = Probe::vmcall, .rax = exit_count, .rcx = vmx::exit_reason_hlt},
+        Step{.instruction = Probe::vmcall,
+             .rax = exit_count,
+             .rcx = number_of(vmx::ExitReason::hlt)},
     };
 }
 
@@ -124,7 +126,8 @@ bool answered_right(const Step& step) {
         case Probe::vmcall:
             // ping answers 41 + 1; the count of HLT exits is two by then.
             return after[Register::rax] == 0 &&
-                   after[Register::rdx] == (step.rcx == vmx::exit_reason_hlt ? 2 : step.rcx + 1);
+                   after[Register::rdx] ==
+                       (step.rcx == number_of(vmx::ExitReason::hlt) ? 2 : step.rcx + 1);
         case Probe::hlt:
         case Probe::wrmsr:
         case Probe::write_cr3:

@@ -224,7 +224,7 @@ void write_guest_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state
     vmcs.write(vmx::guest_cr0, arch::read_cr0());
     vmcs.write(vmx::guest_cr3, state.cr3);
     vmcs.write(vmx::guest_cr4, arch::read_cr4());
-    vmcs.write(vmx::guest_dr7, state.dr7);
+    vmcs.write(vmx::guest_dr7, arch::Flags<arch::Dr7>{state.dr7});
     vmcs.write(
         vmx::guest_rsp,
         arch::GuestLinearAddress{reinterpret_cast<std::uint64_t>(stack.end() - first_frame_bytes)});
@@ -246,7 +246,7 @@ void write_guest_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state
     vmcs.write(vmx::guest_idtr_base, state.idtr.base);
     vmcs.write(vmx::guest_idtr_limit, arch::SegmentLimit{state.idtr.limit_bytes});
 
-    vmcs.write(vmx::guest_debugctl, state.debugctl);
+    vmcs.write(vmx::guest_debugctl, arch::Flags<arch::DebugControl>{state.debugctl});
     vmcs.write(vmx::guest_sysenter_cs, state.sysenter_cs);
     vmcs.write(vmx::guest_sysenter_esp, state.sysenter_esp);
     vmcs.write(vmx::guest_sysenter_eip, state.sysenter_eip);
@@ -391,7 +391,7 @@ Expected<void> judge(const ExitNote& exit, const Conversation& conversation) {
             .number = exit.reason.basic_reason,
         }};
     }
-    if (exit.reason.basic_reason != vmx::exit_reason_hlt) {
+    if (exit.reason.basic() != vmx::ExitReason::hlt) {
         static constexpr vmx::Explanation why{
             .step = "VM exit",
             .rule = {"3C", "25.1", "Instructions That Cause VM Exits"},

@@ -230,7 +230,7 @@ NTSTATUS tell(Game& game, std::uint32_t count) {
             "ticks=%llu during_delivery=%llu violations=%llu steps=%llu invept=%llu end=%u\n",
             i, seat.turns, seat.reads, seat.writes, seat.crossings, seat.spans, seat.ticks,
             player.during_delivery,
-            player.session->vmm().processor.exits[vmx::exit_reason_ept_violation],
+            player.session->vmm().processor.exits[vmx::ExitReason::ept_violation],
             player.views().view().changes_to(ept::View::step), player.views().invalidations(),
             static_cast<unsigned>(why));
         good = good && why == vmx::StopReason::stopped_by_guest;

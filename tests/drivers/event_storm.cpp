@@ -57,26 +57,25 @@ bool is_spurious(vmx::InterruptionInformation event) {
 }
 
 bool count_and_handle_exit(vmx::VmmFrame* frame) {
-    constexpr std::uint32_t external_interrupt = 1;
     const vmx::ExitVmcs vmcs;
     Tally& tally = processor_of(*frame->owner).tally;
-    const std::uint32_t reason = vmcs.read(vmx::exit_reason).basic_reason;
+    const vmx::ExitReason reason = vmcs.read(vmx::exit_reason).basic();
     if (vmcs.read(vmx::guest_activity_state) == vmx::ActivityState::hlt) {
         ++tally.asleep;
     }
     if (is_spurious(vmcs.read(vmx::exit_interruption_information))) {
         ++tally.spurious;
-    } else if (reason == external_interrupt) {
+    } else if (reason == vmx::ExitReason::external_interrupt) {
         note_interrupt(tally, *frame, vmcs);
-    } else if (reason == 0) {
+    } else if (reason == vmx::ExitReason::exception_or_nmi) {
         ++tally.nmis_in_guest;  // no exception exits
     }
     const bool goes_on = vmx::handle_vm_exit(frame);
     const vmx::InterruptionInformation injected = vmcs.read(vmx::entry_interruption_information);
     if (injected.is(vmx::EventType::external_interrupt) && !is_spurious(injected)) {
         ++tally.injected;
-        tally.kept_awake += reason == vmx::exit_reason_hlt ? 1 : 0;
-    } else if (reason == external_interrupt) {
+        tally.kept_awake += reason == vmx::ExitReason::hlt ? 1 : 0;
+    } else if (reason == vmx::ExitReason::external_interrupt) {
         ++tally.waited;
     }
     tally.entry_rip = injected.valid != 0 ? 0 : vmcs.read(vmx::guest_rip).raw();
@@ -145,7 +144,6 @@ bool tell_kind(Kind kind) {
 
 /// Returns  whether each interrupt that the VMM has acknowledged has been injected, and arrived
 bool tell_processor(const Processor& processor, const vmx::VirtualProcessor& vmm) {
-    constexpr std::size_t interrupt_window = 7;
     const Tally& tally = processor.tally;
     const std::uint64_t interrupts = tally.in_guest + tally.in_vmm;
     const std::uint64_t left = vmm.interrupt ? 1 : 0;
@@ -153,18 +151,18 @@ bool tell_processor(const Processor& processor, const vmx::VirtualProcessor& vmm
         "StormProcessor number=%u interrupts=%llu met_guest=%llu met_vmm=%llu waited=%llu "
         "windows=%llu injected=%llu left=%llu clocks=%llu clocks_received=%llu spurious=%llu\n",
         processor.number, interrupts, tally.in_guest, tally.in_vmm, tally.waited,
-        vmm.exits[interrupt_window], tally.injected, left, tally.clocks, processor.clocks,
-        tally.spurious);
+        vmm.exits[vmx::ExitReason::interrupt_window], tally.injected, left, tally.clocks,
+        processor.clocks, tally.spurious);
     tests::print_event(
         "StormSleep number=%u halts=%llu kept_awake=%llu woken=%llu asleep_at_exit=%llu end=%u "
         "refused=%u\n",
-        processor.number, vmm.exits[vmx::exit_reason_hlt], tally.kept_awake, processor.woken,
+        processor.number, vmm.exits[vmx::ExitReason::hlt], tally.kept_awake, processor.woken,
         tally.asleep, static_cast<unsigned>(vmm.guest_stop.why),
         std::bit_cast<std::uint32_t>(vmm.guest_stop.refused_event));
     tests::print_event(
         "StormNmis number=%u met_guest=%llu met_vmm=%llu windows=%llu nested=%llu strays=%llu\n",
         processor.number, tally.nmis_in_guest, tally.nmis_in_vmm,
-        vmm.exits[vmx::exit_reason_nmi_window], processor.nmis_nested, processor.strays);
+        vmm.exits[vmx::ExitReason::nmi_window], processor.nmis_nested, processor.strays);
     return interrupts == tally.injected + left && tally.clocks - processor.clocks <= left &&
            processor.nmis_nested == 0 && processor.strays == 0;
 }

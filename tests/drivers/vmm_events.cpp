@@ -117,9 +117,9 @@ bool compare(tests::GuestSession& session, Pass pass, std::uint32_t exceptions) 
     tell(pass);
     tests::print_event(
         "EventGuest pass=\"%s\" end=%u exception_exits=%llu tried=%llu refused=0x%x\n", pass.name,
-        static_cast<unsigned>(guest_stop->why), session.vmm().processor.exits[0], pass.tried,
+        static_cast<unsigned>(guest_stop->why), session.vmm().processor.exits[vmx::ExitReason::exception_or_nmi], pass.tried,
         std::bit_cast<std::uint32_t>(guest_stop->refused_event));
-    session.vmm().processor.exits[0] = 0;
+    session.vmm().processor.exits[vmx::ExitReason::exception_or_nmi] = 0;
     return guest_stop->why == vmx::StopReason::stopped_by_guest && pass.loaded &&
            pass.different == 0;
 }

@@ -141,13 +141,11 @@ void dawdle(std::uint64_t number) {
 // ---- Both
 
 bool judge(const vmx::VirtualProcessor& receiver) {
-    constexpr std::size_t exception_or_nmi = 0;
-    constexpr std::size_t nmi_window = 8;
-    const std::uint64_t in_guest = receiver.exits[exception_or_nmi];
+    const std::uint64_t in_guest = receiver.exits[vmx::ExitReason::exception_or_nmi];
     tests::print_event(
         "NmiProof sent=%llu received=%llu nested=%llu in_guest=%llu in_vmm=%llu windows=%llu "
         "end=%u\n",
-        sent, nmis_received, nmis_nested, in_guest, nmis_in_vmm, receiver.exits[nmi_window],
+        sent, nmis_received, nmis_nested, in_guest, nmis_in_vmm, receiver.exits[vmx::ExitReason::nmi_window],
         static_cast<unsigned>(receiver.guest_stop.why));
     return sent == wanted && nmis_received == wanted && nmis_nested == 0 && in_guest != 0 &&
            nmis_in_vmm != 0 && in_guest + nmis_in_vmm == wanted &&

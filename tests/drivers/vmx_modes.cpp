@@ -49,7 +49,7 @@ struct Outcome {
 struct Machine {
     arch::ProcessorState windows;
     const LowModes* low;
-    const std::array<std::uint64_t, vmx::exit_reason_names.size()>* exits;  ///< null: no guest
+    const vmx::PerExitReason<std::uint64_t>* exits;  ///< null: no guest
 };
 
 Outcome run_in_long_mode(Mode mode, const Probe& probe, std::uint64_t rax) {
@@ -171,15 +171,17 @@ void run_bare(const Machine& machine, bool has_vmx) {
 /// The guest's view of a probe, and which exit it made. The way to real mode and back writes
 /// IA32_EFER, and exits for that.
 void run_and_count(const Machine& machine, const Place& place, const Probe& probe, Cell& cell) {
-    constexpr std::size_t wrmsr = 32;
+    using enum vmx::ExitReason;
     const auto before = *machine.exits;
     cell.guest = run(machine, place, probe);
-    for (std::size_t reason = 1; reason < before.size(); ++reason) {
+    for (std::uint16_t number = 1; number < before.size(); ++number) {
+        const vmx::ExitReason reason{number};
         const std::uint64_t count = (*machine.exits)[reason] - before[reason];
-        const bool on_the_way = !place.long_mode && (reason == wrmsr || reason == 28);
+        const bool on_the_way =
+            !place.long_mode && (reason == wrmsr || reason == control_register_access);
         const std::uint64_t usual = !on_the_way ? 0 : reason == wrmsr ? 2 : 1;
         if (count > usual) {
-            cell.exit = reason;
+            cell.exit = number;
         }
     }
     cell.has_guest = true;
@@ -224,7 +226,8 @@ bool run_guest(GuestSession& session, Pass pass, std::uint32_t exceptions) {
         "ModesGuest intercepts=%u unrestricted=%u end=%u exception_exits=%llu "
         "cpuid_1_ecx=0x%x refused=0x%x\n",
         exceptions != 0 ? 1U : 0U, session.vmm().processor.unrestricted ? 1U : 0U,
-        static_cast<unsigned>(guest_stop->why), session.vmm().processor.exits[0], pass.cpuid_1_ecx,
+        static_cast<unsigned>(guest_stop->why),
+        session.vmm().processor.exits[vmx::ExitReason::exception_or_nmi], pass.cpuid_1_ecx,
         std::bit_cast<std::uint32_t>(guest_stop->refused_event));
     return guest_stop->why == vmx::StopReason::stopped_by_guest;
 }

@@ -2,6 +2,7 @@
 // [SDM 3C 26.2.1.3 "VM-Entry Control Fields"]
 #pragma once
 
+#include "hypervisor/arch/instruction_types.hpp"
 #include "hypervisor/vmcs/entry_checks/entry_rule.hpp"
 
 namespace hvp::vmx::checks {
@@ -63,8 +64,8 @@ template <EventType type, std::uint32_t first, std::uint32_t last>
 }
 
 [[nodiscard]] inline CheckResult instruction_length_in_range(VmcsUnderTest& x) {
-    constexpr std::uint64_t longest = 15;
-    return broken_if(is_software_event(x) && x.raw(entry_instruction_length) > longest);
+    return broken_if(is_software_event(x) &&
+                     x.raw(entry_instruction_length) > arch::most_instruction_bytes);
 }
 
 [[nodiscard]] inline CheckResult instruction_length_not_0(VmcsUnderTest& x) {

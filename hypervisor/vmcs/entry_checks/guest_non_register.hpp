@@ -198,9 +198,8 @@ inline constexpr auto activity_rules = std::to_array<EntryRule>({
 }
 /// TF steps instruction by instruction, with BTF only from branch to branch.
 [[nodiscard]] inline bool single_steps(VmcsUnderTest& x) {
-    constexpr std::uint64_t branch_trap_flag = bit(1);
     return x.read(guest_rflags).has(arch::Rflags::trap) &&
-           (x.raw(guest_debugctl) & branch_trap_flag) == 0;
+           !x.read(guest_debugctl).has(arch::DebugControl::branch_trap);
 }
 [[nodiscard]] inline CheckResult step_is_pending(VmcsUnderTest& x) {
     const bool pending = x.read(guest_pending_debug_exceptions).has(PendingDebug::single_step);

@@ -21,7 +21,7 @@ protected:
     }
     bool exit(const InterruptionInformation& event, std::uint64_t qualification = 0,
               std::uint32_t error_code = 0) {
-        vmcs_.write(exit_reason, {.basic_reason = 0});
+        vmcs_.write(exit_reason, {.basic_reason = number_of(ExitReason::exception_or_nmi)});
         vmcs_.write(exit_interruption_information, event);
         vmcs_.write(exit_interruption_error_code, error_code);
         vmcs_.write(exit_qualification, qualification);
@@ -54,13 +54,16 @@ TEST_F(Reflected, APageFaultHasItsAddressInCr2) {
 // to us.
 TEST_F(Reflected, ADebugExceptionHasItsCausesInDr6) {
     arch::processor.registers["DR6"] = 0xFFFF'0FF8;
-    vmcs_.write(guest_dr7, 0x2400);
-    vmcs_.write(guest_debugctl, 0x43);
+    const arch::Flags<arch::Dr7> another_bit_of_dr7{0x400};
+    const arch::Flags<arch::DebugControl> another_bit_of_debugctl{0x40};
+    vmcs_.write(guest_dr7, another_bit_of_dr7 | arch::Dr7::general_detect);
+    vmcs_.write(guest_debugctl, another_bit_of_debugctl | arch::DebugControl::last_branch_record |
+                                    arch::DebugControl::branch_trap);
     EXPECT_TRUE(exit(exception(Vector::debug), 0x4002));
     EXPECT_EQ(injected(), 0x8000'0301U);
     EXPECT_EQ(arch::processor.registers["DR6"], 0xFFFF'4FF2U) << "B3 was of an earlier one";
-    EXPECT_EQ(vmcs_.read(guest_dr7), 0x400U);
-    EXPECT_EQ(vmcs_.read(guest_debugctl), 0x40U);
+    EXPECT_EQ(vmcs_.read(guest_dr7), another_bit_of_dr7);
+    EXPECT_EQ(vmcs_.read(guest_debugctl), another_bit_of_debugctl);
     EXPECT_EQ(vmcs_.read(guest_rflags), arch::Rflags::always_one) << "it may be a trap";
 }
 

@@ -15,8 +15,6 @@ namespace {
 using arch::Msr;
 
 constexpr std::uint64_t rip = 0xFFFF'F801'0000'1000;
-constexpr std::uint32_t violation = 48;
-constexpr std::uint32_t misconfiguration = 49;
 
 /// A stage that notes what it is asked.
 struct Stage {
@@ -59,8 +57,8 @@ protected:
         vmcs_.write(guest_linear_address, arch::GuestLinearAddress{0xFFFF'F880'0000'1234});
         vmcs_.write(exit_instruction_length, 5);  // rubbish, as the SDM allows
     }
-    bool exit(std::uint32_t reason, std::uint64_t qualification = 0x181) {
-        vmcs_.write(exit_reason, {.basic_reason = reason});
+    bool exit(ExitReason reason, std::uint64_t qualification = 0x181) {
+        vmcs_.write(exit_reason, {.basic_reason = number_of(reason)});
         vmcs_.write(exit_qualification, qualification);
         return dispatch_exit(vmcs_, frame_);
     }
@@ -74,7 +72,7 @@ protected:
 };
 
 TEST_F(EptExit, AViolationIsAnsweredByTheStageAndTriedAgain) {
-    EXPECT_TRUE(exit(violation, 0x182));
+    EXPECT_TRUE(exit(ExitReason::ept_violation, 0x182));
     EXPECT_EQ(moved(), 0U) << "nothing has been executed";
     ASSERT_EQ(stage_.events.size(), 1U);
     EXPECT_EQ(stage_.events[0].guest_physical.raw(), 0x12'3456'7890U);
@@ -86,38 +84,38 @@ TEST_F(EptExit, AViolationIsAnsweredByTheStageAndTriedAgain) {
 
 // [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-7], bit 7
 TEST_F(EptExit, ALinearAddressThatIsNotValidIsNotRead) {
-    EXPECT_TRUE(exit(violation, 0x1));
+    EXPECT_TRUE(exit(ExitReason::ept_violation, 0x1));
     EXPECT_EQ(stage_.events[0].guest_linear.raw(), 0U);
 }
 
 TEST_F(EptExit, AViolationThatTheStageDoesNotAnswerEndsTheGuest) {
     stage_.answer = false;
-    EXPECT_FALSE(exit(violation));
+    EXPECT_FALSE(exit(ExitReason::ept_violation));
     EXPECT_EQ(processor_.guest_stop.why, StopReason::outside_memory);
     EXPECT_EQ(processor_.guest_stop.memory.guest_physical.raw(), 0x12'3456'7890U);
     EXPECT_EQ(processor_.guest_stop.guest_rip, rip);
     EXPECT_EQ(moved(), 0U);
     processor_.hooks = {};
-    EXPECT_FALSE(exit(violation)) << "and where there is no stage";
+    EXPECT_FALSE(exit(ExitReason::ept_violation)) << "and where there is no stage";
 }
 
 // [SDM 3C 28.3.2 "Creating and Using Cached Translation Information"]: another EPT pointer is
 // another context, so there is nothing to forget.
 TEST_F(EptExit, TheStageMayChooseAnotherEpt) {
     vmcs_.write(ept_pointer, ept::pointer_to(arch::HostPhysicalAddress{0x5000}));
-    EXPECT_TRUE(exit(violation));
+    EXPECT_TRUE(exit(ExitReason::ept_violation));
     EXPECT_EQ(vmcs_.read(ept_pointer).frame, 5U) << "nothing was chosen";
     stage_.ept = ept::pointer_to(arch::HostPhysicalAddress{0x6000});
-    EXPECT_TRUE(exit(violation));
+    EXPECT_TRUE(exit(ExitReason::ept_violation));
     EXPECT_EQ(vmcs_.read(ept_pointer).frame, 6U);
     EXPECT_THAT(arch::processor.written, testing::IsEmpty()) << "no INVEPT";
 }
 
 // [SDM 3C 31.7.1.2 "Resuming Guest Software after Handling an Exception"]
 TEST_F(EptExit, AnIretThatIsTriedAgainHasNmisBlockedAgain) {
-    EXPECT_TRUE(exit(violation, 0x181));
+    EXPECT_TRUE(exit(ExitReason::ept_violation, 0x181));
     EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).empty());
-    EXPECT_TRUE(exit(violation, 0x1181));
+    EXPECT_TRUE(exit(ExitReason::ept_violation, 0x1181));
     EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).has(Interruptibility::blocking_by_nmi));
 }
 
@@ -127,9 +125,10 @@ TEST_F(EptExit, AFullLogIsTakenAndBegunAnew) {
     taken = 0;
     vmcs_.write(guest_pml_index, 0xFFFF);
     vmcs_.write(idt_vectoring_information, {.vector = 0xD1, .type = 0, .valid = 1});
-    EXPECT_FALSE(exit(62, 0)) << "a stage that does not want the log has none";
+    EXPECT_FALSE(exit(ExitReason::page_modification_log_full, 0))
+        << "a stage that does not want the log has none";
     processor_.hooks.on_log_full = [](void*) { ++taken; };
-    EXPECT_TRUE(exit(62, 0));
+    EXPECT_TRUE(exit(ExitReason::page_modification_log_full, 0));
     EXPECT_EQ(taken, 1);
     EXPECT_EQ(vmcs_.read(guest_pml_index), 511);
     EXPECT_EQ(vmcs_.read(entry_interruption_information).vector, 0xD1U);
@@ -137,7 +136,7 @@ TEST_F(EptExit, AFullLogIsTakenAndBegunAnew) {
 }
 
 TEST_F(EptExit, AMisconfigurationEndsTheGuest) {
-    EXPECT_FALSE(exit(misconfiguration, 0));
+    EXPECT_FALSE(exit(ExitReason::ept_misconfiguration, 0));
     EXPECT_EQ(processor_.guest_stop.why, StopReason::ept_misconfigured);
     EXPECT_TRUE(processor_.guest_stop.memory.is_misconfiguration);
     EXPECT_EQ(processor_.guest_stop.memory.guest_linear.raw(), 0U) << "it has none";
@@ -147,7 +146,7 @@ TEST_F(EptExit, AMisconfigurationEndsTheGuest) {
 
 TEST_F(EptExit, TheTraceHasTheGuestPhysicalAddress) {
     processor_.tracing = true;
-    EXPECT_TRUE(exit(violation));
+    EXPECT_TRUE(exit(ExitReason::ept_violation));
     trace::ExitEvent event{};
     ASSERT_TRUE(ring_.read(event));
     EXPECT_EQ(event.detail, 0x12'3456'7890U);
@@ -156,13 +155,13 @@ TEST_F(EptExit, TheTraceHasTheGuestPhysicalAddress) {
 TEST_F(EptExit, HypercallsThatTheVmmDoesNotKnowGoToTheStage) {
     frame_.registers[Register::rax] = first_call_of_stage;
     frame_.registers[Register::rcx] = 21;
-    EXPECT_TRUE(exit(18));
+    EXPECT_TRUE(exit(ExitReason::vmcall));
     EXPECT_EQ(frame_.registers[Register::rax], 0U);
     EXPECT_EQ(frame_.registers[Register::rdx], 42U);
     EXPECT_EQ(moved(), 5U);
     stage_.answer = false;
     frame_.registers[Register::rax] = first_call_of_stage;
-    EXPECT_TRUE(exit(18));
+    EXPECT_TRUE(exit(ExitReason::vmcall));
     EXPECT_EQ(frame_.registers[Register::rax],
               static_cast<std::uint64_t>(HypercallStatus::unknown_call));
     EXPECT_THAT(stage_.calls, testing::ElementsAre(first_call_of_stage, first_call_of_stage));
@@ -175,7 +174,7 @@ protected:
     void deliver(const InterruptionInformation& event, std::uint32_t error_code = 0) {
         vmcs_.write(idt_vectoring_information, event);
         vmcs_.write(idt_vectoring_error_code, error_code);
-        EXPECT_TRUE(exit(violation, 0x1182));
+        EXPECT_TRUE(exit(ExitReason::ept_violation, 0x1182));
     }
     [[nodiscard]] std::uint32_t injected() const {
         return std::bit_cast<std::uint32_t>(vmcs_.read(entry_interruption_information));
@@ -228,21 +227,21 @@ protected:
 };
 
 TEST_F(NmiForTheVmm, IsNotTheGuests) {
-    EXPECT_TRUE(exit(0));
+    EXPECT_TRUE(exit(ExitReason::exception_or_nmi));
     EXPECT_EQ(processor_.pending_nmis, 0U);
     EXPECT_THAT(arch::processor.written, testing::ElementsAre("blocking by NMI"));
-    EXPECT_TRUE(exit(0)) << "the next one is";
+    EXPECT_TRUE(exit(ExitReason::exception_or_nmi)) << "the next one is";
     EXPECT_EQ(processor_.pending_nmis, 1U);
 }
 
 TEST_F(NmiForTheVmm, IsAskedForAtTheWindowToo) {
     processor_.pending_nmis = 2;
     wanted_ = 2;
-    EXPECT_TRUE(exit(8));
+    EXPECT_TRUE(exit(ExitReason::nmi_window));
     EXPECT_EQ(vmcs_.read(entry_interruption_information).valid, 0U) << "neither is the guest's";
     processor_.pending_nmis = 3;
     wanted_ = 1;
-    EXPECT_TRUE(exit(8));
+    EXPECT_TRUE(exit(ExitReason::nmi_window));
     EXPECT_TRUE(vmcs_.read(entry_interruption_information).is(EventType::nmi));
     EXPECT_EQ(processor_.pending_nmis, 1U);
 }
@@ -257,7 +256,8 @@ protected:
     }
     bool move_to_cr3(std::uint64_t value) {
         frame_.registers[Register::rax] = value;
-        return exit(28, 3);
+        return exit(ExitReason::control_register_access,
+                    std::bit_cast<std::uint64_t>(ControlRegisterAccess{.number = 3}));
     }
 };
 

@@ -9,9 +9,6 @@ namespace {
 
 using arch::Rflags;
 
-constexpr std::uint32_t external_interrupt_exit = 1;
-constexpr std::uint32_t interrupt_window = 7;
-
 class Interrupts : public testing::Test {
 protected:
     Interrupts() {
@@ -28,15 +25,15 @@ protected:
                                       : arch::Flags{Rflags::always_one});
     }
     /// Lets the exit happen. Returns whether the guest goes on.
-    bool exit(std::uint32_t reason, InterruptionInformation event = {}) {
-        vmcs_.write(exit_reason, {.basic_reason = reason});
+    bool exit(ExitReason reason, InterruptionInformation event = {}) {
+        vmcs_.write(exit_reason, {.basic_reason = number_of(reason)});
         vmcs_.write(exit_instruction_length, 1);
         vmcs_.write(exit_interruption_information, event);
         vmcs_.write(entry_interruption_information, {});
         return dispatch_exit(vmcs_, frame_);
     }
     bool interrupt(std::uint8_t vector) {
-        return exit(external_interrupt_exit, external_interrupt(vector));
+        return exit(ExitReason::external_interrupt, external_interrupt(vector));
     }
     [[nodiscard]] InterruptionInformation injected() const {
         return vmcs_.read(entry_interruption_information);
@@ -70,7 +67,7 @@ TEST_F(Interrupts, WaitForAWindowWhereTheGuestHasThemOff) {
     EXPECT_EQ(injected().valid, 0U);
     expect_window(true);
     take_interrupts(true);
-    EXPECT_TRUE(exit(interrupt_window));
+    EXPECT_TRUE(exit(ExitReason::interrupt_window));
     expect_injected(0x40);
     expect_window(false);
     EXPECT_FALSE(processor_.interrupt);
@@ -96,7 +93,7 @@ TEST_F(Interrupts, AreLeftToTheLocalApicWhileOneWaits) {
     EXPECT_TRUE(interrupt(0x41));
     EXPECT_FALSE(exiting());
     take_interrupts(true);
-    EXPECT_TRUE(exit(interrupt_window));
+    EXPECT_TRUE(exit(ExitReason::interrupt_window));
     expect_injected(0x41);
     EXPECT_TRUE(exiting());
 }
@@ -106,18 +103,18 @@ TEST_F(Interrupts, LetAnNmiGoFirst) {
     EXPECT_TRUE(interrupt(0x40));
     EXPECT_TRUE(injected().is(EventType::nmi));
     expect_window(true);
-    EXPECT_TRUE(exit(interrupt_window));
+    EXPECT_TRUE(exit(ExitReason::interrupt_window));
     expect_injected(0x40);
 }
 
 // It would cause the same exit for ever.
 TEST_F(Interrupts, ThatAreNotAcknowledgedEndTheGuest) {
-    EXPECT_FALSE(exit(external_interrupt_exit));
+    EXPECT_FALSE(exit(ExitReason::external_interrupt));
     EXPECT_EQ(processor_.guest_stop.why, StopReason::unhandled_detail);
 }
 
 TEST_F(Interrupts, WakeAGuestThatHalts) {
-    EXPECT_TRUE(exit(exit_reason_hlt));
+    EXPECT_TRUE(exit(ExitReason::hlt));
     EXPECT_EQ(vmcs_.read(guest_activity_state), ActivityState::hlt);
     EXPECT_EQ(injected().valid, 0U);
     EXPECT_TRUE(interrupt(0x40));
@@ -128,7 +125,7 @@ TEST_F(Interrupts, WakeAGuestThatHalts) {
 TEST_F(Interrupts, ThatWaitAlreadyWakeAGuestAsItHalts) {
     vmcs_.write(guest_interruptibility_state, Interruptibility::blocking_by_sti);
     EXPECT_TRUE(interrupt(0x40));
-    EXPECT_TRUE(exit(exit_reason_hlt));
+    EXPECT_TRUE(exit(ExitReason::hlt));
     expect_injected(0x40);
     EXPECT_EQ(vmcs_.read(guest_rip).raw(), 1U) << "its handler returns behind HLT";
 }

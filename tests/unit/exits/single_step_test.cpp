@@ -45,14 +45,14 @@ protected:
     }
 
     void begin() {
-        vmcs_.write(exit_reason, {.basic_reason = 48});
+        vmcs_.write(exit_reason, {.basic_reason = number_of(ExitReason::ept_violation)});
         vmcs_.write(exit_qualification, 0x181);
         ASSERT_TRUE(dispatch_exit(vmcs_, frame_));
         EXPECT_EQ(vmcs_.read(ept_pointer).frame, 6U);
         EXPECT_EQ(frame_.on_exit, handle_vm_exit_of_step);
     }
-    bool exit(std::uint32_t reason, std::uint64_t qualification = 0) {
-        vmcs_.write(exit_reason, {.basic_reason = reason});
+    bool exit(ExitReason reason, std::uint64_t qualification = 0) {
+        vmcs_.write(exit_reason, {.basic_reason = number_of(reason)});
         vmcs_.write(exit_qualification, qualification);
         const bool goes_on = dispatch_exit<MemoryVmcs, handle_in_step<MemoryVmcs>>(vmcs_, frame_);
         EXPECT_NE(frame_.on_exit, handle_vm_exit_of_step) << "the step is over";
@@ -60,12 +60,12 @@ protected:
     }
     bool exception_exit(const InterruptionInformation& event, std::uint64_t qualification = 0) {
         vmcs_.write(exit_interruption_information, event);
-        return exit(0, qualification);
+        return exit(ExitReason::exception_or_nmi, qualification);
     }
     /// As the instruction ends that was to be stepped.
     bool end(std::uint64_t breakpoints = 0) {
         if (GetParam() == StepBy::monitor_trap_flag) {
-            return exit(37);
+            return exit(ExitReason::monitor_trap_flag);
         }
         return exception_exit(exception(Vector::debug), single_step_bit | breakpoints);
     }
@@ -138,7 +138,7 @@ TEST_P(Step, EndsAtAnyOtherExitToo) {
     vmcs_.write(guest_interruptibility_state, Interruptibility::blocking_by_sti);
     begin();
     vmcs_.write(exit_interruption_information, injected_nmi);
-    EXPECT_TRUE(exit(0));
+    EXPECT_TRUE(exit(ExitReason::exception_or_nmi));
     EXPECT_THAT(steps_, testing::ElementsAre(false));
     EXPECT_EQ(processor_.pending_nmis, 1U) << "the NMI is handled as always";
     EXPECT_EQ(flags(), interrupt_flag | 2);
@@ -150,13 +150,13 @@ TEST_P(Step, EndsAtAnyOtherExitToo) {
 TEST_P(Step, ItsOwnBlockingEndsWithIt) {
     begin();
     vmcs_.write(exit_interruption_information, injected_nmi);
-    EXPECT_TRUE(exit(0));
+    EXPECT_TRUE(exit(ExitReason::exception_or_nmi));
     EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).empty());
 }
 
 TEST_P(Step, AnInstructionThatExitsIsSteppedOver) {
     begin();
-    EXPECT_TRUE(exit(10));
+    EXPECT_TRUE(exit(ExitReason::cpuid));
     EXPECT_EQ(vmcs_.read(guest_rip).raw(), rip + 2);
     EXPECT_EQ(pending(), 0U) << "TF was ours";
     EXPECT_EQ(flags(), interrupt_flag | 2);
@@ -203,11 +203,13 @@ TEST_P(StepByTrapFlag, DebugExceptionsThatWaitBehindMovSsGoOnWaiting) {
 }
 
 TEST_P(StepByTrapFlag, DoesNotStopAtBranchesOnly) {
-    vmcs_.write(guest_debugctl, 3);
+    using arch::DebugControl;
+    constexpr auto both = DebugControl::last_branch_record | DebugControl::branch_trap;
+    vmcs_.write(guest_debugctl, both);
     begin();
-    EXPECT_EQ(vmcs_.read(guest_debugctl), 1U);
+    EXPECT_EQ(vmcs_.read(guest_debugctl), DebugControl::last_branch_record);
     EXPECT_TRUE(end());
-    EXPECT_EQ(vmcs_.read(guest_debugctl), 3U);
+    EXPECT_EQ(vmcs_.read(guest_debugctl), both);
 }
 
 TEST(StepOf, InstructionsThatWouldSeeIt) {

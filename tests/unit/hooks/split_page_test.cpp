@@ -91,7 +91,7 @@ TEST_F(EptAnswer, AnInstructionInATargetThatWantsAnyTargetsDataIsStepped) {
         ASSERT_EQ(one.part_count, 1U);
         EXPECT_EQ(one.parts[0].target.page, guest(0x5000));
         EXPECT_EQ(one.parts[0].first, 0x123U);
-        EXPECT_EQ(one.parts[0].count, most_instruction_bytes);
+        EXPECT_EQ(one.parts[0].count, arch::most_instruction_bytes);
     }
 }
 

@@ -22,7 +22,7 @@ protected:
     HostTrapsTest() {
         processor = {};
         processor.vmcs = {{primary_processor_based_controls.encoding, 0x80},
-                          {exit_reason.encoding, 10},
+                          {exit_reason.encoding, number_of(ExitReason::cpuid)},
                           {exit_qualification.encoding, 0x77},
                           {guest_rip.encoding, 0xFFFF'F800'0000'1111}};
         frame.owner = &owner;
@@ -88,7 +88,7 @@ TEST_F(HostTrapsTest, AnExceptionIsReported) {
     EXPECT_EQ(guest_stop.trap.rip, mistake_at) << "where it happened, not where we go on";
     EXPECT_EQ(guest_stop.trap.rsp, 0xFFFF'F801'0000'9000U);
     EXPECT_EQ(guest_stop.trap.cr2, 0xBAD0'0000U);
-    EXPECT_EQ(guest_stop.reason.basic_reason, 10U) << "the exit that was being handled";
+    EXPECT_EQ(guest_stop.reason.basic(), ExitReason::cpuid) << "the exit that was being handled";
     EXPECT_EQ(guest_stop.qualification, 0x77U);
     EXPECT_EQ(guest_stop.guest_rip, 0xFFFF'F800'0000'1111U);
 }
@@ -141,7 +141,7 @@ TEST_F(HostTrapsTest, AnExitIsHandledOnTheCurrentVmcs) {
     EXPECT_TRUE(handle_vm_exit(&frame));
     EXPECT_EQ(frame.registers[Register::rax], 0x16U);
     EXPECT_EQ(processor.vmcs[guest_rip.encoding], 0xFFFF'F800'0000'1113U);
-    EXPECT_EQ(owner.exits[10], 1U);
+    EXPECT_EQ(owner.exits[ExitReason::cpuid], 1U);
 }
 
 }  // namespace

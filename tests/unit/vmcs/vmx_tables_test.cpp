@@ -64,7 +64,7 @@ TEST(VmxResults, AreReadFromCarryAndZero) {
 TEST(ExitReasons, SayWhetherTheGuestEverRan) {
     const auto failed = std::bit_cast<ExitReasonField>(0x8000'0021U);
     EXPECT_EQ(failed.entry_failure, 1U);
-    EXPECT_EQ(failed.basic_reason, 33U);
+    EXPECT_EQ(failed.basic(), ExitReason::invalid_guest_state);
     EXPECT_EQ(std::bit_cast<ExitReasonField>(1U << 29).from_root, 1U);
     EXPECT_EQ(std::bit_cast<ExitReasonField>(1U << 28).pending_mtf, 1U);
 }

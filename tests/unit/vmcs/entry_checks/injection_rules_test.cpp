@@ -106,7 +106,7 @@ TEST_F(InjectionRules, AreTheSameInTheTableForEveryStateOfTheGuest) {
         for (std::uint32_t bits = 0; bits < 16 * 2 * 4; ++bits) {
             const arch::Flags<Interruptibility> blocking{bits % 16};
             const auto activity = static_cast<ActivityState>(bits / 32);
-            const bool until_next = !(blocking & injection::by_sti_or_mov_ss).empty();
+            const bool until_next = !(blocking & until_next_instruction).empty();
             if (until_next && activity != ActivityState::active) {
                 continue;  // no guest is in this state, whatever is injected
             }
