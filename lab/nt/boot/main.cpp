@@ -61,7 +61,7 @@ void start_kernel() {
     if (boot.driver_physical != 0) {
         io::run_driver(boot);
     }
-    examiner::verdict().tell_summary(examiner::verdict().result());
+    examiner::verdict().report_summary(examiner::verdict().result());
     hal::shut_down();
 }
 

@@ -84,7 +84,7 @@ void report_broken(const Reading& reading, std::uint64_t caller) {
 }
 
 /// An event that needs a manifest to be read: how it is called there, and how much it holds.
-void tell_of_manifest(const Registration& registration, const EventDescriptor& event, Bytes data) {
+void report_manifest_event(const Registration& registration, const EventDescriptor& event, Bytes data) {
     dbg::Event line{"EtwEvent", dbg::From::driver};
     line.line().member("provider");
     Cursor guid{registration.provider};
@@ -96,7 +96,7 @@ void tell_of_manifest(const Registration& registration, const EventDescriptor& e
         .number("data_bytes", data.size());
 }
 
-void tell(const Pieces& pieces, std::uint64_t caller) {
+void report(const Pieces& pieces, std::uint64_t caller) {
     rtl::TextWriter members{members_room};
     dbg::JsonLine line{members};
     const Reading reading = read_event(pieces.metadata, pieces.data, line);
@@ -140,9 +140,9 @@ void record(const Registration& registration, const EventDescriptor& event,
         check_traits(all.traits, caller);
     }
     if (all.metadata.empty()) {
-        return tell_of_manifest(registration, event, all.data);
+        return report_manifest_event(registration, event, all.data);
     }
-    tell(all, caller);
+    report(all, caller);
 }
 
 }  // namespace hvp::lab::etw

@@ -26,7 +26,7 @@ using Bytes = std::span<std::uint8_t>;
 struct Surroundings {
     Bytes before;
     Bytes block;
-    Bytes behind;
+    Bytes after;
 };
 
 Surroundings surroundings_of(const mm::Block& block) {
@@ -82,7 +82,7 @@ void* allocate(const PoolRequest& request) {
     const auto around = surroundings_of(*block);
     fill(around.before, guard_byte);
     fill(around.block, request.zeroed ? 0 : fresh_byte);
-    fill(around.behind, guard_byte);
+    fill(around.after, guard_byte);
     return std::bit_cast<void*>(block->address);
 }
 
@@ -92,9 +92,9 @@ bool free(mm::Block& block, std::uint64_t freed_by) {
     }
     const auto around = surroundings_of(block);
     constexpr std::uint64_t before_the_block = 0x23;
-    constexpr std::uint64_t behind_its_end = 0x24;
+    constexpr std::uint64_t after_its_end = 0x24;
     check_guards(block, around.before, before_the_block);
-    check_guards(block, around.behind, behind_its_end);
+    check_guards(block, around.after, after_its_end);
     fill(around.block, freed_byte);
     mm::retire(block.first_page(), block.pages);
     return true;

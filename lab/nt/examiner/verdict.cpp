@@ -38,7 +38,7 @@ Result Verdict::result() const {
     return rtl::is_success(status_) ? Result::passed : Result::refused;
 }
 
-void Verdict::tell_summary(Result result) const {
+void Verdict::report_summary(Result result) const {
     dbg::Event{"Summary"}
         .text("result", name_of(result))
         .hex("status", static_cast<std::uint32_t>(status_), 8)

@@ -29,7 +29,7 @@ public:
     [[nodiscard]] Result result() const;
 
     /// The Summary event; nothing may follow it.
-    void tell_summary(Result result) const;
+    void report_summary(Result result) const;
 
 private:
     std::uint64_t complaints_{};

@@ -30,7 +30,7 @@ Features detect_features() {
     constexpr int xsave = 26;
     if (bit(basic.ecx, xsave)) {
         features.extended_states = arch::cpuid(0xD).eax;
-        features.tells_states_in_use = bit(arch::cpuid(0xD, 1).eax, 2);
+        features.has_xinuse = bit(arch::cpuid(0xD, 1).eax, 2);
     }
     return features;
 }

@@ -16,7 +16,7 @@ struct Features {
     bool smap{};
     bool umip{};
     bool vmx{};
-    bool tells_states_in_use{};       ///< XGETBV of XINUSE
+    bool has_xinuse{};       ///< XGETBV of XINUSE
     std::uint64_t extended_states{};  ///< bits that XCR0 may have; 0: no XSAVE
 };
 

@@ -38,7 +38,7 @@ struct Task {
     bool examine{};
 };
 
-void tell_start(const Task& task) {
+void report_start(const Task& task) {
     dbg::Event event{task.what};
     if (!task.examine) {
         event.text("irql", ke::name_of(ke::current_irql()));
@@ -50,7 +50,7 @@ void tell_start(const Task& task) {
 void run_task(void* context) {
     auto& task = *static_cast<Task*>(context);
     arch::cli();  // until the driver's first instruction: it starts where the event says
-    tell_start(task);
+    report_start(task);
     const std::uint64_t result = examiner::call_and_examine(task.what, task.call);
     const bool failed = !rtl::is_success(static_cast<rtl::NtStatus>(result));
     if (task.examine || (task.examine_if_failed && failed)) {

@@ -22,7 +22,7 @@ void* take(std::uint64_t bytes) {
     return block;
 }
 
-void give_back(const void* block) {
+void free_block(const void* block) {
     ex::free(*ex::find_live(std::bit_cast<std::uint64_t>(block)), 0);
 }
 
@@ -89,7 +89,7 @@ DriverObjects::DriverObjects(const ldr::Module& module, std::string_view service
 }
 
 void DriverObjects::free_registry_path() {
-    give_back(registry_path_);
+    free_block(registry_path_);
     registry_path_ = nullptr;
 }
 
@@ -101,12 +101,12 @@ DriverObjects::~DriverObjects() {
     for (const rtl::UnicodeString* text :
          {&loader_entry_->full_dll_name, &loader_entry_->base_dll_name,
           &extension_->service_key_name, &object_->driver_name}) {
-        give_back(std::bit_cast<const rtl::UnicodeString*>(text->buffer) - 1);
+        free_block(std::bit_cast<const rtl::UnicodeString*>(text->buffer) - 1);
     }
-    give_back(object_->hardware_database);
-    give_back(loader_entry_);
-    give_back(extension_);
-    give_back(object_);
+    free_block(object_->hardware_database);
+    free_block(loader_entry_);
+    free_block(extension_);
+    free_block(object_);
 }
 
 }  // namespace hvp::lab::io

@@ -50,7 +50,7 @@ Snapshot snapshot_of(const rtl::Context& context) {
 
 /// Without a trap the culprit is who called into the kernel: the first frame outside it. Registers
 /// that calls need not preserve are the kernel's own.
-rtl::Registers culprit(const rtl::Registers& here) {
+rtl::Registers caller_outside_the_kernel(const rtl::Registers& here) {
     rtl::Registers registers = here;
     while (ldr::module_at(registers.rip) == &ldr::kernel_module()) {
         if (!unwind_frame(registers)) {
@@ -66,7 +66,7 @@ rtl::Registers caller_of(const rtl::Registers& here) {
     return unwind_frame(registers) ? registers : here;
 }
 
-void tell_registers(dbg::JsonLine& line, const Snapshot& snapshot) {
+void write_registers(dbg::JsonLine& line, const Snapshot& snapshot) {
     line.begin_object("registers");
     for (std::size_t i = 0; i < register_names.size(); ++i) {
         line.hex(register_names[i], snapshot.registers.general[i]);
@@ -82,7 +82,7 @@ void tell_registers(dbg::JsonLine& line, const Snapshot& snapshot) {
     line.end_object();
 }
 
-void tell_parameters(dbg::JsonLine& line, const BugCheck& what) {
+void write_parameters(dbg::JsonLine& line, const BugCheck& what) {
     line.begin_array("parameters");
     for (const auto parameter : what.parameters) {
         line.hex_element(parameter);
@@ -90,18 +90,18 @@ void tell_parameters(dbg::JsonLine& line, const BugCheck& what) {
     line.end_array();
 }
 
-void tell(const BugCheck& what, Snapshot snapshot, Irql irql) {
+void report(const BugCheck& what, Snapshot snapshot, Irql irql) {
     const BugCheckFacts facts = facts_about(what.code);
     const StackTrace trace =
         walk_stack(what.frame != nullptr ? snapshot.registers : caller_of(snapshot.registers));
     if (what.frame == nullptr) {
-        snapshot.registers = culprit(snapshot.registers);
+        snapshot.registers = caller_outside_the_kernel(snapshot.registers);
     }
     dbg::Event event{"BugCheck"};
     auto& line = event.line();
     line.hex("code", static_cast<std::uint32_t>(what.code));
     line.text("name", facts.name);
-    tell_parameters(line, what);
+    write_parameters(line, what);
     line.begin_array("meaning");
     for (const auto sentence : facts.meaning) {
         line.element(sentence);
@@ -109,7 +109,7 @@ void tell(const BugCheck& what, Snapshot snapshot, Irql irql) {
     line.end_array();
     line.text("irql", name_of(irql));
     line.hex("rip", snapshot.registers.rip);
-    tell_registers(line, snapshot);
+    write_registers(line, snapshot);
     line.begin_array("stack");
     for (std::size_t i = 0; i < trace.count; ++i) {
         line.hex_element(trace.addresses[i]);
@@ -125,17 +125,17 @@ void tell(const BugCheck& what, Snapshot snapshot, Irql irql) {
 }
 
 /// Only what needs no look at memory; the other members are there, and empty.
-void tell_in_short(const BugCheck& what, const Snapshot& snapshot, Irql irql) {
+void report_briefly(const BugCheck& what, const Snapshot& snapshot, Irql irql) {
     dbg::Event event{"BugCheck"};
     auto& line = event.line();
     line.hex("code", static_cast<std::uint32_t>(what.code));
     line.text("name", facts_about(what.code).name);
-    tell_parameters(line, what);
+    write_parameters(line, what);
     line.begin_array("meaning");
     line.end_array();
     line.text("irql", name_of(irql));
     line.hex("rip", snapshot.registers.rip);
-    tell_registers(line, snapshot);
+    write_registers(line, snapshot);
     line.begin_array("stack");
     line.hex_element(snapshot.registers.rip);
     line.end_array();
@@ -148,13 +148,13 @@ void tell_in_short(const BugCheck& what, const Snapshot& snapshot, Irql irql) {
 /// The first processor with a bug check tells it, alone. Others stop here, or where they are.
 void stop_others() {
     const std::uint32_t self = current_processor_number() + 1;
-    std::uint32_t nobody = 0;
-    if (__atomic_compare_exchange_n(&crashing_processor, &nobody, self, false, __ATOMIC_ACQ_REL,
+    std::uint32_t current = 0;
+    if (__atomic_compare_exchange_n(&crashing_processor, &current, self, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE)) {
         dbg::take_over_output();
         freeze_others();
-    } else if (nobody != self) {
-        stand_still();
+    } else if (current != self) {
+        freeze();
     }
 }
 
@@ -172,17 +172,17 @@ void bug_check(const BugCheck& what) {
     set_irql(Irql::high);
     ++depth;
     if (depth == 1) {
-        tell(what, snapshot, irql);
+        report(what, snapshot, irql);
     } else if (depth == 2) {
-        tell_in_short(what, snapshot, irql);
+        report_briefly(what, snapshot, irql);
     }
     if (depth <= 3) {
-        examiner::verdict().tell_summary(examiner::Result::bug_check);
+        examiner::verdict().report_summary(examiner::Result::bug_check);
     }
     hal::shut_down();
 }
 
-void bug_check_in_trouble(const BugCheck& what) {
+void nested_bug_check(const BugCheck& what) {
     depth = std::max(depth, 1);
     bug_check(what);
 }

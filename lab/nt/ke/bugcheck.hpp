@@ -24,6 +24,6 @@ struct BugCheck {
 
 /// For a trap that comes while another one is being judged: told in short, because what the long
 /// form needs has just failed.
-[[noreturn]] void bug_check_in_trouble(const BugCheck& what);
+[[noreturn]] void nested_bug_check(const BugCheck& what);
 
 }  // namespace hvp::lab::ke

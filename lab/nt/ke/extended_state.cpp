@@ -10,7 +10,7 @@ namespace {
 /// Whether x87, SSE and the rest are as after reset, as they are where nobody has used them. A
 /// processor that cannot tell says no.
 bool registers_are_initial() {
-    return features().tells_states_in_use && arch::read_states_in_use() == 0 &&
+    return features().has_xinuse && arch::read_states_in_use() == 0 &&
            arch::read_mxcsr() == ExtendedState::initial_mxcsr;
 }
 

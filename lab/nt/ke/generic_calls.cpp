@@ -90,7 +90,7 @@ void start_everywhere() {
 
 /// Windows waits for ever for a processor that does not say that it is done. When all routines have
 /// returned, nobody is left who could say it.
-void await_everybody(std::uint64_t caller) {
+void await_all_done_calls(std::uint64_t caller) {
     while (__atomic_load_n(&the_call.running, __ATOMIC_ACQUIRE) != 0) {
         arch::pause();
     }
@@ -150,7 +150,7 @@ NT_EXPORT void KeGenericCallDpc(DpcRoutine routine, void* context) {
     the_call.routine = routine;
     the_call.context = context;
     start_everywhere();
-    await_everybody(caller);
+    await_all_done_calls(caller);
     __atomic_store_n(&call_is_taken, false, __ATOMIC_RELEASE);
     set_irql(old);
 }

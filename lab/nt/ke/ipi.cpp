@@ -25,7 +25,7 @@ struct Pages {
     std::uint64_t count{};
 };
 
-void forget(void* context) {
+void invalidate(void* context) {
     const auto& pages = *static_cast<const Pages*>(context);
     for (std::uint64_t i = 0; i < pages.count; ++i) {
         arch::invlpg(pages.first + i * mm::page_bytes);
@@ -66,29 +66,29 @@ void await_all_others() {
 }
 
 /// Processors that are to begin together.
-struct Meeting {
+struct Rendezvous {
     void (*routine)(void*){};
     void* context{};
     std::uint32_t expected{};
     std::uint32_t present{};
 };
 
-void meet(Meeting& meeting) {
-    __atomic_add_fetch(&meeting.present, 1, __ATOMIC_ACQ_REL);
-    while (__atomic_load_n(&meeting.present, __ATOMIC_ACQUIRE) != meeting.expected) {
+void wait_for_all(Rendezvous& rendezvous) {
+    __atomic_add_fetch(&rendezvous.present, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(&rendezvous.present, __ATOMIC_ACQUIRE) != rendezvous.expected) {
         arch::pause();
     }
     stagger();
 }
 
-void attend(void* context) {
-    auto& meeting = *static_cast<Meeting*>(context);
+void run_at_rendezvous(void* context) {
+    auto& rendezvous = *static_cast<Rendezvous*>(context);
     Processor& here = current_processor();
     const Irql irql = current_irql();
     set_irql(Irql::ipi);
     here.interrupt_extended.save();
-    meet(meeting);
-    call_on_stack(meeting.routine, meeting.context, here.interrupt_stack.end.raw());
+    wait_for_all(rendezvous);
+    call_on_stack(rendezvous.routine, rendezvous.context, here.interrupt_stack.end.raw());
     here.interrupt_extended.load();
     set_irql(irql);
 }
@@ -122,9 +122,9 @@ void run_everywhere_in_parallel(void (*routine)(void*), void* context) {
 void run_on_all_at_once(void (*routine)(void*), void* context) {
     const arch::InterruptsOff interrupts_off;
     const Locked one_at_a_time{requests};
-    Meeting meeting{.routine = routine, .context = context, .expected = processor_count()};
-    ask_all_others(attend, &meeting);
-    meet(meeting);
+    Rendezvous rendezvous{.routine = routine, .context = context, .expected = processor_count()};
+    ask_all_others(run_at_rendezvous, &rendezvous);
+    wait_for_all(rendezvous);
     routine(context);
     await_all_others();
 }
@@ -142,9 +142,9 @@ void stagger() {
     }
 }
 
-void forget_translations(mm::LinearAddress first, std::uint64_t pages) {
+void flush_tlbs(mm::LinearAddress first, std::uint64_t pages) {
     Pages range{.first = first, .count = pages};
-    run_everywhere_in_parallel(forget, &range);
+    run_everywhere_in_parallel(invalidate, &range);
 }
 
 void serve_requests() {
@@ -177,7 +177,7 @@ void freeze_others() {
     }
 }
 
-void stand_still() {
+void freeze() {
     for (;;) {
         arch::cli();
         arch::hlt();

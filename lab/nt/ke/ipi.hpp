@@ -44,7 +44,7 @@ void stagger();
 
 /// Every processor forgets how these pages were mapped. Only then may their frames serve others.
 /// [SDM 3A 4.10.5 "Propagation of Paging-Structure Changes to Multiple Processors"]
-void forget_translations(mm::LinearAddress first, std::uint64_t pages);
+void flush_tlbs(mm::LinearAddress first, std::uint64_t pages);
 
 /// Does what others have asked of this processor. For loops that wait with interrupts off.
 void serve_requests();
@@ -62,6 +62,6 @@ void freeze_others();
 [[nodiscard]] bool is_frozen();
 
 /// Halts this processor for good.
-[[noreturn]] void stand_still();
+[[noreturn]] void freeze();
 
 }  // namespace hvp::lab::ke

@@ -103,7 +103,7 @@ void reschedule(const Processor& here) {
     if (&self == &here.idle) {
         return;  // it looks at its queue by itself
     }
-    if (self.condemned) {
+    if (self.terminating) {
         end_current_thread();
     }
     if (!may_run_on(self, here.number)) {
@@ -229,7 +229,7 @@ void arrive() {
     Processor& here = current_processor();
     Kthread& self = *here.kpcr.prcb.current_thread;
     self.extended.load();
-    mm::forget_retired();
+    mm::flush_retired();
     Kthread& left = *std::exchange(here.leaving, nullptr);
     // Who has waited for its end may free it at once, unless it has this last thing to do.
     void (*after_end)(Kthread&) = nullptr;
@@ -256,7 +256,7 @@ void arrive() {
 }
 
 void count_tick() {
-    mm::forget_retired();
+    mm::flush_retired();
     Processor& here = current_processor();
     Kthread& self = *here.kpcr.prcb.current_thread;
     const bool idle = &self == &here.idle;

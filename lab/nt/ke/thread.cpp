@@ -41,7 +41,7 @@ std::uint64_t first_frame(const mm::Stack& stack) {
     return std::bit_cast<std::uint64_t>(top);
 }
 
-void give_stack(Kthread& thread, const mm::Stack& stack) {
+void assign_stack(Kthread& thread, const mm::Stack& stack) {
     thread.stack = stack;
     thread.initial_stack = stack.end.raw();
     thread.stack_base = stack.end.raw();
@@ -79,7 +79,7 @@ Ending end_now(Kthread& thread) {
             return Ending::ended;
         }
         if (thread.on_processor) {
-            thread.condemned = true;
+            thread.terminating = true;
             hal::send_interrupt(thread.processor, dispatch_vector);
             return Ending::must_leave_its_processor;
         }
@@ -123,7 +123,7 @@ void adopt_idle_thread(const mm::Stack& stack) {
     Processor& here = current_processor();
     Kthread& idle = here.idle;
     idle = {};
-    give_stack(idle, stack);
+    assign_stack(idle, stack);
     initialise(idle, "idle");
     idle.priority = -1;
     idle.on_processor = true;
@@ -161,7 +161,7 @@ Kthread* create_thread(const ThreadPlan& plan) {
     auto& thread = *std::construct_at(static_cast<Kthread*>(memory));
     const Locked locked{dispatcher_lock};
     initialise(thread, plan.name);
-    give_stack(thread, *stack);
+    assign_stack(thread, *stack);
     thread.routine = plan.routine;
     thread.context = plan.context;
     thread.kernel_stack = first_frame(*stack);

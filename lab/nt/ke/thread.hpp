@@ -70,7 +70,7 @@ struct Kthread {
     Fate fate{Fate::stays};
     bool on_processor{};  ///< some processor is on its stack
     bool ready{};         ///< it stands in the queue of `processor`
-    bool condemned{};     ///< it ends as soon as its IRQL allows
+    bool terminating{};     ///< it ends as soon as its IRQL allows
     bool ended{};         ///< nobody is on its stack any more
 };
 static_assert(offsetof(Kthread, stack_base) == 0x38);

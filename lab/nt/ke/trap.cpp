@@ -99,24 +99,24 @@ bool recover_probe(TrapFrame& frame) {
     return true;
 }
 
-constinit std::uint32_t judging_processor{};  // its number + 1
+constinit std::uint32_t bugcheck_processor{};  // its number + 1
 
 /// From here on nobody returns to the interrupted code. If that is so already, something that the
 /// judgement needs is broken (page tables, a stack), and looking closer would only fault again. A
 /// processor that traps while another one judges has come too late: that one ends the machine.
-void begin_judgement(const TrapFrame& frame) {
+void enter_bugcheck(const TrapFrame& frame) {
     const std::uint32_t self = current_processor_number() + 1;
-    std::uint32_t judge = 0;
-    if (__atomic_compare_exchange_n(&judging_processor, &judge, self, false, __ATOMIC_ACQ_REL,
+    std::uint32_t current = 0;
+    if (__atomic_compare_exchange_n(&bugcheck_processor, &current, self, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE)) {
         return;
     }
-    if (judge == self) {
-        bug_check_in_trouble({.code = BugCheckCode::unexpected_kernel_mode_trap,
+    if (current == self) {
+        nested_bug_check({.code = BugCheckCode::unexpected_kernel_mode_trap,
                               .parameters = {frame.vector},
                               .frame = &frame});
     }
-    stand_still();
+    freeze();
 }
 
 [[noreturn]] void on_double_fault(const TrapFrame& frame) {
@@ -143,7 +143,7 @@ void begin_judgement(const TrapFrame& frame) {
                    .frame = &frame});
     }
     const std::uint64_t code = record.code | 0xFFFF'FFFF'0000'0000;
-    rtl::Sentence detail{"nobody handles exception "};
+    rtl::Sentence detail{"unhandled exception "};
     detail.hex(record.code).put(" ").put(name_of_exception(record.code));
     // A system thread has a last filter around it, which makes 0x7E of what nobody handled. A DPC
     // is no part of the thread that it has interrupted.
@@ -184,7 +184,7 @@ void offer_to_handlers(const TrapFrame& frame, const Exception& exception) {
     const bool interrupts = (frame.rflags & interrupt_enable) != 0;
     const bool in_kernel = ldr::module_at(frame.rip) == &ldr::kernel_module();
     if ((in_kernel && !interrupts) || !is_known_stack(mm::LinearAddress{frame.rsp}) ||
-        __atomic_load_n(&judging_processor, __ATOMIC_ACQUIRE) != 0) {
+        __atomic_load_n(&bugcheck_processor, __ATOMIC_ACQUIRE) != 0) {
         return;
     }
     rtl::Context context{};
@@ -224,14 +224,14 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
         return;
     }
     if (vector == Vector::nmi && is_frozen()) {
-        stand_still();
+        freeze();
     }
     frame->rip -= instruction_bytes(vector);
     const auto exception = exception_of(*frame);
     if (exception) {
         offer_to_handlers(*frame, *exception);
     }
-    begin_judgement(*frame);
+    enter_bugcheck(*frame);
     if (exception) {
         stop_for(record_of(*frame, *exception), *frame);
     }

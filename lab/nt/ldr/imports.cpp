@@ -46,7 +46,7 @@ bool refuse_ordinal(const pe::Import& import) {
 }
 
 /// Names everything that is missing in one event.
-bool tell_missing(const pe::Headers& headers, pe::Bytes memory) {
+bool report_missing(const pe::Headers& headers, pe::Bytes memory) {
     dbg::Event event{"ImportsMissing"};
     event.line().begin_array("names");
     pe::ImportReader reader{headers, memory};
@@ -75,7 +75,7 @@ bool resolve_imports(const pe::Headers& headers, pe::WritableBytes memory) {
         return refuse(*why);
     }
     if (missing) {
-        return tell_missing(headers, memory);
+        return report_missing(headers, memory);
     }
     // Only now are slots written: with one table for names and slots, the names are gone then.
     pe::ImportReader again{headers, memory};

@@ -77,14 +77,14 @@ void* allocate_contiguous(std::uint64_t bytes, RunRequest request, Protection pr
     }
     Block* block = contiguous_region().reserve(request.frames);
     if (block == nullptr) {
-        give_back_frames(*frames, request.frames);
+        free_frames(*frames, request.frames);
         return nullptr;
     }
     const LinearAddress first = block->first_page();
     for (std::uint64_t i = 0; i < request.frames; ++i) {
         if (!map(first + i * page_bytes, *frames + i * page_bytes, protection)) {
             unmap_and_free(first, i);
-            give_back_frames(*frames + i * page_bytes, request.frames - i);
+            free_frames(*frames + i * page_bytes, request.frames - i);
             return nullptr;
         }
     }

@@ -85,7 +85,7 @@ std::optional<PhysicalAddress> FrameMap::take_run(const RunRequest& request) {
     return std::nullopt;
 }
 
-void FrameMap::give_back(PhysicalAddress first, std::uint64_t count) {
+void FrameMap::release(PhysicalAddress first, std::uint64_t count) {
     for (std::uint64_t i = 0; i < count; ++i) {
         set_taken(first.raw() / page_bytes + i, false);
     }

@@ -24,7 +24,7 @@ public:
     void initialise(std::uint64_t memory_bytes, PhysicalAddress reserved_end, std::uint64_t seed);
     [[nodiscard]] std::optional<PhysicalAddress> take();
     [[nodiscard]] std::optional<PhysicalAddress> take_run(const RunRequest& request);
-    void give_back(PhysicalAddress first, std::uint64_t count);
+    void release(PhysicalAddress first, std::uint64_t count);
 
     [[nodiscard]] PhysicalAddress end() const { return PhysicalAddress{end_frame_ * page_bytes}; }
     [[nodiscard]] bool is_free(PhysicalAddress address) const {

@@ -34,9 +34,9 @@ bool is_free_frame(PhysicalAddress address) {
     return map.is_free(address);
 }
 
-void give_back_frames(PhysicalAddress first, std::uint64_t count) {
+void free_frames(PhysicalAddress first, std::uint64_t count) {
     const ke::Locked locked{memory_lock};
-    map.give_back(first, count);
+    map.release(first, count);
 }
 
 }  // namespace hvp::lab::mm

@@ -29,6 +29,6 @@ void initialise_frames(std::uint64_t memory_bytes, PhysicalAddress reserved_end,
 /// Whether the address lies in RAM that nobody uses.
 [[nodiscard]] bool is_free_frame(PhysicalAddress address);
 
-void give_back_frames(PhysicalAddress first, std::uint64_t count);
+void free_frames(PhysicalAddress first, std::uint64_t count);
 
 }  // namespace hvp::lab::mm

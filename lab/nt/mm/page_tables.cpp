@@ -123,7 +123,7 @@ void protect(LinearAddress first, std::uint64_t pages, Protection protection) {
         auto* entry = entry_at(first + i * page_bytes, 1);
         *entry = leaf(PhysicalAddress{entry->frame * page_bytes}, protection);
     }
-    ke::forget_translations(first, pages);
+    ke::flush_tlbs(first, pages);
 }
 
 std::optional<PageTableEntry> entry_for(LinearAddress address) {
@@ -172,7 +172,7 @@ bool map_fresh(LinearAddress first, std::uint64_t pages, Protection protection) 
         const auto frame = take_frame();
         if (!frame || !map(first + i * page_bytes, *frame, protection)) {
             if (frame) {
-                give_back_frames(*frame, 1);
+                free_frames(*frame, 1);
             }
             unmap_and_free(first, i);
             return false;
@@ -186,7 +186,7 @@ void unmap(LinearAddress first, std::uint64_t pages) {
     for (std::uint64_t i = 0; i < pages; ++i) {
         *entry_at(first + i * page_bytes, 1) = {};
     }
-    ke::forget_translations(first, pages);
+    ke::flush_tlbs(first, pages);
 }
 
 void hide(LinearAddress first, std::uint64_t pages) {
@@ -202,7 +202,7 @@ void free_unmapped(LinearAddress first, std::uint64_t pages) {
     for (std::uint64_t i = 0; i < pages; ++i) {
         const auto entry = entry_for(first + i * page_bytes);
         if (entry && entry->frame != 0) {
-            give_back_frames(PhysicalAddress{entry->frame * page_bytes}, 1);
+            free_frames(PhysicalAddress{entry->frame * page_bytes}, 1);
             *entry_at(first + i * page_bytes, 1) = {};
         }
     }
@@ -211,7 +211,7 @@ void free_unmapped(LinearAddress first, std::uint64_t pages) {
 void unmap_and_free(LinearAddress first, std::uint64_t pages) {
     const ke::Locked locked{memory_lock};
     hide(first, pages);
-    ke::forget_translations(first, pages);
+    ke::flush_tlbs(first, pages);
     free_unmapped(first, pages);
 }
 

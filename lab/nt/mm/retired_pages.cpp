@@ -29,12 +29,12 @@ constexpr std::uint64_t few_pages = 8;
 // Guarded by memory_lock.
 constinit std::array<Run, most_runs> runs{};
 constinit std::size_t used{};
-constinit std::uint64_t waiting_pages{};
+constinit std::uint64_t pending_pages{};
 
 constinit std::uint64_t generation{};  ///< counts the runs
-constinit std::array<std::uint64_t, ke::most_processors> forgotten{};
+constinit std::array<std::uint64_t, ke::most_processors> flushed{};
 
-void forget(const Run& run) {
+void invalidate(const Run& run) {
     for (std::uint64_t i = 0; i < run.pages; ++i) {
         arch::invlpg(run.first + i * page_bytes);
     }
@@ -42,30 +42,30 @@ void forget(const Run& run) {
 
 /// Any change of CR4.PGE does it, for global pages too.
 /// [SDM 3A 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"]
-void forget_everything() {
+void flush_tlb() {
     const auto cr4 = arch::read_cr4();
     constexpr auto global = static_cast<std::uint64_t>(arch::Cr4::page_global_enable);
     arch::write_cr4(arch::Flags<arch::Cr4>{cr4.raw() ^ global});
     arch::write_cr4(cr4);
 }
 
-void forget_all(void* /*unused*/) {
-    if (waiting_pages > few_pages) {
-        forget_everything();
+void flush_retired_here(void* /*unused*/) {
+    if (pending_pages > few_pages) {
+        flush_tlb();
     } else {
-        std::for_each_n(runs.begin(), used, forget);
+        std::for_each_n(runs.begin(), used, invalidate);
     }
-    forgotten[ke::current_processor_number()] = generation;
+    flushed[ke::current_processor_number()] = generation;
 }
 
 /// Now the frames may serve others.
-void give_back_all() {
-    ke::run_everywhere_in_parallel(forget_all, nullptr);
+void free_all() {
+    ke::run_everywhere_in_parallel(flush_retired_here, nullptr);
     for (std::size_t i = 0; i < used; ++i) {
         free_unmapped(runs[i].first, runs[i].pages);
     }
     used = 0;
-    waiting_pages = 0;
+    pending_pages = 0;
 }
 
 }  // namespace
@@ -73,21 +73,21 @@ void give_back_all() {
 void retire(LinearAddress first, std::uint64_t pages) {
     const Run run{first, pages};
     hide(first, pages);
-    forget(run);
+    invalidate(run);
     const ke::Locked locked{memory_lock};
     runs[used++] = run;
-    waiting_pages += pages;
+    pending_pages += pages;
     __atomic_store_n(&generation, generation + 1, __ATOMIC_RELEASE);
-    if (used == most_runs || waiting_pages > most_pages) {
-        give_back_all();
+    if (used == most_runs || pending_pages > most_pages) {
+        free_all();
     }
 }
 
-void forget_retired() {
+void flush_retired() {
     const std::uint32_t self = ke::current_processor_number();
-    if (forgotten[self] != __atomic_load_n(&generation, __ATOMIC_ACQUIRE)) {
+    if (flushed[self] != __atomic_load_n(&generation, __ATOMIC_ACQUIRE)) {
         const ke::Locked locked{memory_lock};
-        forget_all(nullptr);
+        flush_retired_here(nullptr);
     }
 }
 

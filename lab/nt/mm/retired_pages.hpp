@@ -18,6 +18,6 @@ void retire(LinearAddress first, std::uint64_t pages);
 /// This processor forgets what was retired since it did so last.
 ///
 /// Where    interrupts off
-void forget_retired();
+void flush_retired();
 
 }  // namespace hvp::lab::mm

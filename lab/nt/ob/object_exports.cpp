@@ -32,7 +32,7 @@ Object& object_at(examiner::FunctionName function, std::uint64_t body, std::uint
     return *object;
 }
 
-Object* behind(Handle handle) {
+Object* object_of_handle(Handle handle) {
     if (handle == current_process) {
         return find_object(ke::current_thread().process);
     }
@@ -79,7 +79,7 @@ NT_EXPORT rtl::NtStatus ObReferenceObjectByHandle(Handle handle, std::uint32_t /
     examiner::check_irql_at_most(ke::Irql::passive,
                                  {"ObReferenceObjectByHandle", examiner::api_irql, caller});
     *body = nullptr;
-    Object* const object = behind(handle);
+    Object* const object = object_of_handle(handle);
     if (object == nullptr) {
         report_no_handle("ObReferenceObjectByHandle", handle, caller);
         return rtl::status_invalid_handle;

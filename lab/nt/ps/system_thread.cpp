@@ -40,17 +40,17 @@ struct ClientId {
 };
 
 constinit ke::Lock dead_lock{};
-constinit ke::Kthread* dead{};  // linked by next_ready
+constinit ke::Kthread* ended_threads{};  // linked by next_ready
 
 void bury(void* body) {
     const ke::Locked locked{dead_lock};
     auto* const thread = static_cast<ke::Kthread*>(body);
-    thread->next_ready = std::exchange(dead, thread);
+    thread->next_ready = std::exchange(ended_threads, thread);
 }
 
 constinit const ob::ObjectType thread_type{.name = "thread"sv, .last_reference_gone = bury};
 
-void give_up_own_reference(ke::Kthread& thread) {
+void release_own_reference(ke::Kthread& thread) {
     ob::dereference(*ob::find_object(&thread));
 }
 
@@ -92,7 +92,7 @@ ke::Kthread* create(void (*routine)(void*), void* context) {
                               .context = context,
                               .processor = next,
                               .before_end = check_own_end,
-                              .after_end = give_up_own_reference});
+                              .after_end = release_own_reference});
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ void free_ended_threads() {
     ke::Kthread* thread{};
     {
         const ke::Locked locked{dead_lock};
-        thread = std::exchange(dead, nullptr);
+        thread = std::exchange(ended_threads, nullptr);
     }
     while (thread != nullptr) {
         ke::free_thread(*std::exchange(thread, thread->next_ready));

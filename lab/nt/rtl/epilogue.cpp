@@ -12,7 +12,7 @@ std::uint32_t first_part(pe::Bytes memory, pe::RuntimeFunction function) {
         const auto header = read_unwind_header(memory, function.unwind_data);
         const auto before =
             header && header->is_chained()
-                ? pe::read<pe::RuntimeFunction>(memory, behind_codes(*header, function.unwind_data))
+                ? pe::read<pe::RuntimeFunction>(memory, after_codes(*header, function.unwind_data))
                 : std::nullopt;
         if (!before) {
             break;

@@ -46,7 +46,7 @@ public:
         if (!readable || !whole_) {
             return false;
         }
-        const std::uint64_t next = behind_codes(*header, unwind_data);
+        const std::uint64_t next = after_codes(*header, unwind_data);
         if (!header->is_chained()) {
             return note_handler(*header, executed, next);
         }
@@ -214,8 +214,8 @@ bool unwind_leaf(Registers& registers, ReadStack read_stack) {
 
 bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack, FrameFacts* facts) {
     FrameFacts unwanted;
-    FrameFacts& told = facts != nullptr ? *facts : unwanted;
-    told = {.establisher = registers.rsp()};
+    FrameFacts& found = facts != nullptr ? *facts : unwanted;
+    found = {.establisher = registers.rsp()};
     const auto address = static_cast<std::uint32_t>(registers.rip - image.base);
     const auto function = pe::find_function(*image.headers, image.memory, address);
     if (!function) {
@@ -229,7 +229,7 @@ bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack, 
     if (executed >= header->prologue_bytes) {
         if (const auto epilogue = find_epilogue(*image.headers, image.memory, *function,
                                                 header->frame_register, address)) {
-            told.function = *function;
+            found.function = *function;
             return finish(*epilogue, header->frame_register, registers, read_stack) &&
                    unwind_leaf(registers, read_stack);
         }
@@ -238,9 +238,9 @@ bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack, 
     if (!unwinder.undo(function->unwind_data, executed)) {
         return false;
     }
-    told = unwinder.facts();
-    told.function = *function;
-    return told.machine_frame != 0 || unwind_leaf(registers, read_stack);
+    found = unwinder.facts();
+    found.function = *function;
+    return found.machine_frame != 0 || unwind_leaf(registers, read_stack);
 }
 
 }  // namespace hvp::lab::rtl

@@ -37,7 +37,7 @@ inline constexpr int deepest_chain = 32;
 [[nodiscard]] constexpr std::uint64_t codes_at(std::uint32_t unwind_data) {
     return std::uint64_t{unwind_data} + sizeof(UnwindHeader);
 }
-[[nodiscard]] inline std::uint64_t behind_codes(UnwindHeader header, std::uint32_t unwind_data) {
+[[nodiscard]] inline std::uint64_t after_codes(UnwindHeader header, std::uint32_t unwind_data) {
     return codes_at(unwind_data) + (header.code_count + 1U) / 2 * 4;
 }
 

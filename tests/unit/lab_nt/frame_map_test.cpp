@@ -83,7 +83,7 @@ TEST_F(FrameMapOf64MiB, FramesBelow1MiBAreForWhoAsksForThem) {
     EXPECT_EQ(run->raw(), 0x9'E000U);
     EXPECT_FALSE(map_.is_free(*run));
     EXPECT_FALSE(map_.take_run({.frames = 0x95, .highest = PhysicalAddress{0xF'FFFF}}));
-    map_.give_back(*run, 2);
+    map_.release(*run, 2);
     EXPECT_TRUE(map_.is_free(*run));
     EXPECT_TRUE(map_.take_run({.frames = 0x96, .highest = PhysicalAddress{0xF'FFFF}}));
     EXPECT_FALSE(map_.is_free(PhysicalAddress{0x9000}));
