@@ -1,9 +1,10 @@
 ; The machine's firmware: from the reset vector to the lab's kernel, and nothing in between.
 ;
-; 64 KiB, mapped at 0xF0000 and at the top of the first 4 GiB. It does the duties of a PC's
-; firmware that a hypervisor depends on: address line 20, IA32_FEATURE_CONTROL, the MTRRs, the
+; 64 KiB, mapped at 0xF0000 and at the top of the first 4 GiB. It does what a hypervisor expects of
+; a PC's firmware: address line 20, IA32_FEATURE_CONTROL, the MTRRs, the
 ; interrupt controllers, long mode. The bootstrap processor comes here from the reset vector; it
-; then wakes the others, which set up what each has for itself, and halt until the kernel wants them.
+; then starts the others, which set up their own MTRRs and IA32_FEATURE_CONTROL, and halt until the
+; kernel starts them again.
 ; [SDM 3A 8.4.1 "BSP and AP Processors"]
 ;
 ; What it uses of memory, all below 0x9000. The kernel starts the other processors on these tables:
@@ -127,7 +128,7 @@ rom_types:
         WRITE_MSR IA32_MTRR_PHYSBASE0, 0, 0xC0000000    ; type 0, uncacheable
         WRITE_MSR IA32_MTRR_DEF_TYPE, 0, 0xC06          ; enabled, fixed ranges too, write-back
 
-; Memory types and IA32_FEATURE_CONTROL are each processor's own, so all of them come through the
+; Each processor has MTRRs and IA32_FEATURE_CONTROL of its own, so all of them execute the code
 ; above. Only one has the BSP flag.  [SDM 3A 8.4.1 "BSP and AP Processors"]
         mov ecx, IA32_APIC_BASE
         rdmsr

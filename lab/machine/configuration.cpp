@@ -65,7 +65,7 @@ std::string bochsrc(const MachineOptions& machine) {
         text += fmt::format("optramimage1: file={}, address={:#x}\n", machine.ram_image_file,
                             boot_block_address);
     }
-    // The processors' own record of what they do, and nobody else's.
+    // The processors' own log, and no other device's.
     text += "debug: action=ignore";
     for (unsigned cpu = 0; machine.processor_log && cpu < machine.processors; ++cpu) {
         text += fmt::format(", cpu{}=report", cpu);

@@ -1,4 +1,4 @@
-// What the emulator is told: its configuration file, the list of extra MSRs, its debugger's script.
+// The emulator's input: its configuration file, the list of extra MSRs, its debugger's script.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ struct MachineOptions {
     std::string rom_file;
     std::string ram_image_file;  ///< empty: none
     std::string msrs_file;
-    bool processor_log = true;  ///< the processors tell what they do; costs most of the time
+    bool processor_log =
+        true;  ///< the processors log VMX operations; this takes most of a run's time
 };
 
 /// Returns  the text of the configuration file (bochsrc).
@@ -27,7 +28,7 @@ struct MachineOptions {
 /// Returns  the text of the MSR list: registers that real processors have and the emulator lacks.
 [[nodiscard]] std::string msr_list();
 
-/// Returns  the debugger's script: stop when the time is over, then run.
+/// Returns  the debugger's script: set the time breakpoint, then run.
 [[nodiscard]] std::string debugger_script(const MachineOptions& machine);
 
 }  // namespace hvp::lab

@@ -27,7 +27,7 @@ void Console::finish() {
 }
 
 void Console::end_line() {
-    // The emulator may have written something of its own without a line end before the lab's line.
+    // The emulator may have written a message without a line end before the lab's line.
     const std::string_view line = line_;
     const std::size_t start = line.find(lab_line_start);
     if (start == std::string_view::npos) {

@@ -1,4 +1,4 @@
-// Splits what the emulator writes on its terminal into lines: the lab's, and its own.
+// Splits what the emulator writes on its terminal into lines: the lab's, and the emulator's.
 #pragma once
 
 #include <functional>
@@ -7,7 +7,7 @@
 
 namespace hvp::lab {
 
-/// Bytes in, lines out. The lab's lines are JSON objects; the emulator's own talk is the rest.
+/// Bytes in, lines out. The lab's lines are JSON objects; all others are the emulator's messages.
 class Console {
 public:
     struct Sinks {

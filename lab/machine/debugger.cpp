@@ -20,11 +20,11 @@ constexpr Milliseconds longest_farewell = 20s;
 constexpr std::size_t remembered_bytes = 4096;
 constexpr std::size_t longest_evidence = 1 << 18;
 
-// The kernel's clock stops the machine less than a million ticks late; who is far behind that was
-// missed by it.
+// The kernel's clock interrupt stops the machine less than a million ticks late. A machine that is
+// later than this has no processor left that serves its clock interrupt.
 constexpr std::uint64_t tolerance_ticks = 10'000'000;
 
-// More instructions than the kernel's clock interrupt has, less than between two of them.
+// More instructions than one clock interrupt of the kernel takes, fewer than between two of them.
 constexpr const char* leave_clock_interrupt = "s all 5000\n";
 
 std::string evidence_commands(unsigned processors) {
@@ -110,7 +110,8 @@ DebuggerTalk::Action DebuggerTalk::on_prompt(Milliseconds now) {
         case State::stopping:
             return gather(Ending::halted, now);
         case State::running:
-            // Also a guest or a driver may execute `xchg bx, bx`: it goes on while it has ticks.
+            // A guest or a driver may execute `xchg bx, bx` too: the machine continues while it has
+            // ticks left.
             return tick_of_stop(said_) > machine_.timeout_ticks
                        ? enter(State::settling, now, {.type = leave_clock_interrupt})
                        : enter(State::running, now, {.type = "c\n"});

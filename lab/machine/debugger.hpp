@@ -1,18 +1,19 @@
-// The conversation with the emulator's debugger: the watchdog's decisions, without clock or
-// process.
+// The commands to the emulator's debugger, and the watchdog that chooses them. Pure: no clock and
+// no process.
 //
 // A machine that hangs does so in one of two ways. It may execute for ever: then the debugger's
 // time breakpoint (`sba`) stops it. Or every processor may be halted with nothing to wake it: then
 // the time breakpoint never fires, and neither the console nor the log moves. But a machine that
 // computes for long is silent too, so silence alone proves nothing: we stop the machine (SIGINT)
-// and ask for one more instruction (`s`). Whoever can execute one is not halted and goes on.
+// and ask for one more instruction (`s`). A processor that executes one is not halted, and the
+// machine continues.
 //
 // With several processors Bochs 2.7 ignores the time breakpoint, and answers `s` although all are
 // halted. There the kernel looks at the ticks at each clock interrupt, on each processor, and stops
 // the machine by itself (`xchg bx, bx`, Bochs' magic break); some steps later every processor has
-// left its clock interrupt and stands in the code that we want to name. Where no processor serves
-// its clock any more we look at the ticks: in the log's lines, and in what the debugger says when
-// we stop a silent machine. Halted time counts as ticks, so this ends, too.
+// left its clock interrupt and is in the code that we want to report. Where no processor serves its
+// clock interrupt any more we look at the ticks: in the log's lines, and in what the debugger
+// prints when we stop a silent machine. Halted time counts as ticks, so this wait ends too.
 #pragma once
 
 #include <chrono>
@@ -27,8 +28,8 @@ enum class Ending {
     timeout,       ///< its ticks were used up
     halted,        ///< nothing can ever execute again
     unresponsive,  ///< the emulator itself does not answer
-    interrupted,   ///< somebody pressed Ctrl-C
-    stopped,       ///< our side had enough, for example because the disk is full
+    interrupted,   ///< the user pressed Ctrl-C
+    stopped,       ///< the tool ended the run, for example because the disk is full
 };
 
 class DebuggerTalk {
@@ -53,7 +54,7 @@ public:
     explicit DebuggerTalk(Machine machine) : machine_{machine} {}
 
     [[nodiscard]] Action on_console(std::string_view bytes, Milliseconds now);
-    /// The log has moved; its last line was about this tick.
+    /// The log has a new line, at this tick.
     [[nodiscard]] Action on_log(std::uint64_t tick, Milliseconds now);
     [[nodiscard]] Action on_time(Milliseconds now);
 

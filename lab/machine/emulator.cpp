@@ -22,14 +22,14 @@ using Clock = std::chrono::steady_clock;
 constexpr int poll_milliseconds = 100;
 constexpr int pause_milliseconds = 1;
 
-// The emulator can lock itself up when SIGINT comes while it writes its log. Whoever has executed
-// for so long since the last line is not writing one: a pause by the clock on the wall would prove
-// nothing, as the emulator may have been put aside in the middle of a line. Clock interrupts write
+// The emulator can deadlock when SIGINT arrives while it writes its log. An emulator that has used
+// so much processor time since the last line is not writing one. Wall-clock time would prove
+// nothing: the host may have preempted the emulator in the middle of a line. Clock interrupts write
 // lines every two or three milliseconds, in bursts of less than a fifth of one.
 constexpr std::chrono::microseconds executing_without_a_line{500};
 
-// The emulator writes each line of its log on its own, a hundred thousand in a second. To be woken
-// for each would cost both sides more than to read; so we let some gather in the pipe.
+// The emulator writes its log line by line, a hundred thousand lines a second. Waking up for each
+// line would cost both processes more than reading it, so we let several gather in the pipe.
 constexpr std::chrono::milliseconds gathering{1};
 
 // One run of the emulator: the loop's state.
@@ -109,7 +109,7 @@ void Session::read_terminal() {
         run_.on_console(bytes);
         act(talk_.on_console(bytes, now()));
     } else if (count == 0 || (errno != EINTR && errno != EAGAIN)) {
-        terminal_open_ = false;  // EIO: nobody holds the other side any more
+        terminal_open_ = false;  // EIO: the other side has been closed
     }
 }
 

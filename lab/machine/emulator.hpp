@@ -1,4 +1,5 @@
-// Runs the emulator: starts it, reads both its channels while it runs, and makes sure that it ends.
+// Runs the emulator: starts it, reads its console and its log while it runs, and ensures that it
+// ends.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@ namespace hvp::lab {
 struct EmulatorRun {
     std::filesystem::path folder;  ///< in which it runs; holds bochsrc and rc
     DebuggerTalk::Machine machine;
-    int stop_descriptor = -1;  ///< readable when somebody wants the run to end
+    int stop_descriptor = -1;  ///< becomes readable when the run must end
     std::function<void(std::string_view bytes)> on_console;
     std::function<std::uint64_t(std::string_view bytes)> on_log;  ///< returns the last line's tick
     std::function<bool()> go_on;                                  ///< false ends the run
@@ -24,13 +25,13 @@ struct EmulatorRun {
 
 struct EmulatorOutcome {
     Ending ending = Ending::ended;
-    std::optional<int> killed_by;  ///< the signal that somebody else sent
+    std::optional<int> killed_by;  ///< the signal, if it was not ours
     std::string evidence;          ///< what the debugger said about a machine that hung
 };
 
 inline constexpr std::string_view emulator_program = "bochs-bin";
 
-/// Runs the emulator to its end; afterwards nothing of it is left.
+/// Runs the emulator to its end; no process of it remains.
 ///
 /// Returns  how it ended, or the error number when it could not be started.
 [[nodiscard]] std::expected<EmulatorOutcome, int> run_emulator(const EmulatorRun& run);

@@ -9,8 +9,8 @@ namespace hvp::lab {
 
 enum class ModelKind {
     vt_x,       ///< 64-bit mode and VT-x
-    no_vt_x,    ///< 64-bit mode only: a driver must refuse
-    no_64_bit,  ///< cannot run 64-bit Windows, so not the lab either
+    no_vt_x,    ///< 64-bit mode only: a driver must refuse to start
+    no_64_bit,  ///< cannot run 64-bit Windows, and therefore not the lab
 };
 
 struct ModelFacts {

@@ -8,7 +8,7 @@
 namespace hvp::lab {
 namespace {
 
-// Longer lines are cut: none of the lines that matter comes near.
+// Longer lines are cut; all VMX lines are much shorter.
 constexpr std::size_t longest_line = 4096;
 constexpr std::size_t tick_digits = 11;
 
@@ -17,7 +17,7 @@ constexpr bool is_entry_failure(std::uint16_t reason) {
     return reason == 33 || reason == 34 || reason == 41;
 }
 
-// A number at the front of `text`, which is then shortened by it.
+// Takes a number from the front of `text`.
 template <typename T>
 std::optional<T> take_number(std::string_view& text, int base = 10) {
     T value{};
@@ -138,8 +138,9 @@ void ProcessorLog::processor_line(std::uint64_t t, unsigned cpu, std::string_vie
     } else if (attempt && attempt->t == t &&
                (text.starts_with("VMFAIL: ") || text.starts_with("VMENTER FAIL: ") ||
                 text.ends_with("Checks Failed") || text.contains("Error when loading guest MSR"))) {
-        // Some guest-state rules complain as `VMFAIL` after `VMENTER`; whether the entry failed by
-        // VMfail or by an exit, the next line shows: only an exit 33, 34 or 41 follows at once.
+        // Bochs logs some broken guest-state rules as `VMFAIL` after `VMENTER`. The next line shows
+        // whether the entry failed by VMfail or by a VM exit: only an exit 33, 34 or 41 follows
+        // directly.
         if (attempt->complaint.empty()) {
             attempt->complaint = text;
         }
@@ -173,7 +174,7 @@ void ProcessorLog::exit(std::uint64_t t, unsigned cpu, std::string_view text) {
             attempt.reset();
         }
     } else {
-        // A guest that executes VMLAUNCH or VMRESUME is logged like a VMM, and then exits.
+        // A guest that executes VMLAUNCH or VMRESUME is logged as a VMM is, and then exits.
         constexpr std::uint16_t vmlaunch = 20;
         constexpr std::uint16_t vmresume = 24;
         std::optional<Attempt>& attempt = attempts_[cpu];

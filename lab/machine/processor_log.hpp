@@ -1,8 +1,9 @@
-// Reads the emulator's log, byte by byte as it comes, and says what the processors did with VMX.
+// Parses the emulator's log, byte by byte as it arrives, into VMX events of the processors.
 //
 // Pure: no clock, no file, no process. The log is Bochs 2.7's; each line is
-// `00000014767d[CPU0  ] VMEXIT reason = 10 (CPUID) qualification=0x0`: the tick, a level, who,
-// what. Most lines are about paging and interrupts; they are skipped by their first letters.
+// `00000014767d[CPU0  ] VMEXIT reason = 10 (CPUID) qualification=0x0`: the tick, a level, the
+// device, the text. Most lines are about paging and interrupts; they are skipped by their first
+// letters.
 #pragma once
 
 #include <array>
@@ -15,15 +16,15 @@
 
 namespace hvp::lab {
 
-/// The only emulator whose log this reader knows.
+/// The only emulator whose log this parser knows.
 inline constexpr std::string_view known_emulator = "Bochs 2.7";
 
 enum class ProcessorEventKind {
-    vm_launch,  ///< VMLAUNCH began; what came of it follows
+    vm_launch,  ///< VMLAUNCH began; its result follows
     vm_resume,  ///< the same for VMRESUME
     vm_entry,   ///< the guest runs
     vm_exit,
-    vm_fail,        ///< a VMX instruction ended with VMfail, or VMXON with a complaint
+    vm_fail,        ///< a VMX instruction ended with VMfail, or VMXON with an error message
     entry_failure,  ///< exit 33, 34 or 41: the guest did not run
     triple_fault,
 };
@@ -36,7 +37,7 @@ struct ProcessorEvent {
     std::uint16_t reason_number = 0;  ///< vm_exit, entry_failure: the basic exit reason
     std::string reason{};             ///< its name, in the emulator's words
     std::uint64_t qualification = 0;
-    std::string text{};  ///< vm_entry: the guest's mode; failures: the complaint
+    std::string text{};  ///< vm_entry: the guest's mode; failures: the error message
 
     friend bool operator==(const ProcessorEvent&, const ProcessorEvent&) = default;
 };
@@ -55,7 +56,7 @@ public:
     explicit ProcessorLog(Sinks sinks) : sinks_{std::move(sinks)} {}
 
     void feed(std::string_view bytes);
-    /// The log is over: an entry that was only announced now counts.
+    /// End of the log: an entry whose result is still open now counts as one.
     void finish();
 
     /// Returns  name and version from the log's first line ("Bochs 2.7"), empty before it came.
@@ -70,7 +71,7 @@ public:
     [[nodiscard]] const std::string& panic() const { return panic_; }
 
 private:
-    // VMLAUNCH or VMRESUME has begun on a processor, and the log has not yet told how it ended.
+    // VMLAUNCH or VMRESUME has begun on a processor, and the log does not have its result yet.
     struct Attempt {
         std::uint64_t t = 0;
         bool announced = false;  ///< `VMENTER to …`, which comes before the guest-state checks
@@ -85,7 +86,7 @@ private:
     void settle_attempt(unsigned cpu);
 
     Sinks sinks_;
-    std::string rest_;  ///< the line that is not whole yet
+    std::string rest_;  ///< the incomplete last line
     std::string emulator_;
     std::string panic_;
     std::bitset<most_processors> halted_;

@@ -29,10 +29,11 @@ std::expected<Pipe, int> make_pipe() {
     return Pipe{Descriptor{ends[0]}, Descriptor{ends[1]}};
 }
 
-// In the child, after fork: becomes the program, or tells the parent why not.
+// In the child, after fork: executes the program, or reports to the parent why it cannot.
 [[noreturn]] void become(const TerminalChild::Command& command, pid_t parent, int pipe_end,
                          int error_end) {
-    // The emulator must not outlive us, however we die; the second line closes the gap before it.
+    // The emulator must end when we end, for whatever reason. The second line covers the case that
+    // the parent has ended before the first one.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) {
         _exit(1);
@@ -49,7 +50,7 @@ std::expected<Pipe, int> make_pipe() {
         arguments.push_back(const_cast<char*>(argument.c_str()));
     }
     arguments.push_back(nullptr);
-    // The error end may sit on the number that the pipe shall get: move it out of the way first.
+    // The error pipe may have the number that the pipe is to get: give it another one first.
     const int error_copy = fcntl(error_end, F_DUPFD_CLOEXEC, command.pipe_descriptor + 1);
     const int pipe_copy = fcntl(pipe_end, F_DUPFD_CLOEXEC, command.pipe_descriptor + 1);
     if (error_copy >= 0 && pipe_copy >= 0 && dup2(pipe_copy, command.pipe_descriptor) >= 0 &&
@@ -130,7 +131,7 @@ std::chrono::nanoseconds TerminalChild::cpu_time() const {
 
 int TerminalChild::finish(bool kill_first) {
     if (kill_first) {
-        kill(-process_, SIGKILL);  // its whole session's group
+        kill(-process_, SIGKILL);  // its process group
         kill(process_, SIGKILL);
     }
     int status = 0;

@@ -1,4 +1,4 @@
-// Owners of what the operating system lends us: descriptors, and a child on its own terminal.
+// Owners of file descriptors, and of a child process on a pseudo terminal.
 #pragma once
 
 #include <sys/types.h>
@@ -12,7 +12,7 @@
 
 namespace hvp::lab {
 
-/// A file descriptor, closed when its owner goes.
+/// A file descriptor, closed by the destructor.
 class Descriptor {
 public:
     Descriptor() = default;
@@ -34,8 +34,8 @@ private:
     int number_ = -1;
 };
 
-/// A child process whose standard input and output are a terminal that only we hold, and one more
-/// pipe out of it. It has a session of its own, and is gone when its owner goes or dies.
+/// A child process whose standard input and output are a pseudo terminal of ours, with one more
+/// pipe from it. It has a session of its own, and is killed by the destructor, or when we end.
 class TerminalChild {
 public:
     struct Command {
@@ -44,7 +44,7 @@ public:
         int pipe_descriptor;                 ///< the pipe's number on the child's side
     };
 
-    /// Returns  the running child, or the error number of what the system refused.
+    /// Returns  the running child, or the error number of the system call that failed.
     [[nodiscard]] static std::expected<TerminalChild, int> start(const Command& command);
 
     TerminalChild(TerminalChild&& other) noexcept;
@@ -56,9 +56,9 @@ public:
     [[nodiscard]] const Descriptor& terminal() const { return terminal_; }
     [[nodiscard]] const Descriptor& pipe() const { return pipe_; }
     void send(int signal) const;
-    /// Returns  how long the child has executed, on all its threads; 0 when it is gone.
+    /// Returns  the processor time that all of the child's threads have used; 0 after its end.
     [[nodiscard]] std::chrono::nanoseconds cpu_time() const;
-    /// Kills what is left of the child's group and waits.  Returns  the status of waitpid.
+    /// Kills the rest of the child's process group and waits.  Returns  the status of waitpid.
     int finish(bool kill_first);
 
 private:

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t page_bytes = 4096;
 constexpr std::uint64_t mib = 1 << 20;
-// The kernel needs room for itself, its tables and its pool behind the image.
+// The kernel needs memory after the image for itself, its page tables and its pool.
 constexpr std::uint64_t room_for_the_kernel = 24 * mib;
 
 constexpr std::uint64_t whole_pages(std::uint64_t bytes) {

@@ -20,7 +20,7 @@ struct KernelInMemory {
     std::uint64_t entry = 0;  ///< a virtual address
 };
 
-/// What a run asks of the lab; the rest of the boot block follows from the layout.
+/// The settings of a run; the rest of the boot block follows from the layout.
 struct LabSettings {
     FirmwareVmx firmware_vmx = FirmwareVmx::locked_on;
     unsigned processors = 1;
@@ -34,7 +34,7 @@ struct LabSettings {
     std::string_view driver_name;  ///< the file's name without ".sys"
 };
 
-/// Lays out the image; its first byte belongs at `boot_block_address`.
+/// Lays out the image; its first byte is placed at `boot_block_address`.
 ///
 /// Returns  the image, or a sentence when the parts do not fit into the machine's memory.
 [[nodiscard]] std::expected<std::vector<std::byte>, std::string> ram_image(

@@ -20,7 +20,8 @@
 namespace hvp::lab {
 namespace {
 
-// The page that the tool filled is gone with the one-to-one map: this is the kernel's copy.
+// The page that the tool filled is no longer mapped once the one-to-one map has been left: this is
+// the kernel's copy.
 constinit BootBlock boot{};
 
 /// SYSCALL and NX, before page tables with NX in them are used.

@@ -1,8 +1,8 @@
 // How the other processors get from real mode into the kernel.
 //
 // A start-up IPI lets a processor begin in real mode at the start of a page below 1 MiB. The kernel
-// copies the code between startup_begin and startup_end there (startup.cpp); it must not depend on
-// where it lies but for startup_page, which the start-up IPI names.
+// copies the code between startup_begin and startup_end there (startup.cpp). The code depends on
+// its own address only through startup_page, which the start-up IPI names.
 // [SDM 3A 8.4.4.2 "Typical AP Initialization Sequence"]
 
     startup_page = 0x9000               // startup_address in startup.cpp

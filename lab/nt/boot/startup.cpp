@@ -1,4 +1,4 @@
-// INIT, start-up, start-up: the protocol that wakes a processor.
+// INIT, start-up, start-up: the protocol that starts a processor.
 #include "lab/nt/boot/startup.hpp"
 
 #include <bit>
@@ -16,7 +16,7 @@
 namespace hvp::lab {
 namespace {
 
-/// A page below 1 MiB, behind the firmware's page tables, that nobody else uses.
+/// A page below 1 MiB, after the firmware's page tables, that has no other use.
 constexpr std::uint64_t startup_address = 0x9000;
 
 extern "C" {

@@ -124,7 +124,7 @@ void describe(const Value& value, InformationClass form, Answer& answer) {
     }
 }
 
-/// The key behind a handle; null: it is none, which is told.
+/// The key of a handle. Null: the handle is not a key's, and a finding has been reported.
 ob::Object* key_of(examiner::FunctionName function, ob::Handle handle, std::uint64_t caller) {
     ob::Object* const object = ob::object_of(handle);
     if (object != nullptr && object->type == &key_type) {

@@ -1,4 +1,4 @@
-// The registry, as far as a driver finds itself in it: the key of its service.
+// The registry, as far as a driver finds its own settings in it: the key of its service.
 #pragma once
 
 #include <string_view>

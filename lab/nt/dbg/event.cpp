@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint16_t debug_port = 0xE9;
 
-// Not on the stack: a driver's print must not cost the driver's own 24 KiB.
+// Not on the stack: a driver's print must not use up the driver's 24 KiB stack.
 constinit std::array<char, 16384> buffer{};
 constinit rtl::TextWriter writer{buffer};
 constinit ke::Lock output{};
@@ -30,7 +30,7 @@ Event::Event(std::string_view name, From from) : locked_{output}, line_{writer} 
 
 Event::~Event() {
     line_.end();
-    // One instruction, and the lock: a line is never mixed with another processor's.
+    // One instruction, and the lock: lines of two processors never mix.
     arch::out8(debug_port, writer.view().data(), writer.view().size());
 }
 

@@ -1,4 +1,4 @@
-// What the kernel tells the world: one JSON line on port E9 for each thing that happened.
+// The kernel's output: one JSON line on port E9 for each event.
 // docs/lab-protocol.md lists the events.
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace hvp::lab::dbg {
 
-/// Who says it.
+/// The witness that reports the event.
 enum class From : std::uint8_t { lab, driver };
 
 /// One event. The line is sent when the object ends.
@@ -39,7 +39,7 @@ private:
     JsonLine line_;
 };
 
-/// Nobody else writes events from now on.
+/// Takes the output for this processor: no other one writes events from now on.
 ///
 /// Where    interrupts off, for good
 void take_over_output();

@@ -10,7 +10,7 @@ constexpr bool is_surrogate(std::uint32_t code) {
     return code >= 0xD800 && code < 0xE000;
 }
 
-/// The character at the start of the text, which loses it. What is not UTF-8 is Latin-1.
+/// Takes the first character of the text. Bytes that are not UTF-8 are read as Latin-1.
 std::uint32_t take_character(std::string_view& text) {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const std::uint32_t first = byte(0);
@@ -25,7 +25,7 @@ std::uint32_t take_character(std::string_view& text) {
         good = (byte(i) & 0xC0) == 0x80;
         code = code << 6 | (byte(i) & 0x3FU);
     }
-    // Longer than needed, half of a pair, or beyond the last character.
+    // Overlong, half of a surrogate pair, or greater than U+10FFFF.
     good = good && !is_surrogate(code) && code <= 0x10'FFFF && (length < 3 || code >= 0x800) &&
            (length < 4 || code >= 0x1'0000);
     text.remove_prefix(good ? length : 1);

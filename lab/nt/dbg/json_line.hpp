@@ -33,11 +33,11 @@ public:
     void begin_object(std::string_view name);
     void end_object();
 
-    /// What was written by another JsonLine, member after member.
+    /// Members that another JsonLine has written.
     void members(std::string_view written);
 
-    /// For who learns the type of a value only as he reads it: first where it belongs, then one of
-    /// the values. An array or object closes as above.
+    /// For a caller that learns a value's type only while it reads it: first `member` or an
+    /// element, then one of the values. An array or object is closed as above.
     void member(std::string_view name);
     void element();
     void value(std::uint64_t value) { out_.decimal(value); }

@@ -1,4 +1,4 @@
-// DbgPrint and its kin: a driver's text becomes a DebugPrint event. Nothing is filtered.
+// DbgPrint and similar routines: a driver's text becomes a DebugPrint event. Nothing is filtered.
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -15,11 +15,11 @@ namespace {
 // One call transmits at most so many bytes.  [Windows: DbgPrint]
 constexpr std::size_t longest_print = 512;
 
-// Components and levels are those of dpfilter.h; DbgPrint itself stands for these two.
+// Components and levels are those of dpfilter.h; DbgPrint uses these two.
 constexpr std::uint32_t default_component = 101;
 constexpr std::uint32_t default_level = 3;
 
-// Not on the stack: a print must not cost the driver's 24 KiB.
+// Not on the stack: a print must not use up the driver's 24 KiB stack.
 constinit std::array<char, longest_print> buffer{};
 constinit ke::Lock printing{};
 

@@ -1,5 +1,4 @@
-// Takes bytes from the front of a piece of memory that somebody else filled, and never one more
-// than there are.
+// Takes bytes from the front of untrusted memory, and never more than there are.
 #pragma once
 
 #include <cstddef>
@@ -41,8 +40,8 @@ public:
         return value;
     }
 
-    /// What stands before an end mark of so many zero bytes, at a multiple of as many; the mark is
-    /// taken too.
+    /// The bytes before a terminator of `width` zero bytes at a multiple of `width`; the terminator
+    /// is taken too.
     std::optional<Bytes> until_zero(std::size_t width) {
         for (std::size_t at = 0; at + width <= rest_.size(); at += width) {
             if (*Cursor{rest_.subspan(at)}.number(width) == 0) {

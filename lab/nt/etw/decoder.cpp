@@ -1,4 +1,4 @@
-// Fields, arrays and structures; what a single value looks like, value.cpp knows.
+// Decodes fields, arrays and structures; value.cpp decodes a single value.
 #include "lab/nt/etw/decoder.hpp"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace hvp::lab::etw {
 namespace {
 
-// The tool does not read deeper lines.
+// The tool does not read lines that nest more deeply.
 constexpr unsigned deepest = 6;
 
 constexpr std::array<std::string_view, 4> reserved_names{"t", "cpu", "from", "event"};

@@ -28,7 +28,7 @@ void check_stack_only(examiner::FunctionName function, std::uint64_t caller) {
     examiner::check_irql_at_most(ke::Irql::high, {function, examiner::no_verifier_code, caller});
 }
 
-/// A driver whose EtwRegister failed has the handle 0, and may go on as if nothing were.
+/// A driver whose EtwRegister failed has the handle 0, and may use it as if it had succeeded.
 std::optional<Registration> registration_of(Handle handle, examiner::FunctionName function,
                                             std::uint64_t caller) {
     auto found = find_registration(handle);
@@ -69,7 +69,7 @@ rtl::NtStatus write(examiner::FunctionName function, const Write& what, std::uin
 rtl::NtStatus set_traits(Registration& registration, const void* information,
                          std::uint32_t length) {
     const Bytes traits{static_cast<const std::byte*>(information), length};
-    // Unknown: the status of a second time. Microsoft says that it is possible once.
+    // Unknown: the status of a second call. Microsoft says that one is possible.
     if (registration.has_traits || information == nullptr || !provider_name(traits)) {
         return rtl::status_invalid_parameter;
     }

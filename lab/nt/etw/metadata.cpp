@@ -31,7 +31,7 @@ bool has_its_size(Cursor& cursor) {
     return size && *size == bytes;
 }
 
-/// The Out byte and the tags behind it.
+/// The Out byte and the tags after it.
 bool take_out(Cursor& metadata, Field& field) {
     const auto out = metadata.number(1);
     if (!out) {
@@ -46,7 +46,7 @@ bool take_out(Cursor& metadata, Field& field) {
     return (*out & more_follows) == 0 || skip_tags(metadata);
 }
 
-/// What stands behind the types of an array.
+/// What follows the types of an array.
 bool take_length(Cursor& metadata, Field& field) {
     if (field.count == Count::fixed) {
         const auto length = metadata.number(2);
@@ -87,7 +87,7 @@ Problem take_field(Cursor& metadata, Field& field) {
     if (!name) {
         return "has a name that does not end";
     }
-    // Readers take what stands behind a semicolon as a remark.
+    // Readers take what follows a semicolon as a comment.
     const std::string_view text = text_of(*name);
     field.name = {text.begin(), std::ranges::find(text, ';')};
     const auto in = metadata.number(1);

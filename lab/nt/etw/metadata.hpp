@@ -60,15 +60,15 @@ struct Field {
     Out out{};
     Count count{};
     std::uint16_t length{};  ///< of a fixed array
-    std::uint8_t members{};  ///< of a structure: so many fields behind it belong to it
+    std::uint8_t members{};  ///< of a structure: so many of the following fields belong to it
 };
 
-/// The next field; the cursor stands behind it then.
+/// The next field; the cursor is after it then.
 ///
 /// Returns  what is wrong with it, or nothing. Its name is there if it could be read.
 [[nodiscard]] Problem take_field(Cursor& metadata, Field& field);
 
-/// The event's name; the cursor stands before the first field then.
+/// The event's name; the cursor is before the first field then.
 [[nodiscard]] std::expected<std::string_view, Problem> take_event_name(Cursor& metadata);
 
 /// The provider's name, out of its traits: a size, a name, and perhaps more that has its own size.

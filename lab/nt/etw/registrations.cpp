@@ -26,7 +26,7 @@ std::optional<Handle> add_registration(const Guid& provider, std::uint64_t calle
     if (free == registrations.end()) {
         return std::nullopt;
     }
-    // No handle comes twice: an old one is found out.
+    // No handle is used twice, so that the use of an old one is detected.
     constexpr Handle first = 0xE700'0000'0000'0001;
     *free = {.handle = first + registered++, .provider = provider, .registered_by = caller};
     return free->handle;

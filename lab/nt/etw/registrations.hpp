@@ -1,4 +1,4 @@
-// Providers of events: who has registered as one and not unregistered.
+// Event providers that are registered.
 #pragma once
 
 #include <array>
@@ -18,8 +18,8 @@ struct Registration {
     Guid provider{};
     std::uint64_t registered_by{};
     bool has_traits{};
-    /// Whether pieces of an event have types. Drivers from before Windows 10 left garbage there, so
-    /// it is looked at only if the driver asks for it.
+    /// Whether EVENT_DATA_DESCRIPTOR.Type is valid. Drivers from before Windows 10 leave it
+    /// uninitialized, so it is used only if the driver asks for it.
     /// [Windows: EVENT_INFO_CLASS enumeration]
     bool has_typed_pieces{};
 };
@@ -30,13 +30,13 @@ struct Registration {
 /// Returns  a copy; nothing if it is not registered
 [[nodiscard]] std::optional<Registration> find_registration(Handle handle);
 
-/// Puts a changed copy back.
+/// Stores a changed copy.
 void update_registration(const Registration& changed);
 
 /// Returns  false if it is not registered
 [[nodiscard]] bool remove_registration(Handle handle);
 
-/// Reports what the driver has registered and not unregistered, and forgets it.
+/// Reports the providers that the driver has not unregistered, and removes them.
 ///
 /// Where    after the driver's last call, before its image is unmapped
 void report_left_registrations();

@@ -1,4 +1,4 @@
-// Puts the pieces of an event together, has them read, and tells.
+// Concatenates the pieces of an event, decodes them, and reports the event.
 #include "lab/nt/etw/session.hpp"
 
 #include <algorithm>
@@ -17,12 +17,12 @@ constexpr std::size_t largest_event = 64 * 1024;
 
 enum : std::uint8_t { data_piece = 0, event_metadata = 1, provider_traits = 2 };
 
-// Not on the stack: an event must not cost the driver's 24 KiB.
+// Not on the stack: an event must not use up the driver's 24 KiB stack.
 constinit std::array<std::byte, largest_event> data_room{};
 constinit std::array<char, 15 * 1024> members_room{};  // a line has 16 KiB
 constinit ke::Lock session{};
 
-/// An event's pieces by their kinds; the data in one row, because a value may go over a boundary.
+/// An event's pieces by kind; the data is contiguous, because a value may cross a piece's boundary.
 struct Pieces {
     Bytes traits{};
     Bytes metadata{};
@@ -61,7 +61,7 @@ Pieces put_together(const Registration& registration, std::span<const DataDescri
                 all.traits = bytes;
                 break;
             default:
-                break;  // kinds to come
+                break;  // kinds that later versions of Windows may add
         }
     }
     all.data = Bytes{data_room}.first(used);
@@ -83,8 +83,9 @@ void report_broken(const Reading& reading, std::uint64_t caller) {
                              examiner::no_verifier_code, caller);
 }
 
-/// An event that needs a manifest to be read: how it is called there, and how much it holds.
-void report_manifest_event(const Registration& registration, const EventDescriptor& event, Bytes data) {
+/// Reports an event that needs a manifest to be decoded: its identifiers and its size.
+void report_manifest_event(const Registration& registration, const EventDescriptor& event,
+                           Bytes data) {
     dbg::Event line{"EtwEvent", dbg::From::driver};
     line.line().member("provider");
     Cursor guid{registration.provider};

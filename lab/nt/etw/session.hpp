@@ -36,7 +36,7 @@ inline constexpr std::uint8_t session_level = 0xFF;
 inline constexpr std::uint64_t session_any_keyword = ~std::uint64_t{0};
 inline constexpr std::uint64_t session_all_keywords = 0;
 
-/// Records one event. What a reader could not make sense of is a finding.
+/// Records one event. An event that a reader could not decode is a finding.
 ///
 /// Where    any IRQL
 void record(const Registration& registration, const EventDescriptor& event,

@@ -1,4 +1,4 @@
-// Numbers, texts, and the few compound types that Windows' events know.
+// Numbers, texts, and the few compound types that Windows' events have.
 #include "lab/nt/etw/value.hpp"
 
 #include <array>
@@ -43,7 +43,7 @@ std::int64_t signed_number(std::uint64_t value, std::size_t bytes) {
     return static_cast<std::int64_t>((value ^ sign) - sign);
 }
 
-/// Most significant byte first: how the network has it.
+/// Most significant byte first: network byte order.
 std::uint64_t turned_round(Bytes bytes) {
     std::uint64_t value = 0;
     for (const std::byte byte : bytes) {
@@ -60,7 +60,7 @@ void write_address(Bytes bytes, dbg::JsonLine& line) {
     line.text_value(text.view());
 }
 
-/// A number as the field's Out type wants it seen, or else as its In type says.
+/// A number as the field's Out type formats it, or else as its In type does.
 void write_number(const Field& field, Bytes bytes, dbg::JsonLine& line) {
     const std::uint64_t value = *Cursor{bytes}.number(bytes.size());
     switch (field.out) {
@@ -100,7 +100,7 @@ void write_number(const Field& field, Bytes bytes, dbg::JsonLine& line) {
         case In::hex_int32:
         case In::hex_int64:
         case In::pointer:
-        // The kernel does not calculate with them: their bits.
+        // The kernel has no floating-point code: their bits.
         case In::float32:
         case In::float64:
             return line.hex_value(value);

@@ -11,7 +11,7 @@ namespace hvp::lab::etw {
 /// Returns  false if the data ends before the value does
 [[nodiscard]] bool write_value(const Field& field, Cursor& data, dbg::JsonLine& line);
 
-/// Takes bytes with their number ahead of them, and writes them in hexadecimal.
+/// Takes a count and so many bytes, and writes them in hexadecimal.
 ///
 /// Returns  as above
 [[nodiscard]] bool write_counted_bytes(Cursor& data, dbg::JsonLine& line);

@@ -87,7 +87,7 @@ bool is_callback(examiner::FunctionName function, const Callback* callback, std:
     return false;
 }
 
-/// The registration behind the one with that number; it stays while its routine runs.
+/// The registration after the one with that number; it stays while its routine runs.
 Registration* take_next(const Callback* callback, std::uint64_t after) {
     const ke::Locked locked{tables};
     Registration* next = nullptr;
@@ -136,8 +136,8 @@ void report_left_callbacks() {
     }
 }
 
-/// [Windows: ExCreateCallback] Opens a callback object, or creates it if it is not there and may
-/// be. The caller owes a reference.
+/// [Windows: ExCreateCallback] Opens a callback object, or creates it if it does not exist and
+/// `create_it` is set. The caller must dereference it.
 NT_EXPORT rtl::NtStatus ExCreateCallback(Callback** callback,
                                          const rtl::ObjectAttributes* attributes,
                                          rtl::Boolean create_it, rtl::Boolean many) {

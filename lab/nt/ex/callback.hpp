@@ -1,12 +1,12 @@
-// Callback objects: lists of routines that somebody calls when something happens.
+// Callback objects: lists of routines that are called when something happens.
 #pragma once
 
 namespace hvp::lab::ex {
 
-/// Makes the objects that are there on every system.
+/// Makes the objects that every system has.
 void create_system_callbacks();
 
-/// Reports what the driver has registered and not unregistered, and forgets it.
+/// Reports the routines that the driver has not unregistered, and removes them.
 ///
 /// Where    after the driver's last call, before its image is unmapped
 void report_left_callbacks();

@@ -1,4 +1,4 @@
-// Pool in which every block has its own pages, guard bytes around it and an unmapped page behind.
+// Pool in which every block has its own pages, guard bytes around it and an unmapped page after it.
 #include "lab/nt/ex/pool.hpp"
 
 #include <algorithm>
@@ -41,7 +41,7 @@ void fill(Bytes bytes, std::uint8_t value) {
     __builtin_memset(bytes.data(), value, bytes.size());
 }
 
-/// Address of the first byte that is not a guard byte any more.
+/// Address of the first guard byte that was overwritten.
 std::optional<std::uint64_t> damage_in(Bytes guards) {
     guards = guards.subspan(rtl::equal_quadwords(guards.data(), guards.size(), guard_byte));
     const auto found = std::ranges::find_if(guards, [](auto byte) { return byte != guard_byte; });

@@ -23,9 +23,9 @@ struct PoolRequest {
 /// Returns  null if memory is short
 [[nodiscard]] void* allocate(const PoolRequest& request);
 
-/// Gives back a live block; bug check 0xC1 if the bytes around it were overwritten.
+/// Frees a live block; bug check 0xC1 if the guard bytes around it were overwritten.
 ///
-/// Returns  false: another processor has given it back in the same moment
+/// Returns  false: another processor has freed it at the same time
 bool free(mm::Block& block, std::uint64_t freed_by);
 
 /// The live block that begins exactly at the address, or null.

@@ -1,5 +1,5 @@
 // ExAllocatePool2, ExAllocatePool, ExAllocatePoolWithTag, ExFreePool, ExFreePoolWithTag: the
-// documented rules in front of the pool.
+// documented rules, checked before the pool is called.
 #include <cstdint>
 
 #include "lab/nt/ex/pool.hpp"
@@ -61,7 +61,7 @@ void* allocate_for_driver(examiner::FunctionName function, const PoolRequest& re
     } else if (block != nullptr && block->kind == mm::BlockKind::noncached) {
         detail.put(": it is noncached memory, which MmFreeNonCachedMemory frees");
     } else if (block != nullptr && block->live()) {
-        detail.put(": it lies beside or inside the block at ").hex(block->address);
+        detail.put(": it lies next to or inside the block at ").hex(block->address);
     }
     ke::bug_check({.code = ke::BugCheckCode::bad_pool_caller,
                    .parameters = {never_allocated, 0, 0, address},
@@ -132,7 +132,7 @@ NT_EXPORT void ExFreePool(std::uint64_t address) {
     free_for_driver(live_block(address, caller), caller);
 }
 
-/// [Windows: ExFreePoolWithTag] Tag 0 frees whatever the tag is.
+/// [Windows: ExFreePoolWithTag] Tag 0 matches every tag.
 NT_EXPORT void ExFreePoolWithTag(std::uint64_t address, std::uint32_t tag) {
     const auto caller = examiner::caller(__builtin_return_address(0));
     mm::Block& block = live_block(address, caller);

@@ -1,4 +1,4 @@
-// How a difference is reported.
+// Reports a difference of the processor's state.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace hvp::lab::examiner {
 /// A StateDifference event, which fails the run.
 void report_difference(std::string_view item, std::uint64_t before, std::uint64_t after);
 
-/// An ExpectedChange event: something that nobody can undo.
+/// An ExpectedChange event: a change that cannot be undone.
 void report_expected_change(std::string_view item, std::uint64_t before, std::uint64_t after);
 
 }  // namespace hvp::lab::examiner

@@ -1,5 +1,5 @@
-// Calls the driver with known values in all registers that it has to preserve, and writes down what
-// is in them when it returns. RCX points to a DriverCall; the offsets are driver_call.hpp's.
+// Calls the driver with known values in all registers that it has to preserve, and stores their
+// values when it returns. RCX points to a DriverCall; the offsets are driver_call.hpp's.
 
 #include "lab/nt/rtl/preserved.inc"
 
@@ -34,7 +34,7 @@ call_driver:
     movaps  336(%rcx), %xmm15
     movq    (%rcx), %rax
     movq    16(%rcx), %rdx
-    pushq   32(%rcx)                    // RFLAGS as the driver shall find it
+    pushq   32(%rcx)                    // RFLAGS for the driver
     popfq
     movq    8(%rcx), %rcx
     call    *%rax

@@ -21,7 +21,7 @@ constexpr std::array general_names{"RBX"sv, "RBP"sv, "RSI"sv, "RDI"sv,
 constexpr std::array vector_names{"XMM6"sv,  "XMM7"sv,  "XMM8"sv,  "XMM9"sv,  "XMM10"sv,
                                   "XMM11"sv, "XMM12"sv, "XMM13"sv, "XMM14"sv, "XMM15"sv};
 
-// TF, IF, DF, IOPL, NT, AC: what is not the result of arithmetic.
+// TF, IF, DF, IOPL, NT, AC: the flags that are not results of arithmetic.
 constexpr std::uint64_t system_flags = 0x100 | 0x200 | 0x400 | 0x3000 | 0x4000 | 0x4'0000;
 
 template <std::size_t count>

@@ -1,4 +1,4 @@
-// Calls into the driver: what goes in, what comes out, and what the driver has to leave alone.
+// Calls into the driver: arguments, result, and the registers that it has to preserve.
 #pragma once
 
 #include <array>
@@ -19,7 +19,7 @@ struct DriverCall {
     std::uint64_t rflags_before{};
     std::uint64_t rflags_after{};
     std::uint64_t irql_after{};
-    /// RBX RBP RSI RDI R12 R13 R14 R15: a called function gives them back unchanged.
+    /// RBX RBP RSI RDI R12 R13 R14 R15: a called function must preserve them.
     std::array<std::uint64_t, 8> general_before{};
     std::array<std::uint64_t, 8> general_after{};
     /// XMM6 to XMM15 likewise, two halves each.  [Windows: x64 calling convention]
@@ -31,8 +31,8 @@ static_assert(offsetof(DriverCall, general_after) == 120);
 static_assert(offsetof(DriverCall, vector_before) == 192);
 static_assert(offsetof(DriverCall, vector_after) == 352);
 
-/// Calls a routine of the driver and reports registers that it should have kept, the IRQL and the
-/// interrupt flag among them; they are as before afterwards.
+/// Calls a routine of the driver, and reports and restores what it should have preserved:
+/// registers, the IRQL, the interrupt flag.
 ///
 /// Where    PASSIVE_LEVEL, on the driver's own thread. Interrupts are off at the end, so that the
 ///          rest of the state can be examined before anything else happens.

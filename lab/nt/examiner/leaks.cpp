@@ -60,7 +60,7 @@ void take_back(mm::Block& block) {
 
 void report_leaks() {
     mm::report_locked_pages();
-    // Mappings first: an MDL tells what is mapped, and it lies in pool.
+    // Mappings first: an MDL describes what is mapped, and is itself a pool block.
     for (auto* region : {&mm::mapping_region(), &mm::contiguous_region(), &mm::pool_region()}) {
         for (auto& block : region->records()) {
             if (is_leaked(block)) {

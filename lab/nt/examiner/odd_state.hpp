@@ -1,11 +1,11 @@
-// A processor whose state is legal but unusual, so that a driver that writes back what is usual
-// instead of what was there is found out.
+// Gives a processor a legal but unusual state. A driver that restores the usual values instead of
+// those that it found is detected this way.
 #pragma once
 
 namespace hvp::lab::examiner {
 
-/// Sets DR0–3 and DR7, FS base, the SYSENTER MSRs and DEBUGCTL to values that nobody expects, other
-/// ones on each processor: what was read on one must not be written on another.
+/// Sets DR0–3 and DR7, FS base, the SYSENTER MSRs and DEBUGCTL to unusual values, different ones on
+/// each processor: what was read on one must not be written on another.
 void make_states_odd();
 
 /// The flags that a driver finds: RFLAGS.AC too if the state is odd.

@@ -1,4 +1,4 @@
-// Threads first: what they would still arm or queue must not come after the others were looked for.
+// Threads first: they could otherwise arm timers and queue DPCs after those have been looked for.
 #include "lab/nt/examiner/pending.hpp"
 
 #include <bit>
@@ -46,7 +46,7 @@ void end_threads() {
     }
 }
 
-/// What Windows would find out when the memory is freed: bug check 0xC7, TIMER_OR_DPC_INVALID.
+/// What Windows detects when the memory is freed: bug check 0xC7, TIMER_OR_DPC_INVALID.
 void report_timer(const ke::Ktimer& timer) {
     rtl::Sentence detail{"the timer at "};
     detail.hex(number(&timer)).put(" is still armed");

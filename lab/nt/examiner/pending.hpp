@@ -1,4 +1,5 @@
-// What the driver has set going and not stopped: it would soon run code that is not there any more.
+// Threads, timers and DPCs that the driver has started and not stopped: they would soon run code
+// that is no longer mapped.
 #pragma once
 
 #include <string_view>
@@ -11,7 +12,7 @@ namespace hvp::lab::examiner {
 /// Where    after the driver's last call, before its image is unmapped; PASSIVE_LEVEL
 void report_pending();
 
-/// The DPCs alone, before the next clock interrupt lets them run.
+/// Only the DPCs, before the next clock interrupt runs them.
 ///
 /// Where    interrupts off, right after the driver's last call
 void report_queued_dpcs();

@@ -1,5 +1,5 @@
-// Before and after: numbers, the content of GDT and IDT, the memory types, on each processor by
-// itself: nobody can read the registers of another one.
+// Before and after: registers, the content of GDT and IDT, the memory types. Each processor
+// compares its own, because no processor can read another one's registers.
 #include "lab/nt/examiner/processor_state.hpp"
 
 #include <array>
@@ -32,7 +32,7 @@ struct Snapshot {
 
 constinit std::array<Snapshot, ke::most_processors> snapshots{};
 
-/// How this processor was.
+/// This processor's state before.
 Snapshot& before() {
     return snapshots[ke::current_processor_number()];
 }

@@ -3,13 +3,13 @@
 
 namespace hvp::lab::examiner {
 
-/// Every processor remembers its control state.
+/// Every processor saves a snapshot of its control state.
 ///
 /// Where    interrupts may be on
 void take_snapshots();
 
-/// Every processor, this one first, compares with its snapshot, reports each difference, and puts
-/// the old value back, so that what follows (another load, or the end) starts clean.
+/// Every processor, this one first, compares its state with its snapshot, reports each difference,
+/// and restores the old value, so that the next load starts from the same state.
 ///
 /// Where    the processor on which the driver has just returned, interrupts off
 void compare_and_restore();

@@ -1,5 +1,5 @@
-// The rules of the interface to drivers. Who breaks one is told which, and the run goes on, so
-// that one run shows all of them; at its end it has failed.
+// The rules of the interface to drivers. A broken rule is reported as a finding and the run goes
+// on, so that one run shows all of them; a run with findings has failed.
 #pragma once
 
 #include <bit>
@@ -45,8 +45,7 @@ inline constexpr VerifierCode zw_irql = 0xE6;
 inline constexpr VerifierCode null_handle = 0xF5;
 inline constexpr VerifierCode writable_executable_section = 0x2003;
 
-/// The name of an export. How long a literal is, is counted when the kernel is compiled, not at
-/// each call of the export.
+/// The name of an export. Its length is computed at compile time, not at each call of the export.
 class FunctionName {
 public:
     consteval FunctionName(const char* literal) : text_{literal} {}
@@ -56,7 +55,7 @@ private:
     std::string_view text_;
 };
 
-/// Who called what.
+/// The export, the rule, and the caller.
 struct Call {
     FunctionName function;
     VerifierCode verifier{no_verifier_code};
@@ -80,7 +79,7 @@ void check_stack(FunctionName function, std::uint64_t caller);
 /// Hardware Priorities]
 void check_irql_at_most(ke::Irql highest, const Call& call);
 
-/// Whether this allocation of the driver is the one that was ordered to fail; tells so.
+/// Whether this allocation is the one that `--fail-allocation` lets fail; if so, reports it.
 [[nodiscard]] bool must_fail_allocation(FunctionName function);
 
 /// The number of the allocation that fails, counted from 1 over all loads; 0: none.

@@ -1,4 +1,4 @@
-// What the examiner compares: name, how to read it, how to put it back.
+// What the examiner compares: name, how to read it, how to restore it.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct StateItem {
 /// Everything else, in an order in which it can be restored: selectors before bases.
 [[nodiscard]] std::span<const StateItem> register_items();
 
-/// MSRs of the memory types: number 0 and up; nothing behind the last one.
+/// MSRs of the memory types, by index from 0; nothing after the last one.
 [[nodiscard]] std::optional<std::uint32_t> memory_type_msr(std::size_t number);
 
 }  // namespace hvp::lab::examiner

@@ -1,4 +1,4 @@
-// What the run amounts to: counted while it goes on, told at its end.
+// The run's result: counted during the run, reported at its end.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ public:
         stack_bytes_ = bytes > stack_bytes_ ? bytes : stack_bytes_;
     }
 
-    /// What the run is if nothing else happens.
+    /// The result if nothing else happens.
     [[nodiscard]] Result result() const;
 
     /// The Summary event; nothing may follow it.

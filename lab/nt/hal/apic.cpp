@@ -30,12 +30,12 @@ volatile std::uint32_t& at(Register which) {
 
 constexpr std::uint32_t masked = 1U << 16;
 
-/// What an interrupt command delivers, and to whom.
+/// What an interrupt command delivers, and its destination.
 /// [SDM 3A 10.6.1 "Interrupt Command Register (ICR)", Figure 10-12]
 enum class Delivery : std::uint32_t { fixed = 0, nmi = 4, init = 5, startup = 6 };
 enum class Shorthand : std::uint32_t { none = 0, self = 1, all_others = 3 };
 
-/// Writing the low half sends; a driver's own command must not come between the halves.
+/// Writing the low half sends the IPI; a driver's own command must not come between the halves.
 void send(Delivery delivery, Shorthand shorthand, std::uint32_t apic_id, std::uint8_t vector) {
     const arch::InterruptsOff interrupts_off;
     constexpr std::uint32_t send_pending = 1U << 12;

@@ -1,4 +1,4 @@
-// The local APIC: end of interrupt, the timer behind the clock, interrupts for other processors.
+// The local APIC: end of interrupt (EOI), the timer for the clock interrupt, IPIs.
 #pragma once
 
 #include <bit>
@@ -8,7 +8,7 @@
 
 namespace hvp::lab::hal {
 
-/// Makes the registers reachable. Each processor finds its own ones at the same address.
+/// Maps the registers. Each processor finds its own ones at the same address.
 ///
 /// Where    once, after the page tables are the kernel's own
 void map_apic();
@@ -21,10 +21,10 @@ inline constinit bool apic_is_mapped{};
 /// Where    each processor
 void initialise_apic();
 
-/// Lets the timer interrupt with `vector` each time that `ticks` instructions have run.
+/// Starts the timer: an interrupt with `vector` after every `ticks` instructions.
 void start_clock(std::uint8_t vector, std::uint32_t ticks);
 
-/// Tells the APIC that the interrupt in service is done.
+/// EOI: the interrupt in service has been handled.
 void end_of_interrupt();
 
 /// The ID that other processors address this one by. The emulator counts them from 0, so it is
@@ -46,7 +46,7 @@ void send_interrupt_to_self(std::uint8_t vector);
 void send_init(std::uint32_t apic_id);
 void send_startup(std::uint32_t apic_id, std::uint64_t page);
 
-/// An NMI, which no interrupt flag and no IRQL holds back.
+/// An NMI, which neither the interrupt flag nor the IRQL blocks.
 void send_nmi_to_all_others();
 
 }  // namespace hvp::lab::hal

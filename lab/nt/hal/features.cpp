@@ -1,4 +1,4 @@
-// The CPUID leaves behind `Features`.  [Intel: CPUID instruction, SDM volume 2A]
+// The CPUID leaves that `Features` comes from.  [Intel: CPUID instruction, SDM volume 2A]
 #include "lab/nt/hal/features.hpp"
 
 #include "hypervisor/arch/instructions.hpp"

@@ -1,4 +1,4 @@
-// What this processor can do, as far as the kernel's set-up depends on it.
+// The processor's features, as far as the kernel's set-up depends on them.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@ struct Features {
     bool smap{};
     bool umip{};
     bool vmx{};
-    bool has_xinuse{};       ///< XGETBV of XINUSE
+    bool has_xinuse{};                ///< XGETBV of XINUSE
     std::uint64_t extended_states{};  ///< bits that XCR0 may have; 0: no XSAVE
 };
 
-/// Asks CPUID.
+/// Executes CPUID.
 [[nodiscard]] Features detect_features();
 
 }  // namespace hvp::lab::hal

@@ -1,5 +1,5 @@
-// The probing instructions, each with a label that the trap handler looks for. None has a stack
-// frame, so all can go on at probe_failed, which returns 0.
+// The probing instructions, each with a label that the trap handler looks for. These functions have
+// no stack frame, so each can continue at probe_failed, which returns 0.
 
     .text
     .globl probe_rdmsr, probe_rdmsr_instruction

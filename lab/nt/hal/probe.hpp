@@ -1,5 +1,5 @@
-// Instructions that may fault because the processor does not have what they ask for: tried, and
-// told apart by what happens. The trap handler knows their addresses (is_probe).
+// Instructions that may fault because the processor lacks what they access. They are executed, and
+// the trap handler, which knows their addresses (is_probe), turns a fault into the result false.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ extern "C" {
 /// Whether the instruction at this address is one of the three.
 [[nodiscard]] bool is_probe(std::uint64_t rip);
 
-/// Where a probe goes on that has faulted.
+/// Where a probe that has faulted continues.
 [[nodiscard]] std::uint64_t probe_failure();
 
 }  // namespace hvp::lab::hal

@@ -1,4 +1,4 @@
-// A driver's life: load, DriverEntry, DriverUnload, and after each way out the examination.
+// A driver's life: load, DriverEntry, DriverUnload, and the examination after each of its ends.
 #include "lab/nt/io/driver_life.hpp"
 
 #include <bit>
@@ -29,7 +29,7 @@
 namespace hvp::lab::io {
 namespace {
 
-/// What the driver's thread needs to know; on the idle thread's stack, not on its own.
+/// The driver thread's input; on the idle thread's stack, not on its own.
 struct Task {
     std::string_view what{};
     std::uint64_t load{};
@@ -46,10 +46,10 @@ void report_start(const Task& task) {
     event.number("load", task.load);
 }
 
-/// Runs on the driver's thread. Its frame is all that stands above the driver on the stack.
+/// Runs on the driver's thread. Its frame is the only one above the driver's on the stack.
 void run_task(void* context) {
     auto& task = *static_cast<Task*>(context);
-    arch::cli();  // until the driver's first instruction: it starts where the event says
+    arch::cli();  // until the driver's first instruction: it starts on the processor in the event
     report_start(task);
     const std::uint64_t result = examiner::call_and_examine(task.what, task.call);
     const bool failed = !rtl::is_success(static_cast<rtl::NtStatus>(result));

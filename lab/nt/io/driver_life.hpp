@@ -1,4 +1,4 @@
-// Loads a driver, lets it live, unloads it; as often as asked.
+// Loads a driver, calls DriverEntry and DriverUnload, and unloads it; as often as `loads` says.
 #pragma once
 
 #include "lab/boot/boot_block.hpp"

@@ -31,7 +31,7 @@ T* make() {
     return std::construct_at(static_cast<T*>(take(sizeof(T))));
 }
 
-/// Text in pool, its characters right behind the UNICODE_STRING.
+/// Text in pool, its characters directly after the UNICODE_STRING.
 rtl::UnicodeString* make_text(std::initializer_list<std::string_view> parts) {
     std::size_t length = 0;
     for (const auto part : parts) {
@@ -97,7 +97,7 @@ DriverObjects::~DriverObjects() {
     if (registry_path_ != nullptr) {
         free_registry_path();
     }
-    // A text's characters lie right behind the UNICODE_STRING that they were made with.
+    // A text's characters lie directly after the UNICODE_STRING that they were made with.
     for (const rtl::UnicodeString* text :
          {&loader_entry_->full_dll_name, &loader_entry_->base_dll_name,
           &extension_->service_key_name, &object_->driver_name}) {

@@ -1,4 +1,4 @@
-// Tells a bug check as an event: code, parameters, registers, stack.
+// Reports a bug check as an event: code, parameters, registers, stack.
 #include "lab/nt/ke/bugcheck.hpp"
 
 #include <algorithm>
@@ -48,8 +48,8 @@ Snapshot snapshot_of(const rtl::Context& context) {
             .ss = context.ss};
 }
 
-/// Without a trap the culprit is who called into the kernel: the first frame outside it. Registers
-/// that calls need not preserve are the kernel's own.
+/// Without a trap the bug check is attributed to the kernel's caller: the first frame outside the
+/// kernel. Registers that calls need not preserve hold the kernel's values.
 rtl::Registers caller_outside_the_kernel(const rtl::Registers& here) {
     rtl::Registers registers = here;
     while (ldr::module_at(registers.rip) == &ldr::kernel_module()) {
@@ -60,7 +60,7 @@ rtl::Registers caller_outside_the_kernel(const rtl::Registers& here) {
     return ldr::module_at(registers.rip) != nullptr ? registers : here;
 }
 
-/// Who called bug_check: its own frame tells nothing.
+/// The caller of bug_check: its own frame is of no interest.
 rtl::Registers caller_of(const rtl::Registers& here) {
     rtl::Registers registers = here;
     return unwind_frame(registers) ? registers : here;
@@ -124,7 +124,7 @@ void report(const BugCheck& what, Snapshot snapshot, Irql irql) {
     line.text("detail", what.detail);
 }
 
-/// Only what needs no look at memory; the other members are there, and empty.
+/// Only what can be reported without access to memory; the other members are present and empty.
 void report_briefly(const BugCheck& what, const Snapshot& snapshot, Irql irql) {
     dbg::Event event{"BugCheck"};
     auto& line = event.line();
@@ -142,10 +142,10 @@ void report_briefly(const BugCheck& what, const Snapshot& snapshot, Irql irql) {
     line.begin_array("functions");
     line.end_array();
     line.text("stack_found_by", "nothing");
-    line.text("detail", "this happened while another trap or bug check was being dealt with");
+    line.text("detail", "this happened while another trap or bug check was being handled");
 }
 
-/// The first processor with a bug check tells it, alone. Others stop here, or where they are.
+/// Only the first processor with a bug check reports it. Others freeze here, or where they are.
 void stop_others() {
     const std::uint32_t self = current_processor_number() + 1;
     std::uint32_t current = 0;

@@ -1,4 +1,4 @@
-// The end of everything: what went wrong, told once, then the machine stops.
+// Bug checks: reports once what went wrong, then stops the machine.
 #pragma once
 
 #include <array>
@@ -14,16 +14,16 @@ namespace hvp::lab::ke {
 struct BugCheck {
     BugCheckCode code{};
     std::array<std::uint64_t, 4> parameters{};
-    std::string_view detail{};  ///< a sentence that Windows would not have
-    const TrapFrame* frame{};   ///< the interrupted code; none: the caller is to blame
+    std::string_view detail{};  ///< a sentence of the lab's own, which Windows does not have
+    const TrapFrame* frame{};   ///< the interrupted code; null: the caller caused the bug check
 };
 
-/// Writes the BugCheck event and the Summary, and ends the machine. A bug check inside a bug check
-/// is told in short; one inside that ends the machine at once.
+/// Writes the BugCheck event and the Summary, and ends the machine. A bug check during a bug check
+/// is reported briefly; a third one ends the machine immediately.
 [[noreturn]] void bug_check(const BugCheck& what);
 
-/// For a trap that comes while another one is being judged: told in short, because what the long
-/// form needs has just failed.
+/// For a trap during the handling of another one: reported briefly, because what the full report
+/// needs has just failed.
 [[noreturn]] void nested_bug_check(const BugCheck& what);
 
 }  // namespace hvp::lab::ke

@@ -95,7 +95,7 @@ inline constexpr auto bug_check_facts = std::to_array<BugCheckFacts>({
     {BugCheckCode::special_pool_detected_memory_corruption,
      "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION"sv,
      {"address of the block"sv, "first byte that was overwritten"sv, ""sv,
-      "0x23 before the block, 0x24 behind its end"sv}},
+      "0x23 before the block, 0x24 after its end"sv}},
     {BugCheckCode::bad_pool_caller,
      "BAD_POOL_CALLER"sv,
      {"0 zero bytes, 7 freed twice, 0xA another tag, 0x46 never allocated, 0x60 not from "

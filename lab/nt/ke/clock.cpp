@@ -1,4 +1,4 @@
-// Keeps the time in the page that drivers read it from.
+// Updates the time in the page from which drivers read it (KUSER_SHARED_DATA).
 #include "lab/nt/ke/clock.hpp"
 
 #include <array>
@@ -60,8 +60,8 @@ constexpr std::uint64_t start_of_time = 133'485'408'000'000'000;
 constinit std::uint64_t interrupts{};
 constinit std::uint64_t last_tick{};
 
-// The emulator's debugger takes over, and the tool gathers what it says about the processors: some
-// processor hangs, and with several there is no other way to stop all at a known tick.
+// Enters the emulator's debugger, from which the tool reads the processors' registers: some
+// processor hangs, and with several processors there is no other way to stop all at a known tick.
 void stop_when_overdue() {
     if (last_tick != 0 && arch::rdtsc() > last_tick) {
         arch::magic_break();

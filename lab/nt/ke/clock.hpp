@@ -1,4 +1,4 @@
-// The clock: an interrupt at equal distances, all the time.
+// The clock: a periodic interrupt.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ void start_time(std::uint64_t timeout_ticks);
 /// Starts this processor's timer.
 void start_clock_interrupt();
 
-/// What the clock has counted, in units of 100 ns, and when it began, as Windows counts.
+/// The time since the start in units of 100 ns, and the system time of the start.
 /// [Windows: KeQueryInterruptTime, KeQuerySystemTime]
 [[nodiscard]] std::uint64_t interrupt_time();
 [[nodiscard]] std::uint64_t start_of_system_time();

@@ -7,7 +7,7 @@
 
 namespace hvp::lab::ke {
 
-/// The emulator has no more.
+/// The emulator's maximum.
 inline constexpr std::uint32_t most_processors = 8;
 
 /// Number of the processor that executes this. With interrupts on, the thread may be elsewhere

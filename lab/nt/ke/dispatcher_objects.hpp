@@ -21,7 +21,7 @@ enum class ObjectType : std::uint8_t {
     synchronization_timer = 9,
 };
 
-/// In front of each object that a thread can wait for. Signaled: `signal_state` is above 0.
+/// At the start of each object that a thread can wait for. Signaled: `signal_state` is above 0.
 /// [Windows: DISPATCHER_HEADER, ntddk.h]
 struct DispatcherHeader {
     ObjectType type{};
@@ -39,7 +39,7 @@ struct Kevent {
 };
 static_assert(sizeof(Kevent) == 0x18);
 
-/// A mutex. It is free if `signal_state` is 1; each acquisition takes one off.
+/// A mutex. It is free if `signal_state` is 1; each acquisition subtracts 1.
 /// [Windows: KMUTANT, ntddk.h]
 struct Kmutant {
     DispatcherHeader header{};
@@ -68,7 +68,7 @@ struct Kdpc {
     void* context{};
     void* argument_1{};
     void* argument_2{};
-    void* queue{};  ///< the processor in whose queue it is
+    void* queue{};  ///< the processor that has it in its queue
 };
 static_assert(offsetof(Kdpc, routine) == 0x18);
 static_assert(offsetof(Kdpc, queue) == 0x38);

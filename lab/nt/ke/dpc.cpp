@@ -1,4 +1,4 @@
-// The queues, and who is interrupted when.
+// The DPC queues, and when a processor is interrupted to empty its queue.
 #include "lab/nt/ke/dpc.hpp"
 
 #include <bit>
@@ -18,7 +18,8 @@ Kdpc& dpc_of(rtl::ListEntry& entry) {
     return rtl::holder_of<Kdpc, offsetof(Kdpc, entry)>(entry);
 }
 
-/// Otherwise it is found with the next one, or at the next clock interrupt.
+/// Whether the processor is interrupted for it. Otherwise the DPC runs with the next one that is,
+/// or at the next clock interrupt.
 /// [Windows: Organization of DPC Queues]
 bool is_urgent(const Kdpc& dpc, bool here) {
     switch (dpc.importance) {
@@ -33,10 +34,11 @@ bool is_urgent(const Kdpc& dpc, bool here) {
     return true;
 }
 
-/// Takes the first one out of the queue into `call`: when its routine runs, its memory may be
-/// queued again, or be gone.
+/// Moves the first one from the queue into `call`: while its routine runs, the KDPC may be queued
+/// again, or be freed.
 bool take_first(Processor& here, Kdpc*& dpc, Kdpc& call) {
-    // Who queues one after this look also interrupts, or leaves it to the next clock interrupt.
+    // A processor that queues one after this check also sends an interrupt, or leaves it to the
+    // next clock interrupt.
     if (__atomic_load_n(&here.dpcs.next, __ATOMIC_ACQUIRE) == &here.dpcs) {
         return false;
     }
@@ -115,8 +117,8 @@ void run_dpcs(Processor& here) {
 }
 
 void flush_dpcs() {
-    // On each processor in turn. There a thread runs only when no DPC does, so that those which
-    // have begun have also ended.
+    // On each processor in turn: a thread runs there only while no DPC does, so all that have begun
+    // have also ended.
     const std::uint64_t before = current_thread().system_affinity;
     for (std::uint32_t number = 0; number < processor_count(); ++number) {
         (void)bind_current_thread(1ULL << number);

@@ -11,9 +11,9 @@ struct Processor;
 /// Gives the processor an empty queue.
 void initialise_dpcs(Processor& processor);
 
-/// Puts a DPC into the queue of its processor, and interrupts that one if the importance says so.
+/// Puts a DPC into its processor's queue, and interrupts that processor if the importance says so.
 ///
-/// Returns  false, and nothing happens: it is queued already
+/// Returns  false, and does nothing, if it is already queued
 /// Where    any IRQL
 bool queue_dpc(Kdpc& dpc, void* argument_1, void* argument_2);
 
@@ -21,7 +21,7 @@ bool queue_dpc(Kdpc& dpc, void* argument_1, void* argument_2);
 /// Where    any IRQL
 bool unqueue_dpc(Kdpc& dpc);
 
-/// Runs all that is queued here.
+/// Runs all DPCs in this processor's queue.
 ///
 /// Where    DISPATCH_LEVEL, interrupts off; on while a routine runs
 void run_dpcs(Processor& here);

@@ -23,8 +23,8 @@ NT_EXPORT void KeInitializeEvent(Kevent* event, std::uint32_t type, rtl::Boolean
                sizeof(Kevent), state != 0 ? 1 : 0);
 }
 
-/// [Windows: KeSetEvent] `wait` says that a wait follows at once; only below DISPATCH_LEVEL. The
-/// lab lets others run in between, which Windows avoids and does not promise to.
+/// [Windows: KeSetEvent] `wait` says that a wait follows immediately; only below DISPATCH_LEVEL.
+/// The lab may run other threads in between; Windows avoids this, but does not document it.
 ///
 /// Returns  the state before
 NT_EXPORT std::int32_t KeSetEvent(Kevent* event, std::int32_t /*increment*/, rtl::Boolean wait) {

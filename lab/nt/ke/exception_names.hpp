@@ -1,4 +1,4 @@
-// Exceptions that nobody handles, by the names that one looks up.  [Windows: NTSTATUS Values]
+// Names of exception codes, for reports of unhandled exceptions.  [Windows: NTSTATUS Values]
 #pragma once
 
 #include <algorithm>
@@ -29,7 +29,7 @@ inline constexpr auto exception_names = std::to_array<ExceptionName>({
     {0xC000'0420, "STATUS_ASSERTION_FAILURE"},
 });
 
-/// Empty for one that is not in the table.
+/// Empty for a code that is not in the table.
 [[nodiscard]] constexpr std::string_view name_of_exception(std::uint32_t code) {
     const auto* found = std::ranges::find(exception_names, code, &ExceptionName::code);
     return found != exception_names.end() ? found->name : std::string_view{};

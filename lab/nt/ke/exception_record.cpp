@@ -1,4 +1,4 @@
-// Copies registers from one order into another.
+// Converts between TrapFrame and CONTEXT.
 #include "lab/nt/ke/exception_record.hpp"
 
 #include <bit>

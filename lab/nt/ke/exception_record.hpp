@@ -1,4 +1,4 @@
-// From what the processor leaves on the stack to what Windows tells about an exception, and back.
+// From the trap frame to Windows' exception record and CONTEXT, and back.
 #pragma once
 
 #include <array>
@@ -20,15 +20,15 @@ inline constexpr std::uint32_t access_violation = 0xC000'0005;
 
 [[nodiscard]] rtl::ExceptionRecord record_of(const TrapFrame& frame, const Exception& exception);
 
-/// Puts the interrupted code's registers into a context that RtlCaptureContext has filled: the
-/// kernel itself uses no XMM register.
+/// Writes the interrupted code's registers into a context that RtlCaptureContext has filled. The
+/// XMM registers in it are the interrupted code's: the kernel itself uses none.
 void write_to(rtl::Context& context, const TrapFrame& frame);
 
-/// What a trap would have left, had it come there.
+/// The trap frame that a trap at that place would have left.
 [[nodiscard]] TrapFrame frame_of(const rtl::Context& context);
 
-/// Addresses of an EXCEPTION_RECORD and a CONTEXT, which a debugger finds through the parameters of
-/// bug check 0x7E. They stay.
+/// Addresses of a copy of the EXCEPTION_RECORD and the CONTEXT, which a debugger finds through the
+/// parameters of bug check 0x7E. The copies remain valid.
 struct ExceptionPointers {
     std::uint64_t record{};
     std::uint64_t context{};

@@ -1,4 +1,4 @@
-// XSAVE and XRSTOR of everything that XCR0 allows, unless there is nothing to save or load.
+// XSAVE and XRSTOR of all states that XCR0 enables, unless they are in their initial configuration.
 #include "lab/nt/ke/extended_state.hpp"
 
 #include "hypervisor/arch/instructions.hpp"
@@ -7,8 +7,8 @@
 namespace hvp::lab::ke {
 namespace {
 
-/// Whether x87, SSE and the rest are as after reset, as they are where nobody has used them. A
-/// processor that cannot tell says no.
+/// Whether x87, SSE and the rest are in their initial configuration, that is, unused. False on a
+/// processor without XINUSE.
 bool registers_are_initial() {
     return features().has_xinuse && arch::read_states_in_use() == 0 &&
            arch::read_mxcsr() == ExtendedState::initial_mxcsr;

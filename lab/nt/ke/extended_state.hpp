@@ -1,4 +1,4 @@
-// x87, SSE, AVX and what else XSAVE knows: a thread takes it along from processor to processor.
+// x87, SSE, AVX and the other states of XSAVE: part of a thread's context.
 #pragma once
 
 #include <array>
@@ -6,7 +6,7 @@
 
 namespace hvp::lab::ke {
 
-/// Room for one thread's registers, in the form of XSAVE, or of FXSAVE where there is no XSAVE.
+/// One thread's save area, in the format of XSAVE, or of FXSAVE where there is no XSAVE.
 /// [SDM 3A 13.7 "THE XSAVE FEATURE SET AND PROCESSOR SUPERVISOR STATE MANAGEMENT"]
 class alignas(64) ExtendedState {
 public:
@@ -25,7 +25,7 @@ public:
 
 private:
     std::array<std::uint8_t, 4032> area_{};  // AVX-512 needs 2696
-    bool initial_{};                         ///< all is as after reset, and the area means nothing
+    bool initial_{};  ///< all in the initial configuration; the area is unused
 };
 
 }  // namespace hvp::lab::ke

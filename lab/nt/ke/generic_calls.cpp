@@ -1,4 +1,5 @@
-// One routine on all processors: KeIpiGenericCall, and KeGenericCallDpc with what belongs to it.
+// One routine on all processors: KeIpiGenericCall, KeGenericCallDpc, KeSignalCallDpcDone,
+// KeSignalCallDpcSynchronize.
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -29,7 +30,7 @@ void run_ipi_routine(void* context) {
     }
 }
 
-/// What SystemArgument2 of a generic DPC points to: a barrier that can be used again and again.
+/// What SystemArgument2 of a generic DPC points to: a reusable barrier.
 struct Barrier {
     std::uint32_t expected{};
     std::uint32_t present{};
@@ -55,8 +56,9 @@ void run_dpc_routine(Kdpc* dpc, void* /*context*/, void* argument_1, void* argum
     __atomic_sub_fetch(&the_call.running, 1, __ATOMIC_ACQ_REL);
 }
 
-/// Raises the IRQL with it: who has the call must not be interrupted by somebody who wants it. Who
-/// waits does so at his own IRQL, because the call needs him to run its routine.
+/// Acquires the call and raises the IRQL: another thread of this processor that wants the call must
+/// not preempt its owner. While it waits the IRQL is the caller's, because the owner's call needs
+/// this processor to run its routine.
 Irql take_call() {
     const Irql old = current_irql();
     for (;;) {
@@ -88,8 +90,8 @@ void start_everywhere() {
     run_dpc_routine(&the_call.dpcs[self], nullptr, &the_call.missing, &the_call.barrier);
 }
 
-/// Windows waits for ever for a processor that does not say that it is done. When all routines have
-/// returned, nobody is left who could say it.
+/// Windows waits for ever for a processor that does not call KeSignalCallDpcDone. Once all routines
+/// have returned, none can call it any more.
 void await_all_done_calls(std::uint64_t caller) {
     while (__atomic_load_n(&the_call.running, __ATOMIC_ACQUIRE) != 0) {
         arch::pause();
@@ -105,8 +107,9 @@ void await_all_done_calls(std::uint64_t caller) {
     examiner::report_finding("DpcNotDone", detail, examiner::no_verifier_code, caller);
 }
 
-/// Whether all whose routine has not returned wait at the barrier: the others never come. Windows
-/// waits for them until its watchdog barks. True for one of those who wait.
+/// Whether all processors whose routine has not returned wait at the barrier: the others will never
+/// arrive. Windows waits for them until its watchdog stops the system. True on one of those that
+/// wait.
 bool must_open(Barrier& barrier, std::uint32_t round) {
     std::uint32_t present = __atomic_load_n(&barrier.present, __ATOMIC_ACQUIRE);
     return present != 0 && present < barrier.expected &&
@@ -142,7 +145,7 @@ NT_EXPORT std::uint64_t KeIpiGenericCall(IpiRoutine routine, std::uint64_t conte
 }
 
 /// Undocumented. The routine runs at DISPATCH_LEVEL on all processors at once, and each of them
-/// says with KeSignalCallDpcDone that it is done.
+/// calls KeSignalCallDpcDone at its end.
 NT_EXPORT void KeGenericCallDpc(DpcRoutine routine, void* context) {
     const auto caller = examiner::caller(__builtin_return_address(0));
     examiner::check_irql_at_most(Irql::apc, {"KeGenericCallDpc", examiner::api_irql, caller});
@@ -161,8 +164,8 @@ NT_EXPORT void KeSignalCallDpcDone(std::uint32_t* missing) {
     __atomic_sub_fetch(missing, 1, __ATOMIC_ACQ_REL);
 }
 
-/// Undocumented. Takes SystemArgument2 of the DPC routine, and waits until all processors have come
-/// here.
+/// Undocumented. Takes SystemArgument2 of the DPC routine, and waits until all processors have
+/// called it.
 ///
 /// Returns  TRUE on one of them
 NT_EXPORT rtl::Boolean KeSignalCallDpcSynchronize(Barrier* barrier) {

@@ -1,5 +1,5 @@
-// Each processor has room for one request; a lock lets one processor at a time ask, one other or
-// all.
+// Each processor has one pending request at most. A lock serializes the requesters, which ask one
+// other processor or all of them.
 #include "lab/nt/ke/ipi.hpp"
 
 #include "hypervisor/arch/instructions.hpp"
@@ -65,7 +65,7 @@ void await_all_others() {
     for_all_others(await);
 }
 
-/// Processors that are to begin together.
+/// Processors that begin a routine at the same time.
 struct Rendezvous {
     void (*routine)(void*){};
     void* context{};
@@ -149,7 +149,7 @@ void flush_tlbs(mm::LinearAddress first, std::uint64_t pages) {
 
 void serve_requests() {
     auto& request = current_processor().request;
-    // Taken first: the routine may wait for a lock, and comes by here again.
+    // Cleared first: the routine may wait for a lock, which calls this function again.
     if (__atomic_exchange_n(&request.waiting, false, __ATOMIC_ACQ_REL)) {
         request.routine(request.context);
         __atomic_store_n(&request.finished, true, __ATOMIC_RELEASE);

@@ -1,4 +1,4 @@
-// What one processor asks of another: to run a routine, to forget translations, to stand still.
+// Interprocessor interrupts: run a routine on other processors, flush their TLBs, freeze them.
 #pragma once
 
 #include <cstdint>
@@ -7,15 +7,15 @@
 
 namespace hvp::lab::ke {
 
-/// Windows' vector of interrupts between processors.
+/// Windows' vector of interprocessor interrupts.
 inline constexpr std::uint8_t ipi_vector = 0xE1;
 
-/// A routine that somebody else wants to be run here.
+/// A routine that another processor wants this one to run.
 struct Request {
     void (*routine)(void*){};
     void* context{};
-    bool waiting{};   ///< nobody has begun it
-    bool finished{};  ///< by then nobody touches it any more
+    bool waiting{};   ///< pending: not yet begun
+    bool finished{};  ///< the routine has returned; this processor no longer accesses the request
 };
 
 /// Runs a routine on a processor, as an interrupt there, and returns when it has returned.
@@ -24,29 +24,30 @@ struct Request {
 ///          the caller does not hold
 void run_on_processor(std::uint32_t number, void (*routine)(void*), void* context);
 
-/// The same on every running processor, one after the other: this one first.
+/// The same on every running processor, one after another: this one first.
 void run_on_every_processor(void (*routine)(void*), void* context);
 
-/// The same, all of them as soon as they come to it.
+/// The same, on all of them in parallel, without a common start.
 void run_everywhere_in_parallel(void (*routine)(void*), void* context);
 
-/// The same on all running processors at once: each one waits until all have come, then all begin.
-/// The routine may be a driver's: on the other processors it has a stack of its own, and the
-/// extended state is kept for the interrupted code.
+/// The same on all running processors at once: each one waits until all have arrived, then all
+/// begin. The routine may be a driver's: on the other processors it has a stack of its own, and the
+/// interrupted code's extended state is saved and restored.
 void run_on_all_at_once(void (*routine)(void*), void* context);
 
-/// The order in which processors leave a barrier follows from it.
+/// Seeds the order in which processors leave a barrier.
 void choose_order(std::uint64_t seed);
 
-/// A little time that differs between processors and calls: processors in step with one another
-/// would hide races.
+/// A short delay that differs between processors and calls: processors in lockstep would hide
+/// races.
 void stagger();
 
-/// Every processor forgets how these pages were mapped. Only then may their frames serve others.
+/// A TLB shootdown: all processors invalidate their translations for these pages. Only then may the
+/// frames be reused.
 /// [SDM 3A 4.10.5 "Propagation of Paging-Structure Changes to Multiple Processors"]
 void flush_tlbs(mm::LinearAddress first, std::uint64_t pages);
 
-/// Does what others have asked of this processor. For loops that wait with interrupts off.
+/// Runs this processor's pending request. For loops that wait with interrupts off.
 void serve_requests();
 
 /// Interrupts a processor so that it looks for work.
@@ -55,7 +56,7 @@ void wake(std::uint32_t number);
 /// Where    the trap path, interrupts off
 void on_ipi();
 
-/// Lets all other processors halt for good, by NMI.
+/// Halts all other processors for good, by NMI.
 void freeze_others();
 
 /// Whether some processor has called freeze_others.

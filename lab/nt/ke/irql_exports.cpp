@@ -37,7 +37,7 @@ NT_EXPORT Irql KeGetCurrentIrql() {
     return current_irql();
 }
 
-/// [Windows: KeRaiseIrql] What the macro KeRaiseIrql calls.
+/// [Windows: KeRaiseIrql] The macro KeRaiseIrql calls it.
 NT_EXPORT Irql KfRaiseIrql(Irql wanted) {
     return raise_to(wanted, "KeRaiseIrql", examiner::caller(__builtin_return_address(0)));
 }

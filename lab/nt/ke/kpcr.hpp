@@ -1,5 +1,5 @@
-// What GS points to: the processor control region, at the offsets that drivers and debuggers have
-// built in. Only the fields that somebody may read are named.  [Windows: public symbols, _KPCR]
+// The processor control region, which GS points to, at the offsets that drivers and debuggers have
+// built in. Only fields that a driver may read are named.  [Windows: public symbols, _KPCR]
 #pragma once
 
 #include <array>

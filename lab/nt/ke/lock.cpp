@@ -23,7 +23,7 @@ void Lock::acquire() {
     const std::uint32_t self = current_processor_number() + 1;
     const bool& asked = current_processor().request.waiting;
     while (!try_acquire(self)) {
-        // A loop of few instructions: while nobody looks, a free lock serves nobody.
+        // A loop of few instructions, so that a lock that was released is soon taken.
         while (__atomic_load_n(&owner_, __ATOMIC_RELAXED) != 0) {
             if (__atomic_load_n(&asked, __ATOMIC_RELAXED)) {
                 serve_requests();

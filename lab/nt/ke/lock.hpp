@@ -7,18 +7,18 @@
 
 namespace hvp::lab::ke {
 
-/// Held by at most one processor, which may take it again: a bug check that is found while memory
-/// is given out must be able to look at that memory.
+/// Held by at most one processor, which may acquire it again (a recursive lock): a bug check while
+/// the memory manager holds its lock must be able to read the memory manager's data.
 class Lock {
 public:
-    /// Waits. A waiting processor goes on to serve others' requests (ipi.hpp), because the holder
-    /// may be waiting for just that.
+    /// Acquires the lock. A waiting processor runs its pending requests (ipi.hpp) meanwhile,
+    /// because the holder may be waiting for them.
     ///
     /// Where    interrupts off; use Locked
     void acquire();
     void release();
 
-    /// Waits for so many turns at most. A bug check must go on, whoever holds the lock.
+    /// Gives up after so many attempts. A bug check must go on even if the lock is held.
     void acquire_or_break(std::uint64_t turns);
 
 private:
@@ -37,7 +37,7 @@ public:
     ~Locked() { lock_.release(); }
 
 private:
-    arch::InterruptsOff interrupts_off_;  // first: who holds a lock stays on its processor
+    arch::InterruptsOff interrupts_off_;  // first: a lock's holder must stay on its processor
     Lock& lock_;
 };
 

@@ -17,8 +17,8 @@ NT_EXPORT void KeInitializeMutex(Kmutant* mutex, std::uint32_t /*level*/) {
     mutex->apc_disable = 1;
 }
 
-/// [Windows: KeReleaseMutex] Its owner releases it as often as it has acquired it. Anybody else
-/// gets an exception, STATUS_MUTANT_NOT_OWNED.
+/// [Windows: KeReleaseMutex] The owner releases it as often as it has acquired it. In any other
+/// thread it raises an exception, STATUS_MUTANT_NOT_OWNED.
 ///
 /// Returns  0 if it is free now
 NT_EXPORT std::int32_t KeReleaseMutex(Kmutant* mutex, rtl::Boolean wait) {

@@ -1,4 +1,4 @@
-// Which bug check a page fault becomes, and what the lab knows about the address.
+// Which bug check a page fault causes, and what the lab knows about the address.
 #include "lab/nt/ke/page_fault.hpp"
 
 #include <bit>
@@ -24,7 +24,7 @@ struct PageFaultCode {
     std::uint64_t reserved_63_5 : 59 {};
 };
 
-/// One fault, and how Windows would name it.
+/// One fault, and its bug check on Windows.
 class PageFault {
 public:
     explicit PageFault(const TrapFrame& frame)
@@ -99,7 +99,7 @@ private:
 
     void describe() {
         if (mm::is_stack_guard(address_)) {
-            detail_.put("a guard page beside the stack of thread ").put(current_thread().name);
+            detail_.put("a guard page next to the stack of thread ").put(current_thread().name);
         } else if (const auto* block = mm::block_near(address_)) {
             describe(*block);
         } else if (was_driver()) {

@@ -1,4 +1,5 @@
-// Page faults. The lab's kernel pages nothing out: each one is somebody's mistake.
+// Page faults. The lab's kernel pages nothing out, so each one is an error of a driver, or the
+// kernel's.
 #pragma once
 
 #include <optional>
@@ -8,8 +9,8 @@
 
 namespace hvp::lab::ke {
 
-/// The exception that a page fault is: one at an address of user mode, below DISPATCH_LEVEL. All
-/// others are nothing that a handler may take.
+/// The exception that a page fault raises: only for a user-mode address, below DISPATCH_LEVEL. All
+/// other page faults go to no handler.
 [[nodiscard]] std::optional<Exception> exception_of_page_fault(const TrapFrame& frame);
 
 [[noreturn]] void on_page_fault(const TrapFrame& frame);

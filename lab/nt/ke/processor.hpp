@@ -1,4 +1,4 @@
-// Everything that one processor owns, and how it becomes a processor of Windows.
+// A processor's data, and its set-up as Windows does it.
 #pragma once
 
 #include <cstdint>
@@ -40,25 +40,24 @@ struct Processor {
 /// The block of a processor that was created.
 [[nodiscard]] Processor& processor(std::uint32_t number);
 
-/// The running processor's own block. Interrupts are off, or the thread may be elsewhere by now.
+/// The running processor's block. With interrupts on the thread may already run on another one.
 [[nodiscard]] Processor& current_processor();
 
-/// What the processor can do.
+/// The processor's features.
 [[nodiscard]] const hal::Features& features();
 
-/// Asks CPUID, once, before anything depends on it.
+/// Executes CPUID, once, before anything depends on the features.
 void detect_features();
 
-/// Makes the block of a processor that is to be started. False: no memory.
+/// Creates the block of a processor that is to be started. False: no memory.
 [[nodiscard]] bool create_processor(std::uint32_t number);
 
-/// Counts this processor as one that runs.
+/// Adds this processor to those that run.
 void announce_processor();
 
-/// Control registers, tables, MSRs and the region behind GS, as Windows leaves them in a system
-/// thread.
+/// Sets control registers, descriptor tables, MSRs and the KPCR as in a system thread of Windows.
 ///
-/// Where    the processor that is meant, once; page tables and stacks are the kernel's own.
+/// Where    on that processor, once; page tables and stacks are the kernel's already
 void initialise_processor(std::uint32_t number);
 
 }  // namespace hvp::lab::ke

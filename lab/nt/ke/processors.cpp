@@ -72,7 +72,7 @@ NT_EXPORT std::uint32_t KeGetProcessorIndexFromNumber(const ProcessorNumber* num
     return exists ? number->number : invalid_index;
 }
 
-/// [Windows: KeGetCurrentNodeNumber] All memory is equally far.
+/// [Windows: KeGetCurrentNodeNumber] There is one NUMA node.
 NT_EXPORT std::uint16_t KeGetCurrentNodeNumber() {
     examiner::check_stack("KeGetCurrentNodeNumber", examiner::caller(__builtin_return_address(0)));
     return 0;
@@ -108,7 +108,7 @@ NT_EXPORT std::uint64_t KeSetSystemAffinityThreadEx(std::uint64_t mask) {
     return bind_current_thread(mask & active_processors());
 }
 
-/// [Windows: KeRevertToUserAffinityThreadEx] 0 gives the user's affinity back.
+/// [Windows: KeRevertToUserAffinityThreadEx] 0 restores the user affinity.
 NT_EXPORT void KeRevertToUserAffinityThreadEx(std::uint64_t affinity) {
     examiner::check_irql_at_most(Irql::dispatch,
                                  {"KeRevertToUserAffinityThreadEx", examiner::api_irql,

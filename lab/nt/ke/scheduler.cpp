@@ -1,4 +1,4 @@
-// Queues, and the ways from one thread to another.
+// The ready queues, and the switch from one thread to another.
 #include "lab/nt/ke/scheduler.hpp"
 
 #include <bit>
@@ -40,7 +40,7 @@ bool is_idle(const Processor& processor) {
            processor.ready_first == nullptr;
 }
 
-/// Puts a thread that nobody runs behind those of its priority.
+/// Queues a thread that does not run, after those of its priority.
 void enqueue(Kthread& thread) {
     Processor& target = processor(thread.processor);
     Kthread** place = &target.ready_first;
@@ -69,7 +69,7 @@ Kthread& take_ready(Processor& here) {
     return *first;
 }
 
-/// Interrupts are off. Returns when somebody switches back, perhaps on another processor.
+/// Interrupts are off. Returns when another thread switches back, perhaps on another processor.
 void switch_to(Kthread& next) {
     Processor& here = current_processor();
     Kthread& previous = *here.kpcr.prcb.current_thread;
@@ -84,7 +84,7 @@ void switch_to(Kthread& next) {
     set_irql(irql);
 }
 
-/// Puts the running thread into a processor's queue, behind those that wait there.
+/// Puts the running thread into a processor's queue, after those of its priority.
 void move_current_thread(std::uint32_t target) {
     const arch::InterruptsOff interrupts_off;
     Kthread& self = current_thread();
@@ -97,7 +97,7 @@ std::uint32_t bound_target(const Kthread& thread) {
     return static_cast<std::uint32_t>(std::countr_zero(thread.system_affinity));
 }
 
-/// What the IRQL held back: to end, to move, to let others run.
+/// What a raised IRQL has deferred: ending, moving, letting others run.
 void reschedule(const Processor& here) {
     Kthread& self = *here.kpcr.prcb.current_thread;
     if (&self == &here.idle) {
@@ -159,7 +159,7 @@ void end_wait(Kthread& thread) {
         thread.processor = bound_target(thread);
     }
     if (thread.on_processor) {
-        thread.fate = Fate::moves;  // its processor is about to leave its stack, and does the rest
+        thread.fate = Fate::moves;  // its processor is about to leave its stack, and then queues it
     } else {
         make_ready(thread);
     }
@@ -231,7 +231,7 @@ void arrive() {
     self.extended.load();
     mm::flush_retired();
     Kthread& left = *std::exchange(here.leaving, nullptr);
-    // Who has waited for its end may free it at once, unless it has this last thing to do.
+    // A thread that waited for this one's end may free it immediately, unless there is after_end.
     void (*after_end)(Kthread&) = nullptr;
     {
         const Locked locked{dispatcher_lock};

@@ -1,9 +1,9 @@
 // Which thread runs where. Each processor has a queue of threads that are ready for it, those of a
-// higher priority in front, and an idle thread that takes them from there.
+// higher priority first, and an idle thread that runs the first one.
 //
-// A thread that moves is put into its new processor's queue only when its old processor has left
-// its stack: until then it is `leaving` there. The same with one that waits, if it is woken so
-// soon.
+// A thread that moves is put into its new processor's queue only after its old processor has left
+// its stack: until then it is `leaving` there. The same applies to a thread that waits and is woken
+// before that.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace hvp::lab::ke {
 
-/// Windows' vector of the software interrupt at DISPATCH_LEVEL. It is requested at any IRQL and
-/// comes when the IRQL sinks below.
+/// Windows' vector of the software interrupt at DISPATCH_LEVEL. It is requested at any IRQL and is
+/// delivered when the IRQL drops below that level.
 inline constexpr std::uint8_t dispatch_vector = 0x2F;
 
 /// Threads move around in this direction.
@@ -24,26 +24,29 @@ void choose_direction(std::uint64_t seed);
 /// Where    dispatcher_lock is held
 void make_ready(Kthread& thread);
 
-/// Lets a thread that has waited go on: where it was if nobody runs there, else where nobody does.
+/// Makes a thread that has waited ready: on its last processor if that is idle, else on an idle
+/// one.
 ///
 /// Where    dispatcher_lock is held
 void end_wait(Kthread& thread);
 
-/// Takes a thread that is ready out of its queue.
+/// Removes a ready thread from its queue.
 ///
 /// Where    dispatcher_lock is held
 void withdraw_from_queue(Kthread& thread);
 
-/// The idle thread's work: runs the next ready thread until that leaves; or waits for an interrupt.
+/// The idle thread's loop body: runs the next ready thread until it leaves the processor, or halts
+/// until an interrupt.
 void run_ready_thread_or_halt();
 
-/// Binds the running thread to processors of the mask (0: to none in particular). Below
-/// DISPATCH_LEVEL it is on one of them at return; else it goes there when the IRQL sinks.
+/// Binds the running thread to processors of the mask (0: removes the binding). Below
+/// DISPATCH_LEVEL it runs on one of them at return; else it moves there when the IRQL drops.
 ///
 /// Returns  the mask before
 std::uint64_t bind_current_thread(std::uint64_t mask);
 
-/// Lets the next thread run; the running one has its `fate`. Returns when somebody switches back.
+/// Switches to the next thread; the running one has its `fate`. Returns when another thread
+/// switches back.
 ///
 /// Where    interrupts off, below DISPATCH_LEVEL
 void leave_current_thread();
@@ -53,7 +56,7 @@ void leave_current_thread();
 /// Where    below DISPATCH_LEVEL
 void yield();
 
-/// Lets go who waits for the thread's end.
+/// Wakes the threads that wait for the thread's end.
 ///
 /// Where    dispatcher_lock is held
 void announce_end(Kthread& thread);
@@ -61,11 +64,11 @@ void announce_end(Kthread& thread);
 /// Leaves the running thread for good.
 [[noreturn]] void end_current_thread();
 
-/// Finishes a change of threads, on the new thread's stack. A new thread calls it first.
+/// Finishes a thread switch, on the new thread's stack. A new thread calls it first.
 void arrive();
 
-/// A clock interrupt has come: a thread has to leave the processor to others now and then, and, if
-/// it is not bound to it, to move on, so that a driver which forgot to bind it is found out.
+/// At a clock interrupt: after its time slice a thread yields to others, and if it is not bound to
+/// this processor it moves to the next one, so that a driver that did not bind it is detected.
 ///
 /// Where    CLOCK_LEVEL
 void count_tick();

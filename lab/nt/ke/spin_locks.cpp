@@ -1,5 +1,5 @@
-// Spin locks of both kinds: a word that holds its owner, and the queue in which each waits for its
-// own word.
+// Spin locks of both kinds: one word that holds its owner, and the queued one, where each waiting
+// processor polls a word of its own.
 #include <bit>
 #include <cstdint>
 
@@ -25,8 +25,8 @@ static_assert(sizeof(LockQueueHandle) == 0x18);
 constexpr std::uint64_t waits = 1;
 constexpr std::uint64_t owns = 2;
 
-/// A lock holds its owner's thread, so that who waits for himself is found out: at DISPATCH_LEVEL a
-/// thread stays on its processor.
+/// A lock holds its owner's thread, so that a thread that acquires it twice is detected. At
+/// DISPATCH_LEVEL a thread stays on its processor.
 std::uint64_t owner_mark() {
     return std::bit_cast<std::uint64_t>(&current_thread()) | 1;
 }
@@ -69,7 +69,7 @@ void release_queued(LockQueueHandle& self) {
                                     __ATOMIC_ACQUIRE)) {
         return;
     }
-    // Somebody stands behind, or is about to say so.
+    // Another processor is next in the queue, or is about to link itself.
     LockQueueHandle* next{};
     while ((next = __atomic_load_n(&self.next, __ATOMIC_ACQUIRE)) == nullptr) {
         arch::pause();
@@ -77,7 +77,7 @@ void release_queued(LockQueueHandle& self) {
     __atomic_fetch_and(&next->lock, ~waits, __ATOMIC_RELEASE);
 }
 
-/// For what must be done at DISPATCH_LEVEL, no less and no more.
+/// For routines that must be called at DISPATCH_LEVEL exactly.
 void check_at_dispatch(const examiner::Call& call) {
     examiner::check_stack(call.function, call.caller);
     if (current_irql() == Irql::dispatch) {
@@ -135,7 +135,7 @@ NT_EXPORT void KeReleaseSpinLockFromDpcLevel(std::uint64_t* lock) {
 
 /// [Windows: KeTryToAcquireSpinLockAtDpcLevel]
 ///
-/// Returns  FALSE if somebody has it
+/// Returns  FALSE if it is held
 NT_EXPORT rtl::Boolean KeTryToAcquireSpinLockAtDpcLevel(std::uint64_t* lock) {
     check_at_dispatch({"KeTryToAcquireSpinLockAtDpcLevel", examiner::acquire_at_dpc_level_irql,
                        examiner::caller(__builtin_return_address(0))});

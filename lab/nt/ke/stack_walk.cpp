@@ -1,4 +1,4 @@
-// Walks by .pdata; where that fails, looks for words on the stack that point into code.
+// Walks the stack by .pdata; where that fails, scans it for words that point into code.
 #include "lab/nt/ke/stack_walk.hpp"
 
 #include <bit>
@@ -16,7 +16,7 @@ bool is_code(std::uint64_t address) {
            !entry->writable;
 }
 
-/// Leaf functions have no unwind data, so nobody knows where they begin.
+/// Leaf functions have no unwind data, so their begin is unknown.
 std::uint64_t start_of_function(std::uint64_t address) {
     const auto* module = ldr::module_at(address);
     if (module == nullptr) {
@@ -29,7 +29,8 @@ std::uint64_t start_of_function(std::uint64_t address) {
 
 void add(StackTrace& trace, std::uint64_t address) {
     if (trace.count < trace.addresses.size()) {
-        // A return address may lie behind the last instruction of the function: the call counts.
+        // A return address may lie after the function's last instruction: look up the call before
+        // it.
         const std::uint64_t inside = trace.count == 0 ? address : address - 1;
         trace.functions[trace.count] = start_of_function(inside);
         trace.addresses[trace.count++] = address;

@@ -32,7 +32,7 @@ thread_start:
     .seh_endproc
 
 // void call_on_stack(void (*routine)(void*), void* context, uint64_t stack_end)
-// RBP keeps the old stack, and lets a walk over the stack find back to it.
+// RBP holds the old stack pointer, and lets a stack walk continue on the old stack.
     .globl call_on_stack
     .def call_on_stack; .scl 2; .type 32; .endef
     .seh_proc call_on_stack

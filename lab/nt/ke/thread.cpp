@@ -49,7 +49,7 @@ void assign_stack(Kthread& thread, const mm::Stack& stack) {
     thread.process = &system_process;
 }
 
-/// What every thread needs before somebody looks at it.
+/// The fields that every thread has before it is visible to others.
 void initialise(Kthread& thread, std::string_view name) {
     thread.name = name;
     initialise(thread.header, ObjectType::thread, sizeof(Kthread), 0);
@@ -108,7 +108,7 @@ extern "C" [[noreturn]] void thread_main() {
 }
 
 Kthread& current_thread() {
-    // Between the two questions, which processor and which thread, the thread must not move.
+    // The thread must not move between reading the processor and reading that one's thread.
     const arch::InterruptsOff interrupts_off;
     return *current_processor().kpcr.prcb.current_thread;
 }

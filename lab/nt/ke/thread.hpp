@@ -28,15 +28,15 @@ static_assert(offsetof(Kprocess, directory_table_base) == 0x28);
 static_assert(offsetof(Kprocess, unique_process_id) == 0x440);
 static_assert(offsetof(Kprocess, image_file_name) == 0x5A8);
 
-/// What becomes of a thread that its processor leaves.
+/// What happens to a thread when its processor switches to another one.
 enum class Fate : std::uint8_t { stays, moves, waits, ends };
 
 /// [Windows: KeSetPriorityThread] 31 is the highest; system threads begin with 8.
 using Priority = std::int32_t;
 inline constexpr Priority usual_priority = 8;
 
-/// A thread: Windows' fields at Windows' places, the lab's own behind them. It is an object that
-/// can be waited for, and is signaled when it has ended.
+/// A thread: Windows' fields at Windows' offsets, the lab's own after them. It is a dispatcher
+/// object, and is signaled when it has ended.
 struct Kthread {
     DispatcherHeader header{};
     std::array<std::uint8_t, 0x10> unused_18{};
@@ -53,10 +53,10 @@ struct Kthread {
     std::string_view name{};
     void (*routine)(void*){};
     void* context{};
-    void (*before_end)(){};         ///< called by the thread as the last thing that it does
+    void (*before_end)(){};         ///< called by the thread as its last action
     void (*after_end)(Kthread&){};  ///< called by its processor when it has left the stack
     std::uint64_t id{};
-    std::uint64_t system_affinity{};  ///< 0: the user's, which allows every processor
+    std::uint64_t system_affinity{};  ///< 0: the user affinity, which allows every processor
     ExtendedState extended{};         ///< while the thread does not run
     Kthread* next_ready{};
     Kthread* next_thread{};  ///< among all that have been created and not freed
@@ -70,8 +70,8 @@ struct Kthread {
     Fate fate{Fate::stays};
     bool on_processor{};  ///< some processor is on its stack
     bool ready{};         ///< it stands in the queue of `processor`
-    bool terminating{};     ///< it ends as soon as its IRQL allows
-    bool ended{};         ///< nobody is on its stack any more
+    bool terminating{};   ///< it ends as soon as its IRQL allows
+    bool ended{};         ///< no processor is on its stack any more
 };
 static_assert(offsetof(Kthread, stack_base) == 0x38);
 static_assert(offsetof(Kthread, kernel_stack) == 0x58);
@@ -80,7 +80,7 @@ static_assert(offsetof(Kthread, process) == 0xB8);
 /// The thread that runs on this processor.
 [[nodiscard]] Kthread& current_thread();
 
-/// Makes the code that runs now, on this stack, this processor's idle thread.
+/// Turns the running code, on its stack, into this processor's idle thread.
 void adopt_idle_thread(const mm::Stack& stack);
 
 /// The stack that processor 0 started on.
@@ -90,7 +90,7 @@ void adopt_idle_thread(const mm::Stack& stack);
 /// stacks.
 [[nodiscard]] bool is_known_stack(mm::LinearAddress address);
 
-/// What a new thread is to do.
+/// The parameters of a new thread.
 struct ThreadPlan {
     std::string_view name{};
     void (*routine)(void*){};
@@ -116,15 +116,15 @@ void start(Kthread& thread);
 /// Where    below DISPATCH_LEVEL
 [[noreturn]] void exit_thread();
 
-/// Ends another thread, whatever it does.
+/// Terminates another thread.
 ///
-/// Returns  false: it keeps its processor at a raised IRQL
+/// Returns  false: it stays at a raised IRQL
 /// Where    PASSIVE_LEVEL
 [[nodiscard]] bool end_thread(Kthread& thread);
 
-/// Gives back a thread's memory.
+/// Frees a thread's memory.
 ///
-/// Needs    it has ended, and nobody knows it any more
+/// Needs    it has ended, and no reference to it is left
 /// Where    below DISPATCH_LEVEL
 void free_thread(Kthread& thread);
 

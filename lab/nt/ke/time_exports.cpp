@@ -8,8 +8,8 @@
 
 namespace hvp::lab::ke {
 
-/// [Windows: KeQueryPerformanceCounter] Any IRQL. It counts what executed instructions say, a
-/// hundred million a second, in units of 100 ns.
+/// [Windows: KeQueryPerformanceCounter] Any IRQL. The unit is 100 ns, and a hundred million
+/// executed instructions are a second.
 NT_EXPORT std::uint64_t KeQueryPerformanceCounter(std::uint64_t* frequency) {
     examiner::check_stack("KeQueryPerformanceCounter",
                           examiner::caller(__builtin_return_address(0)));

@@ -18,7 +18,8 @@ Ktimer& timer_of(rtl::ListEntry& entry) {
     return rtl::holder_of<Ktimer, offsetof(Ktimer, entry)>(entry);
 }
 
-/// Behind all that expire before it or with it; from the end, where it most often belongs.
+/// After all that expire before it or at the same time; searched from the end, where it is most
+/// likely to belong.
 void insert(Ktimer& timer) {
     rtl::ListEntry* place = &armed;
     while (place->previous != &armed && timer_of(*place->previous).due > timer.due) {
@@ -28,7 +29,7 @@ void insert(Ktimer& timer) {
     timer.header.inserted = 1;
 }
 
-/// One that is due, or null; it is signaled, and armed again if it is periodic.
+/// Takes one that is due, or returns null; it is signaled, and armed again if it is periodic.
 bool expire_one() {
     const Locked locked{dispatcher_lock};
     Ktimer* const timer = first_timer();
@@ -38,7 +39,7 @@ bool expire_one() {
     }
     (void)disarm(*timer);
     if (timer->period != 0) {
-        // What was missed is not made up for.
+        // Missed periods are skipped.
         constexpr std::uint64_t units_per_millisecond = 10'000;
         const std::uint64_t period = timer->period * units_per_millisecond;
         timer->due = timer->due + period > now ? timer->due + period : now + period;
@@ -76,7 +77,8 @@ bool disarm(Ktimer& timer) {
 }
 
 bool is_timer_due() {
-    // The list may change meanwhile; whoever arms a timer does so for the next interrupt at least.
+    // The list may change afterwards; a timer that is armed then expires at the next interrupt or
+    // later.
     const Locked locked{dispatcher_lock};
     const Ktimer* const timer = first_timer();
     return timer != nullptr && timer->due <= interrupt_time();

@@ -1,5 +1,5 @@
-// Timers: armed ones stand in one list, in the order in which they expire. Processor 0 looks at it
-// after each of its clock interrupts, at DISPATCH_LEVEL.
+// Timers: armed ones are in one list, ordered by the time at which they expire. Processor 0 checks
+// it after each of its clock interrupts, at DISPATCH_LEVEL.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace hvp::lab::ke {
 
-/// Arms a timer anew; it is not signaled from now on.
+/// Arms a timer, or arms it again; it is not signaled from now on.
 ///
 /// Needs    `due` as wait's timeout. `period` in milliseconds; 0: once.
 /// Returns  whether it was armed before
@@ -19,10 +19,10 @@ bool arm(Ktimer& timer, std::int64_t due, std::uint32_t period, Kdpc* dpc);
 /// Where    dispatcher_lock is held
 bool disarm(Ktimer& timer);
 
-/// Whether some timer is due. Cheap, and without the lock: who asks comes back.
+/// Whether some timer is due. Cheap: for each clock interrupt.
 [[nodiscard]] bool is_timer_due();
 
-/// Signals what is due, and queues the DPCs.
+/// Signals the timers that are due, and queues their DPCs.
 ///
 /// Where    DISPATCH_LEVEL
 void expire_timers();

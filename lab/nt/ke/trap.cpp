@@ -1,4 +1,4 @@
-// What the kernel does about an interrupt or an exception.
+// Dispatches interrupts and exceptions.
 #include "lab/nt/ke/trap.hpp"
 
 #include <array>
@@ -47,7 +47,7 @@ enum class Vector : std::uint64_t {
     spurious = 0xFF,
 };
 
-/// The NTSTATUS that Windows makes of an exception.  [Windows: NTSTATUS Values]
+/// The NTSTATUS of a processor exception on Windows.  [Windows: NTSTATUS Values]
 std::optional<std::uint32_t> exception_code(Vector vector) {
     switch (vector) {
         case Vector::divide_error:
@@ -78,7 +78,8 @@ std::optional<std::uint32_t> exception_code(Vector vector) {
     }
 }
 
-/// Windows tells an INT instruction itself, where the processor tells the one behind it.
+/// Windows reports the address of an INT instruction, while the processor saves that of the next
+/// one.
 std::uint64_t instruction_bytes(Vector vector) {
     switch (vector) {
         case Vector::breakpoint:
@@ -101,9 +102,9 @@ bool recover_probe(TrapFrame& frame) {
 
 constinit std::uint32_t bugcheck_processor{};  // its number + 1
 
-/// From here on nobody returns to the interrupted code. If that is so already, something that the
-/// judgement needs is broken (page tables, a stack), and looking closer would only fault again. A
-/// processor that traps while another one judges has come too late: that one ends the machine.
+/// From here on the trap ends in a bug check. If this processor is here a second time, something
+/// that the bug check needs is broken (page tables, a stack), and the full report would only fault
+/// again. A processor that traps while another one is here freezes: that one ends the machine.
 void enter_bugcheck(const TrapFrame& frame) {
     const std::uint32_t self = current_processor_number() + 1;
     std::uint32_t current = 0;
@@ -113,8 +114,8 @@ void enter_bugcheck(const TrapFrame& frame) {
     }
     if (current == self) {
         nested_bug_check({.code = BugCheckCode::unexpected_kernel_mode_trap,
-                              .parameters = {frame.vector},
-                              .frame = &frame});
+                          .parameters = {frame.vector},
+                          .frame = &frame});
     }
     freeze();
 }
@@ -139,14 +140,14 @@ void enter_bugcheck(const TrapFrame& frame) {
         const auto [record_address, context_address] = keep(record, frame);
         bug_check({.code = BugCheckCode::exception_on_invalid_stack,
                    .parameters = {frame.rsp, 0, context_address, record_address},
-                   .detail = "an exception came while RSP lay on no stack of the kernel's",
+                   .detail = "an exception came while RSP was on no stack of the kernel's",
                    .frame = &frame});
     }
     const std::uint64_t code = record.code | 0xFFFF'FFFF'0000'0000;
     rtl::Sentence detail{"unhandled exception "};
     detail.hex(record.code).put(" ").put(name_of_exception(record.code));
-    // A system thread has a last filter around it, which makes 0x7E of what nobody handled. A DPC
-    // is no part of the thread that it has interrupted.
+    // Windows calls a system thread's routine inside a filter that raises bug check 0x7E for an
+    // unhandled exception. A DPC does not belong to the thread that it has interrupted.
     const Processor& here = current_processor();
     if (&current_thread() != here.kpcr.prcb.idle_thread &&
         !here.dpc_stack.holds(mm::LinearAddress{frame.rsp})) {
@@ -162,7 +163,7 @@ void enter_bugcheck(const TrapFrame& frame) {
                .frame = &frame});
 }
 
-/// The exception that a trap is, if it is one that handlers may take.
+/// The exception that a trap raises, if handlers may handle it.
 std::optional<Exception> exception_of(const TrapFrame& frame) {
     const auto vector = static_cast<Vector>(frame.vector);
     if (vector == Vector::page_fault) {
@@ -172,13 +173,13 @@ std::optional<Exception> exception_of(const TrapFrame& frame) {
     if (!code) {
         return std::nullopt;
     }
-    // A #GP tells no address: Windows reports an access violation at -1.
+    // A #GP has no address: Windows reports an access violation at -1.
     return vector == Vector::general_protection ? Exception{*code, 2, {0, ~0ULL}}
                                                 : Exception{*code, 0, {}};
 }
 
-/// Returns if no handler takes it. What the kernel does with interrupts off must not be left
-/// half-way: there, and while another trap is being judged, nobody is asked.
+/// Returns if the exception is unhandled. Kernel code with interrupts off must not be left
+/// half-way: for its exceptions, and during a bug check, no handler is called.
 void offer_to_handlers(const TrapFrame& frame, const Exception& exception) {
     constexpr std::uint64_t interrupt_enable = 0x200;
     const bool interrupts = (frame.rflags & interrupt_enable) != 0;
@@ -192,7 +193,7 @@ void offer_to_handlers(const TrapFrame& frame, const Exception& exception) {
     write_to(context, frame);
     rtl::ExceptionRecord record = record_of(frame, exception);
     if (interrupts) {
-        arch::sti();  // handlers run as the interrupted code did
+        arch::sti();  // handlers run with the interrupted code's interrupt flag
     }
     if (rtl::dispatch_exception(record, context)) {
         rtl::RtlRestoreContext(&context, nullptr);
@@ -216,7 +217,7 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
         case Vector::dispatch:
             return on_dispatch_interrupt();
         case Vector::spurious:
-            return;  // it has no place in the in-service register: no end of interrupt
+            return;  // a spurious interrupt sets no ISR bit: no EOI
         default:
             break;
     }

@@ -1,11 +1,11 @@
-// Exceptions that nobody handles.
+// Unhandled exceptions.
 #pragma once
 
 #include "lab/nt/rtl/exception.hpp"
 
 namespace hvp::lab::ke {
 
-/// Bug checks as Windows does for an exception without a handler: 0x7E in a system thread, 0x1E
+/// The bug check that Windows raises for an unhandled exception: 0x7E in a system thread, 0x1E
 /// elsewhere.
 [[noreturn]] void unhandled_exception(const rtl::ExceptionRecord& record,
                                       const rtl::Context& context);

@@ -1,8 +1,8 @@
 // Where the processor enters the kernel: 256 stubs, one path.
 //
-// A stub makes all vectors look alike (an error code, then the vector), the path saves the general
-// registers, calls dispatch_trap(TrapFrame*) and returns with IRETQ. No XMM register is touched:
-// the interrupted driver may be using them. The frame is TrapFrame in trap_frame.hpp.
+// A stub gives all vectors the same stack layout (an error code, then the vector). The path saves
+// the general registers, calls dispatch_trap(TrapFrame*) and returns with IRETQ. No XMM register is
+// touched: the interrupted driver may be using them. The frame is TrapFrame in trap_frame.hpp.
 
     .text
     .globl trap_stubs
@@ -82,7 +82,7 @@ trap_path:
     iretq
     .seh_endproc
 
-// SYSCALL has nowhere to come from yet: there is no user mode. LSTAR and CSTAR point here, as a
+// There is no user mode yet that could execute SYSCALL. LSTAR and CSTAR point here, because a
 // driver that hooks them expects them to point into the kernel.
     .globl system_call_entry
     .def system_call_entry; .scl 2; .type 32; .endef

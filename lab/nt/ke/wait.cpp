@@ -1,4 +1,4 @@
-// Signaled or not, and the way into a wait and out of it.
+// Whether an object is signaled, and the begin and end of a wait.
 #include "lab/nt/ke/wait.hpp"
 
 #include "hypervisor/arch/processor_state.hpp"

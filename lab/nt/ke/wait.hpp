@@ -1,4 +1,4 @@
-// Waiting, and what ends it. An object has a ring of wait blocks, one for each thread that waits
+// Waits on dispatcher objects. An object has a list of wait blocks, one for each thread that waits
 // for it; a thread has two blocks, for the object and for its own timer.
 #pragma once
 
@@ -10,9 +10,9 @@
 
 namespace hvp::lab::ke {
 
-/// Guards all dispatcher objects, threads' states, and the queues of threads, timers and DPCs. Who
-/// holds it takes no other lock: while one waits for a lock, a driver's routine may come in
-/// (ipi.hpp) and queue a DPC.
+/// Guards all dispatcher objects, threads' states, and the queues of threads, timers and DPCs. Its
+/// holder acquires no other lock: while a processor waits for a lock it may run a driver's routine
+/// (ipi.hpp), which may queue a DPC.
 inline constinit Lock dispatcher_lock{};
 
 /// That a thread waits for an object, and what its wait returns if the object ends it.
@@ -23,15 +23,15 @@ struct WaitBlock {
     rtl::NtStatus status{};
 };
 
-/// Makes an object that nobody waits for.
+/// Initializes an object, without waiters.
 void initialise(DispatcherHeader& header, ObjectType type, std::size_t bytes, std::int32_t state);
 
-/// Lets go who waits for an object that is signaled now, in the order in which they came.
+/// Wakes the threads that wait for an object that is signaled now, in the order of their waits.
 ///
 /// Where    dispatcher_lock is held
 void release_waiters(DispatcherHeader& object);
 
-/// Takes a thread out of its wait without letting it run.
+/// Ends a thread's wait without making it ready.
 ///
 /// Where    dispatcher_lock is held
 void withdraw_from_wait(Kthread& thread);

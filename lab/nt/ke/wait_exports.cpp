@@ -11,7 +11,7 @@
 namespace hvp::lab::ke {
 namespace {
 
-/// At DISPATCH_LEVEL there is nobody to wait: the thread cannot be left.
+/// No thread can wait at DISPATCH_LEVEL: its processor cannot switch to another one there.
 [[noreturn]] void refuse_wait(examiner::FunctionName function) {
     rtl::Sentence detail{function};
     detail.put(" has to wait, and the IRQL is ");
@@ -25,8 +25,8 @@ namespace {
 
 }  // namespace
 
-/// [Windows: KeWaitForSingleObject] A null timeout waits for ever. Nothing alerts a thread here and
-/// there are no APCs, so that wait mode and alertable make no difference.
+/// [Windows: KeWaitForSingleObject] A null timeout waits for ever. Threads are never alerted here
+/// and there are no APCs, so that wait mode and alertable make no difference.
 NT_EXPORT rtl::NtStatus KeWaitForSingleObject(DispatcherHeader* object, std::uint32_t /*reason*/,
                                               std::uint8_t /*mode*/, rtl::Boolean /*alertable*/,
                                               const std::int64_t* timeout) {

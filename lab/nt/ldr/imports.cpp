@@ -45,7 +45,7 @@ bool refuse_ordinal(const pe::Import& import) {
     return refuse(why);
 }
 
-/// Names everything that is missing in one event.
+/// Reports all missing imports in one event.
 bool report_missing(const pe::Headers& headers, pe::Bytes memory) {
     dbg::Event event{"ImportsMissing"};
     event.line().begin_array("names");
@@ -77,7 +77,8 @@ bool resolve_imports(const pe::Headers& headers, pe::WritableBytes memory) {
     if (missing) {
         return report_missing(headers, memory);
     }
-    // Only now are slots written: with one table for names and slots, the names are gone then.
+    // Slots are written only now: in an image with one table for names and slots this overwrites
+    // the names.
     pe::ImportReader again{headers, memory};
     while (again.next()) {
         const std::uint64_t address = find(again.current()).value_or(0);

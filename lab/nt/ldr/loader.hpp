@@ -1,4 +1,4 @@
-// Brings a driver's file into memory as Windows does, and takes it out again.
+// Loads a driver's file into memory as Windows does, and unloads it.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace hvp::lab::ldr {
 
-/// What is to be loaded.
+/// The driver to load.
 struct LoadRequest {
     pe::Bytes file{};
     std::string_view name{};  ///< with ".sys"
@@ -16,14 +16,14 @@ struct LoadRequest {
     std::uint64_t load{};     ///< 1, 2, …
 };
 
-/// Maps, relocates, links and protects the image; it is driver_module() then. What stands in the
-/// way is told as an event.
+/// Maps, relocates, links and protects the image; it is driver_module() then. The reason of a
+/// failure is reported as an event.
 [[nodiscard]] bool load_driver(const LoadRequest& request);
 
 /// Unmaps the sections that are needed only by DriverEntry.
 void discard_initialisation();
 
-/// Unmaps the image. The module is remembered, for accesses that come too late.
+/// Unmaps the image. The module's record stays, to explain later accesses.
 void unload_driver();
 
 }  // namespace hvp::lab::ldr

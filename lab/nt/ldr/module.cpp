@@ -1,4 +1,4 @@
-// Who lies where.
+// The loaded images, by address.
 #include "lab/nt/ldr/module.hpp"
 
 #include <bit>

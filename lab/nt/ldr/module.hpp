@@ -27,7 +27,7 @@ struct Module {
 /// The kernel; its headers are read from its own image.
 [[nodiscard]] Module& kernel_module();
 
-/// The driver that was loaded last. It is remembered after it has gone (`loaded` is false then).
+/// The driver that was loaded last, also after its unload (`loaded` is false then).
 [[nodiscard]] Module& driver_module();
 
 /// The image that lies at the address now.

@@ -2,7 +2,7 @@
 //
 // Pure: it works on bytes and touches nothing else, so it is compiled for the host too, tested
 // there with broken images, and used by the tool to lay out the lab's kernel. Nothing in a file is
-// believed: every offset is checked before it is used.
+// trusted: every offset is checked before it is used.
 // The words are those of Microsoft's "PE Format" page.
 #pragma once
 
@@ -92,7 +92,7 @@ enum class Form : std::uint8_t { file, mapped };
 /// Returns  the headers, or one sentence that says what is wrong.
 [[nodiscard]] std::expected<Headers, Refusal> parse(Bytes bytes, Form form = Form::file);
 
-/// Copies headers and sections to where they belong; what no section fills becomes 0.
+/// Copies headers and sections to their addresses; what no section fills becomes 0.
 ///
 /// Needs    `memory` of `headers.image_bytes` bytes
 void lay_out(const Headers& headers, WritableBytes memory);
@@ -101,7 +101,7 @@ void lay_out(const Headers& headers, WritableBytes memory);
 [[nodiscard]] std::expected<void, Refusal> relocate(const Headers& headers, WritableBytes memory,
                                                     std::uint64_t base);
 
-/// A value somewhere in the bytes, or nothing if it would stick out.
+/// A value at an offset in the bytes, or nothing if it does not lie inside.
 template <typename T>
 [[nodiscard]] std::optional<T> read(Bytes bytes, std::uint64_t offset) {
     if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) {
@@ -112,7 +112,7 @@ template <typename T>
     return value;
 }
 
-/// Puts a value somewhere into the bytes. False: it would stick out.
+/// Writes a value at an offset in the bytes. False: it does not lie inside.
 template <typename T>
 [[nodiscard]] bool write(WritableBytes bytes, std::uint64_t offset, T value) {
     if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) {

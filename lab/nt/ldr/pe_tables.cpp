@@ -29,7 +29,7 @@ struct ExportDirectory {
 };
 static_assert(sizeof(ExportDirectory) == 40);
 
-/// Text that ends inside the image, and is not absurdly long.
+/// Text that ends inside the image, with a limit on its length.
 std::optional<std::string_view> read_name(Bytes memory, std::uint64_t offset) {
     constexpr std::size_t longest = 512;
     for (std::size_t length = 0; length < longest; ++length) {

@@ -1,5 +1,5 @@
 // The tables inside an image that lies in memory: imports, exports, unwind data, the security
-// cookie. As pure and as suspicious as pe.hpp.
+// cookie. Pure, and as strict as pe.hpp.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace hvp::lab::pe {
 
-/// One thing that the image wants from another.
+/// One import.
 struct Import {
     std::string_view module;
     std::string_view name;  ///< empty if it is asked for by ordinal
@@ -48,7 +48,7 @@ private:
     std::optional<Refusal> refusal_{};
 };
 
-/// The name at this place of the image's table of exports; nothing behind the last one.
+/// The name at this index of the image's export table; nothing after the last one.
 [[nodiscard]] std::optional<std::string_view> export_name(const Headers& headers, Bytes memory,
                                                           std::uint32_t index);
 

@@ -23,7 +23,7 @@ bool is_memory_of_driver(const Block& block) {
     return block.owner == Owner::driver && block.kind <= BlockKind::contiguous;
 }
 
-/// Of two processors that do it at the same time, one is told the state before.
+/// Returns the state before: of two processors that do it at the same time, only one gets `live`.
 BlockState exchange(BlockState& state, BlockState next) {
     BlockState before{};
     __atomic_exchange(&state, &next, &before, __ATOMIC_ACQ_REL);
@@ -35,7 +35,7 @@ BlockState exchange(BlockState& state, BlockState next) {
 Block* BlockRegion::reserve(std::uint64_t pages) {
     const ke::Locked locked{memory_lock};
     if (pages > end_of_memory().raw() / page_bytes) {
-        return nullptr;  // the records alone would eat up all memory
+        return nullptr;  // the records alone would use up all memory
     }
     const std::uint64_t first = next_page_;
     const std::uint64_t end = first + pages + 1;

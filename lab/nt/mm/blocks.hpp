@@ -1,7 +1,7 @@
-// Memory that was given out in blocks: pool, contiguous memory, mappings. Each has pages of its own
-// with an unmapped page behind, and its addresses are never given out again. So every access after
-// the end or after the free faults, and who frees twice is told so. (Driver Verifier calls this
-// special pool.)
+// Memory that is allocated in blocks: pool, contiguous memory, mappings. Each block has pages of
+// its own with an unmapped page after them, and its addresses are never reused. So every access
+// after the end or after the free faults, and a double free is detected. Driver Verifier calls this
+// special pool.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,14 @@
 
 namespace hvp::lab::mm {
 
-/// For whom the block is; only the driver's blocks can leak.
+/// The block's owner; only the driver's blocks can leak.
 enum class Owner : std::uint8_t { kernel, driver };
 
-/// What call gave it out; the kinds behind `contiguous` are addresses only, without memory.
+/// The kind of call that allocated it; the kinds after `contiguous` are addresses only, without
+/// memory of their own.
 enum class BlockKind : std::uint8_t { pool, noncached, contiguous, mdl_mapping, io_mapping };
 
-/// The kind as it is told to people.
+/// The kind's name in reports.
 [[nodiscard]] constexpr std::string_view name_of(BlockKind kind) {
     switch (kind) {
         case BlockKind::pool:
@@ -40,7 +41,7 @@ enum class BlockKind : std::uint8_t { pool, noncached, contiguous, mdl_mapping, 
 
 enum class BlockState : std::uint8_t { none, live, freed };
 
-/// One block; stays known after it was freed.
+/// One block; its record stays after it was freed.
 struct Block {
     std::uint64_t address{};
     std::uint64_t bytes{};
@@ -59,7 +60,7 @@ struct Block {
 };
 static_assert(sizeof(Block) == 64);
 
-/// A range of addresses, given out from low to high, with one record for each page.
+/// A range of addresses, allocated from low to high, with one record for each page.
 class BlockRegion {
 public:
     constexpr BlockRegion(LinearAddress pages, LinearAddress records)
@@ -100,10 +101,10 @@ struct DriverHoldings {
 };
 [[nodiscard]] const DriverHoldings& driver_holdings();
 
-/// Book-keeping when a block comes to life or ends. Needs no lock: the block is the caller's, until
-/// it is ended.
+/// Accounting at a block's allocation and free. Needs no lock: until the free the block belongs to
+/// the caller.
 ///
-/// Returns  false: somebody else has ended it in the same moment
+/// Returns  false: another processor has freed it at the same time
 void begin_block(Block& block, std::uint64_t bytes, Owner owner, std::uint64_t allocated_by);
 bool end_block(Block& block, std::uint64_t freed_by);
 

@@ -1,4 +1,4 @@
-// MmAllocateContiguousMemory and its kin.
+// MmAllocateContiguousMemory and its variants.
 #include "lab/nt/mm/contiguous.hpp"
 
 #include <bit>
@@ -10,7 +10,7 @@
 namespace hvp::lab::mm {
 namespace {
 
-// Neither zeroed before the driver gets it nor left readable after the driver gave it back.
+// Fill bytes: the content is not zero when the driver gets it, and is overwritten at the free.
 constexpr int fresh_content = 0xA6;
 constexpr int freed_content = 0xDE;
 

@@ -9,13 +9,13 @@
 
 namespace hvp::lab::mm {
 
-/// Takes neighbouring frames and maps them.
+/// Allocates contiguous frames and maps them.
 ///
 /// Returns  null if no such run is free
 [[nodiscard]] void* allocate_contiguous(std::uint64_t bytes, RunRequest request,
                                         Protection protection, std::uint64_t allocated_by);
 
-/// Gives a live block back; its content becomes rubbish and its addresses invalid.
+/// Frees a live block; its content is overwritten and its addresses become invalid.
 void free_contiguous(Block& block, std::uint64_t freed_by);
 
 }  // namespace hvp::lab::mm

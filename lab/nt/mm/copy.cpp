@@ -1,4 +1,4 @@
-// MmCopyMemory: reads what may not be mapped, or not be there.
+// MmCopyMemory: reads memory that may not be mapped, or may not exist.
 #include <algorithm>
 #include <bit>
 #include <optional>
@@ -17,7 +17,7 @@ constexpr rtl::NtStatus status_invalid_address = static_cast<rtl::NtStatus>(0xC0
 constexpr std::uint32_t from_physical = 1;
 constexpr std::uint32_t from_virtual = 2;
 
-/// Nothing but RAM has bytes that stay what they are: a device's registers may not be copied so.
+/// Only RAM can be copied: reading a device's registers may change them.
 bool is_ram(std::uint64_t physical) {
     return physical < end_of_memory().raw() &&
            (physical < low_memory_end || physical >= high_memory_start);
@@ -43,8 +43,8 @@ bool copy_page(std::byte* to, std::uint64_t physical, std::uint64_t bytes, std::
 
 }  // namespace
 
-/// [Windows: MmCopyMemory] At most APC_LEVEL. Of both kinds of address exactly one is meant. Which
-/// status a part that cannot be read gives is not documented; how much was read before it, is.
+/// [Windows: MmCopyMemory] At most APC_LEVEL. The flags name exactly one kind of address.
+/// Documented: the number of bytes that were read. Not documented: the status of a partial read.
 NT_EXPORT rtl::NtStatus MmCopyMemory(std::byte* target, std::uint64_t source, std::uint64_t bytes,
                                      std::uint32_t flags, std::uint64_t* copied) {
     const auto caller = examiner::caller(__builtin_return_address(0));

@@ -36,7 +36,7 @@ void FrameMap::initialise(std::uint64_t memory_bytes, PhysicalAddress reserved_e
                           std::uint64_t seed) {
     first_frame_ = pages_for(reserved_end.raw());
     end_frame_ = std::min(memory_bytes, usable_memory_end) / page_bytes;
-    // The upper half is left to contiguous memory at first, which is taken from the top.
+    // The upper half is left to contiguous memory at first, which is allocated from the top.
     const std::uint64_t span = (end_frame_ - first_frame_) / 2;
     next_frame_ = first_frame_ + seed * 0x9E37'79B9'7F4A'7C15 % span;
 }

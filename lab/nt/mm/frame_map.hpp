@@ -9,16 +9,16 @@
 
 namespace hvp::lab::mm {
 
-/// What a run of frames must fulfil.
+/// The constraints on a run of frames.
 struct RunRequest {
     std::uint64_t frames{};
     PhysicalAddress lowest{0};
     PhysicalAddress highest{~0ULL};  ///< last byte allowed
-    std::uint64_t boundary{};        ///< no multiple of it inside the run; 0: no matter
+    std::uint64_t boundary{};        ///< no multiple of it inside the run; 0: no constraint
 };
 
-/// The bitmap of page frames, and the two ways to search it. Knows of no lock: see frames.hpp.
-/// Frames below 1 MiB are for who asks for them.
+/// The bitmap of page frames, and the two ways to search it. It has no lock: see frames.hpp.
+/// Frames below 1 MiB are reserved for requests that name an end below 1 MiB.
 class FrameMap {
 public:
     void initialise(std::uint64_t memory_bytes, PhysicalAddress reserved_end, std::uint64_t seed);
@@ -38,7 +38,7 @@ private:
     void set_taken(std::uint64_t frame, bool taken);
     [[nodiscard]] std::uint64_t wrapped(std::uint64_t frame) const;
 
-    /// Highest taken frame in [first, first + count), or nothing if all are free.
+    /// The highest allocated frame in [first, first + count), or nothing if all are free.
     [[nodiscard]] std::optional<std::uint64_t> last_taken_in(std::uint64_t first,
                                                              std::uint64_t count) const;
 

@@ -1,4 +1,4 @@
-// Gives out the page frames of RAM.
+// Allocates the page frames of RAM.
 #pragma once
 
 #include <cstdint>
@@ -10,23 +10,22 @@ namespace hvp::lab::mm {
 
 /// Takes over the RAM.
 ///
-/// Needs    `reserved_end`: physical, all below is in use already. `seed` chooses where the
-/// search
-///          for single frames begins.
+/// Needs    `reserved_end`: physical, all below is in use already; `seed` chooses where the search
+///          for single frames begins
 void initialise_frames(std::uint64_t memory_bytes, PhysicalAddress reserved_end,
                        std::uint64_t seed);
 
-/// One frame, with whatever its last owner left in it. Two frames taken one after the other are
-/// not neighbours, so that a driver that takes pool for physically contiguous is found out.
+/// One frame, with the content that its last owner left. Two successive frames are not adjacent, so
+/// that a driver that assumes physically contiguous pool is detected.
 [[nodiscard]] std::optional<PhysicalAddress> take_frame();
 
-/// Neighbouring frames, as high in RAM as the request allows.
+/// Contiguous frames, as high in RAM as the request allows.
 [[nodiscard]] std::optional<PhysicalAddress> take_frame_run(const RunRequest& request);
 
 /// RAM ends here.
 [[nodiscard]] PhysicalAddress end_of_memory();
 
-/// Whether the address lies in RAM that nobody uses.
+/// Whether the address lies in free RAM.
 [[nodiscard]] bool is_free_frame(PhysicalAddress address);
 
 void free_frames(PhysicalAddress first, std::uint64_t count);

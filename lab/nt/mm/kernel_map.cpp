@@ -16,7 +16,7 @@ void map_range(LinearAddress linear, PhysicalAddress physical, std::uint64_t byt
                Protection protection) {
     for (std::uint64_t offset = 0; offset < bytes; offset += page_bytes) {
         if (!map(linear + offset, physical + offset, protection)) {
-            hal::shut_down();  // nobody to tell it to yet: the tool sees a run without a Summary
+            hal::shut_down();  // no output is possible yet: the tool sees a run without a Summary
         }
     }
 }

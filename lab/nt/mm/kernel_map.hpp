@@ -1,4 +1,4 @@
-// The kernel's own address space, made from what the firmware left.
+// The kernel's own address space, which replaces the firmware's.
 #pragma once
 
 #include "lab/boot/boot_block.hpp"

@@ -1,5 +1,5 @@
-// Where everything lies in the kernel's half of the address space. The places are those of Windows
-// before it randomised them: fixed ones make a run repeatable, and old tools know them.
+// The layout of the kernel's half of the address space. The regions' addresses are those of Windows
+// before it randomised them: fixed addresses make a run repeatable, and old tools expect them.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,9 @@ inline constexpr LinearAddress page_tables{0xFFFF'F680'0000'0000};
 /// [Windows: KUSER_SHARED_DATA structure] The address is documented and the same everywhere.
 inline constexpr LinearAddress shared_user_data{0xFFFF'F780'0000'0000};
 
-// The emulator remembers translations in a table that bits 22:12 of the address choose the entry
-// of. So each region begins at other ones: a machine of eight processors spends a third of its time
-// with page walks otherwise.
+// The emulator's TLB is direct-mapped, indexed by bits 22:12 of the address. So each region begins
+// at different ones: otherwise a machine of eight processors spends a third of its time on page
+// walks.
 inline constexpr LinearAddress driver_images{0xFFFF'F801'0000'0000};
 inline constexpr LinearAddress stacks{0xFFFF'F880'0020'0000};
 inline constexpr LinearAddress driver_file{0xFFFF'F8A0'0000'0000};
@@ -37,8 +37,8 @@ inline constexpr LinearAddress local_apic{0xFFFF'FFFF'FFFE'0000};
 /// RAM above this address is not used: devices may lie there.
 inline constexpr std::uint64_t usable_memory_end = 0xC000'0000;
 
-/// Below 1 MiB: what the firmware's page tables and the start-up page leave, up to video memory.
-/// Behind that is firmware, and RAM goes on at 1 MiB.
+/// Below 1 MiB: RAM from the end of the firmware's page tables and the start-up page up to video
+/// memory. After that comes firmware, and RAM continues at 1 MiB.
 inline constexpr std::uint64_t low_memory_start = 0xA000;
 inline constexpr std::uint64_t low_memory_end = 0xA'0000;
 inline constexpr std::uint64_t high_memory_start = 0x10'0000;

@@ -10,7 +10,7 @@
 namespace hvp::lab::mm {
 namespace {
 
-/// RAM that nobody has taken may become anybody's while it is mapped.
+/// Free RAM may be allocated to others while it is mapped.
 void check_not_free(std::uint64_t physical, std::uint64_t bytes, std::uint64_t caller) {
     for (std::uint64_t offset = 0; offset < bytes; offset += page_bytes) {
         if (is_free_frame(PhysicalAddress{physical + offset})) {

@@ -1,4 +1,4 @@
-// Second addresses for pages that exist already: device memory, and what an MDL describes.
+// Further mappings of pages that exist already: device memory, and what an MDL describes.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace hvp::lab::mm {
 
-/// What is to be mapped, and for whom.
+/// What is to be mapped, and the owner.
 struct MappingRequest {
     BlockKind kind{BlockKind::io_mapping};
     std::uint64_t offset{};  ///< of the first byte in the first page
@@ -18,7 +18,7 @@ struct MappingRequest {
     std::uint64_t mapped_by{};
 };
 
-/// Maps page frames one behind the other.
+/// Maps page frames at consecutive addresses.
 ///
 /// Needs    `frame_of(i)`: the number of the i-th frame
 /// Returns  null if memory for page tables or records is short
@@ -44,7 +44,7 @@ template <typename FrameOf>
     return block;
 }
 
-/// Ends a mapping. The pages stay what they are.
+/// Ends a mapping. The pages stay allocated.
 void end_mapping(Block& block, std::uint64_t unmapped_by);
 
 }  // namespace hvp::lab::mm

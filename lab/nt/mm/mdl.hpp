@@ -38,7 +38,7 @@ inline constexpr std::int16_t mdl_of_nonpaged_pool = 0x0004;
 inline constexpr std::int16_t mdl_partial = 0x0010;
 inline constexpr std::int16_t mdl_for_writing = 0x0080;
 
-/// Reports MDLs whose pages the driver has left locked, and forgets them.
+/// Reports MDLs whose pages the driver has left locked, and removes their records.
 void report_locked_pages();
 
 }  // namespace hvp::lab::mm

@@ -1,5 +1,5 @@
-// MmProbeAndLockPages, MmUnlockPages. Nothing is paged out here, so a lock is only remembered; but
-// who forgets it is told, as bug check 0xCB tells on Windows.
+// MmProbeAndLockPages, MmUnlockPages. Nothing is paged out here, so a lock is only recorded; a lock
+// that is never released is reported, as Windows does with bug check 0xCB.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -45,7 +45,7 @@ bool forget(const Mdl* mdl) {
     return true;
 }
 
-/// False: some page is not there, or cannot be written although it shall be.
+/// False: some page is not mapped, or is not writable although write access was requested.
 bool fill_frames(Mdl& mdl, bool write) {
     std::uint64_t page = mdl.start_va;
     for (std::uint64_t& frame : mdl.frames()) {

@@ -1,4 +1,4 @@
-// One lock for everything that the memory manager knows: frames, page tables, stacks, blocks.
+// One lock for all of the memory manager's data: frames, page tables, stacks, blocks.
 #pragma once
 
 #include "lab/nt/ke/lock.hpp"

@@ -20,7 +20,7 @@ void free_noncached(Block& block, std::uint64_t freed_by) {
     end_block(block, freed_by);
 }
 
-/// [Windows: MmAllocateNonCachedMemory] The pages are no neighbours in physical memory.
+/// [Windows: MmAllocateNonCachedMemory] The pages are not contiguous in physical memory.
 NT_EXPORT void* MmAllocateNonCachedMemory(std::uint64_t bytes) {
     const auto caller = examiner::caller(__builtin_return_address(0));
     examiner::check_irql_at_most(ke::Irql::apc,

@@ -7,7 +7,7 @@
 
 namespace hvp::lab::mm {
 
-/// Gives a live block back.
+/// Frees a live block.
 void free_noncached(Block& block, std::uint64_t freed_by);
 
 }  // namespace hvp::lab::mm

@@ -1,5 +1,5 @@
-// Four-level paging through the self-map: every table is reachable as memory, because the PML4
-// stands in one of its own slots. The entry for an address A lies at page_tables + A / 4096 * 8;
+// Four-level paging through the self-map: every table is mapped as memory, because one entry of the
+// PML4 points to the PML4 itself. The entry for an address A lies at page_tables + A / 4096 * 8;
 // applying this rule again gives the entry of the level above.
 #include "lab/nt/mm/page_tables.hpp"
 
@@ -41,7 +41,7 @@ PageTableEntry leaf(PhysicalAddress frame, Protection protection) {
             .execute_disable = !protection.executable && execute_disable_works};
 }
 
-/// Whether the tables of levels 3 to 1 that lead to the page exist. No table ever goes again.
+/// Whether the tables of levels 3 to 1 that lead to the page exist. No table is ever freed.
 bool has_tables(LinearAddress page) {
     for (int level = levels; level > 1; --level) {
         if (!entry_at(page, level)->present) {
@@ -51,7 +51,7 @@ bool has_tables(LinearAddress page) {
     return true;
 }
 
-/// Makes sure that they do.
+/// Creates those that do not.
 bool ensure_tables(LinearAddress page) {
     const ke::Locked locked{memory_lock};
     for (int level = levels; level > 1; --level) {
@@ -97,13 +97,13 @@ std::optional<LinearAddress> find_below(LinearAddress first, int level, std::uin
 
 PhysicalAddress create_address_space(bool nx_works) {
     execute_disable_works = nx_works;
-    // Nobody has taken a frame before, and the smallest machine has thousands.
+    // This is the first allocation of a frame, and the smallest machine has thousands.
     const PhysicalAddress root = take_frame().value_or(PhysicalAddress{0});
     auto* entries = std::bit_cast<PageTableEntry*>(root.raw());
     __builtin_memset(entries, 0, page_bytes);
     const PageTableEntry self{.present = 1, .writable = 1, .frame = root.raw() / page_bytes};
     entries[self_map_slot] = self;
-    // The same slot in the firmware's PML4 makes the new tables appear at their place at once.
+    // The same slot in the firmware's PML4 maps the new tables at their final addresses already.
     std::bit_cast<PageTableEntry*>(arch::read_cr3())[self_map_slot] = self;
     return root;
 }
@@ -112,7 +112,7 @@ bool map(LinearAddress page, PhysicalAddress frame, Protection protection) {
     if (!has_tables(page) && !ensure_tables(page)) {
         return false;
     }
-    // Whose page it is, is the only one who writes its entry: that needs no lock.
+    // Only the page's owner writes its entry, so this needs no lock.
     *entry_at(page, 1) = leaf(frame, protection);
     return true;
 }

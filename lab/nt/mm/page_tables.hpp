@@ -1,4 +1,4 @@
-// The kernel's page tables: which linear page is which frame, and what may be done there.
+// The kernel's page tables: which frame each linear page is mapped to, and its protection.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace hvp::lab::mm {
 /// [Windows: MEMORY_CACHING_TYPE enumeration]
 enum class Caching : std::uint32_t { uncached = 0, cached = 1, write_combined = 2 };
 
-/// What may be done with a page. Every page can be read.
+/// A page's protection. Every page can be read.
 struct Protection {
     bool writable{};
     bool executable{};
@@ -26,8 +26,8 @@ inline constexpr Protection read_write_execute{.writable = true, .executable = t
 
 using arch::PageTableEntry;
 
-/// A new PML4, empty but for itself in its self-map slot, which `map` fills from now on although
-/// the processor still uses the firmware's. Load its address into CR3 when the kernel is in it.
+/// A new PML4, empty but for its self-map entry, which `map` fills from now on although the
+/// processor still uses the firmware's. Load its address into CR3 when the kernel is mapped in it.
 ///
 /// Where    while RAM is still mapped one to one
 [[nodiscard]] PhysicalAddress create_address_space(bool execute_disable_works);
@@ -35,13 +35,13 @@ using arch::PageTableEntry;
 /// Maps one page that was not mapped. False: no memory for a page table.
 [[nodiscard]] bool map(LinearAddress page, PhysicalAddress frame, Protection protection);
 
-/// Changes what may be done with mapped pages, on all processors.
+/// Changes the protection of mapped pages, on all processors.
 void protect(LinearAddress first, std::uint64_t pages, Protection protection);
 
 /// Where the address lies in physical memory; nothing if an access would fault.
 [[nodiscard]] std::optional<PhysicalAddress> translate(LinearAddress address);
 
-/// The entry that decides over the address, or nothing if no table reaches that far.
+/// The entry that maps the address, or nothing if a table above it does not exist.
 [[nodiscard]] std::optional<PageTableEntry> entry_for(LinearAddress address);
 
 /// The lowest address of the kernel's half at which the frame is mapped in a page of its own.
@@ -50,14 +50,14 @@ void protect(LinearAddress first, std::uint64_t pages, Protection protection);
 /// Maps `pages` pages onto single frames. False, and nothing mapped: out of memory.
 [[nodiscard]] bool map_fresh(LinearAddress first, std::uint64_t pages, Protection protection);
 
-/// Ends the mappings of `pages` pages on all processors; their frames stay taken.
+/// Ends the mappings of `pages` pages on all processors; their frames stay allocated.
 void unmap(LinearAddress first, std::uint64_t pages);
 
-/// The two halves of what comes next. Between them all processors have to forget the pages.
+/// The two halves of `unmap_and_free`. Between them comes a TLB shootdown.
 void hide(LinearAddress first, std::uint64_t pages);
 void free_unmapped(LinearAddress first, std::uint64_t pages);
 
-/// Ends the mappings of `pages` pages on all processors, then gives their frames back.
+/// Ends the mappings of `pages` pages on all processors, then frees their frames.
 void unmap_and_free(LinearAddress first, std::uint64_t pages);
 
 }  // namespace hvp::lab::mm

@@ -1,4 +1,4 @@
-// What a driver may ask about physical memory: where RAM lies, and at which address a page is.
+// Queries about physical memory: the ranges of RAM, and the address at which a page is mapped.
 #include <array>
 #include <bit>
 
@@ -46,7 +46,7 @@ NT_EXPORT void* MmGetPhysicalMemoryRanges() {
 }
 
 /// Undocumented. The address at which the kernel has mapped a page of RAM; for a page table that is
-/// its place in the window of all page tables. Null for what is not mapped.
+/// its address in the self-map. Null for what is not mapped.
 NT_EXPORT std::uint64_t MmGetVirtualForPhysical(std::uint64_t physical) {
     examiner::check_stack("MmGetVirtualForPhysical", examiner::caller(__builtin_return_address(0)));
     const auto page = find_mapping(PhysicalAddress{physical});

@@ -1,4 +1,4 @@
-// What a driver may ask about its addresses.
+// Queries about linear addresses.
 #include <cstdint>
 
 #include "lab/nt/examiner/rules.hpp"

@@ -1,4 +1,4 @@
-// The runs that wait for all processors to forget them.
+// The runs of pages that some processors may still have in their TLBs.
 #include "lab/nt/mm/retired_pages.hpp"
 
 #include <algorithm>
@@ -19,11 +19,11 @@ struct Run {
     std::uint64_t pages{};
 };
 
-// So much memory may wait at most.
+// The limits of what may be pending.
 constexpr std::size_t most_runs = 256;
 constexpr std::uint64_t most_pages = 512;
 
-// To forget everything costs more than to forget so few pages, and less than to forget more.
+// Flushing the whole TLB is slower than INVLPG for so few pages, and faster than INVLPG for more.
 constexpr std::uint64_t few_pages = 8;
 
 // Guarded by memory_lock.
@@ -40,7 +40,7 @@ void invalidate(const Run& run) {
     }
 }
 
-/// Any change of CR4.PGE does it, for global pages too.
+/// Any change of CR4.PGE flushes the TLB, including global pages.
 /// [SDM 3A 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"]
 void flush_tlb() {
     const auto cr4 = arch::read_cr4();
@@ -58,7 +58,7 @@ void flush_retired_here(void* /*unused*/) {
     flushed[ke::current_processor_number()] = generation;
 }
 
-/// Now the frames may serve others.
+/// A TLB shootdown for all runs; then their frames are free.
 void free_all() {
     ke::run_everywhere_in_parallel(flush_retired_here, nullptr);
     for (std::size_t i = 0; i < used; ++i) {

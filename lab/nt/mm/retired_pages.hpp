@@ -1,8 +1,8 @@
-// Pages of pool that were given back, and that some processors may still remember.
+// Freed pages of pool that some processors may still have in their TLBs.
 //
-// To interrupt all processors for each block that is freed would be most of what a busy machine
-// does. So the others forget such pages when they change threads and at each clock interrupt, and
-// all of them at the latest when many have gathered. Until then the frames serve nobody else.
+// A TLB shootdown for each freed block would take most of a busy machine's time. So the other
+// processors invalidate such pages lazily: at thread switches and at each clock interrupt, and by a
+// shootdown when many are pending. Until then their frames are not reused.
 // [SDM 3A 4.10.5 "Propagation of Paging-Structure Changes to Multiple Processors"]
 #pragma once
 
@@ -12,10 +12,10 @@
 
 namespace hvp::lab::mm {
 
-/// Unmaps pages. This processor forgets them at once.
+/// Unmaps pages, and invalidates them in this processor's TLB.
 void retire(LinearAddress first, std::uint64_t pages);
 
-/// This processor forgets what was retired since it did so last.
+/// Invalidates, on this processor, the pages that were retired since its last call.
 ///
 /// Where    interrupts off
 void flush_retired();

@@ -22,7 +22,7 @@ struct Stack {
     }
 };
 
-/// A new stack, painted so that its deepest use can be measured.
+/// A new stack, filled with a pattern so that its deepest use can be measured.
 [[nodiscard]] std::optional<Stack> create_stack(std::uint64_t pages);
 
 void destroy_stack(const Stack& stack);

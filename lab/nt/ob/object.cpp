@@ -19,7 +19,7 @@ struct HandleEntry {
 constexpr std::size_t most_objects = 512;
 constexpr std::size_t most_handles = 512;
 
-// Handles are multiples of 4, and 0 is none. Those of the kernel have all upper bits set.
+// Handles are multiples of 4, and 0 is not a handle. Kernel handles have all upper bits set.
 constexpr Handle handle_step = 4;
 constexpr Handle kernel_bits = 0xFFFF'FFFF'8000'0000;
 

@@ -14,7 +14,7 @@ namespace {
 constexpr Handle current_process = ~0ULL;
 constexpr Handle current_thread = ~1ULL;
 
-/// References to something else, or a reference too few: Windows' counts would be spoilt by now.
+/// A pointer to something else, or a dereference too many: on Windows the count would be wrong.
 [[noreturn]] void refuse(examiner::FunctionName function, std::uint64_t body) {
     rtl::Sentence detail{function};
     detail.put(" was given ").hex(body).put(", which is no object, or one that has ended");

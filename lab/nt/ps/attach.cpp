@@ -1,5 +1,5 @@
 // KeStackAttachProcess, KeUnstackDetachProcess. The System process is the only one, and every
-// thread runs in it already, so that page tables stay as they are.
+// thread runs in it already, so CR3 does not change.
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -22,7 +22,7 @@ struct ApcState {
 };
 static_assert(sizeof(ApcState) == 0x30);
 
-/// What Windows leaves there for a thread that was in the process already.
+/// The value that Windows stores for a thread that was in the process already.
 constexpr std::uint64_t nothing_to_undo = 1;
 
 }  // namespace

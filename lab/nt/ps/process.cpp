@@ -1,4 +1,4 @@
-// What drivers may ask about processes. There is one: the answers are short.
+// Queries about processes. There is one.
 #include "lab/nt/ps/process.hpp"
 
 #include <algorithm>
@@ -17,12 +17,12 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// [Windows: PsGetProcessId] Everywhere the same, and known to many a tool.
+// [Windows: PsGetProcessId] The same on every system, and used by many tools.
 constexpr std::uint64_t system_process_id = 4;
 
 constinit const ob::ObjectType process_type{.name = "process"sv};
 
-/// Anything but a process has no field where one is read.
+/// Reports a pointer that is not a process's: it has no such field.
 const ke::Kprocess& process_at(examiner::FunctionName function, const void* body) {
     if (!is_process(body)) {
         rtl::Sentence detail{function};
@@ -81,14 +81,14 @@ NT_EXPORT std::uint64_t PsGetProcessId(const void* process) {
     return process_at("PsGetProcessId", process).unique_process_id;
 }
 
-/// Undocumented: at most 15 characters, and a zero behind them.
+/// Undocumented: at most 15 characters, and a zero after them.
 NT_EXPORT const char* PsGetProcessImageFileName(const void* process) {
     examiner::check_stack("PsGetProcessImageFileName",
                           examiner::caller(__builtin_return_address(0)));
     return process_at("PsGetProcessImageFileName", process).image_file_name.data();
 }
 
-/// [Windows: PsLookupProcessByProcessId] With a reference, which the driver has to give back.
+/// [Windows: PsLookupProcessByProcessId] With a reference, which the driver must release.
 NT_EXPORT rtl::NtStatus PsLookupProcessByProcessId(std::uint64_t id, ke::Kprocess** process) {
     const auto caller = examiner::caller(__builtin_return_address(0));
     examiner::check_irql_at_most(ke::Irql::apc,

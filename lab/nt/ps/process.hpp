@@ -3,7 +3,7 @@
 
 namespace hvp::lab::ps {
 
-/// Makes an object of it, and gives it its number and name.
+/// Registers it as an object, and sets its number and name.
 ///
 /// Where    once, after the first thread has been adopted
 void announce_system_process();

@@ -1,8 +1,9 @@
 // PsCreateSystemThread, PsTerminateSystemThread, PsGetCurrentThreadId, KeSetPriorityThread,
 // KeQueryPriorityThread.
 //
-// A thread is an object. The thread itself has a reference until it has ended, a handle has one.
-// The last one may go where no memory can be given back: that waits until somebody comes by.
+// A thread is an object. The thread itself has a reference until it has ended, and each handle has
+// one. The last reference may be released where no memory can be freed (at a raised IRQL): the
+// thread is then queued, and freed by the next call of free_ended_threads.
 #include "lab/nt/ps/system_thread.hpp"
 
 #include <bit>
@@ -39,16 +40,17 @@ struct ClientId {
     std::uint64_t thread{};
 };
 
-constinit ke::Lock dead_lock{};
+constinit ke::Lock ended_lock{};
 constinit ke::Kthread* ended_threads{};  // linked by next_ready
 
-void bury(void* body) {
-    const ke::Locked locked{dead_lock};
+void queue_for_freeing(void* body) {
+    const ke::Locked locked{ended_lock};
     auto* const thread = static_cast<ke::Kthread*>(body);
     thread->next_ready = std::exchange(ended_threads, thread);
 }
 
-constinit const ob::ObjectType thread_type{.name = "thread"sv, .last_reference_gone = bury};
+constinit const ob::ObjectType thread_type{.name = "thread"sv,
+                                           .last_reference_gone = queue_for_freeing};
 
 void release_own_reference(ke::Kthread& thread) {
     ob::dereference(*ob::find_object(&thread));
@@ -103,7 +105,7 @@ NT_EXPORT constinit const ob::ObjectType* PsThreadType{&thread_type};
 void free_ended_threads() {
     ke::Kthread* thread{};
     {
-        const ke::Locked locked{dead_lock};
+        const ke::Locked locked{ended_lock};
         thread = std::exchange(ended_threads, nullptr);
     }
     while (thread != nullptr) {
@@ -140,7 +142,8 @@ NT_EXPORT rtl::NtStatus PsCreateSystemThread(ob::Handle* handle, std::uint32_t /
     return rtl::status_success;
 }
 
-/// [Windows: PsTerminateSystemThread] Returns only to who is no thread of PsCreateSystemThread.
+/// [Windows: PsTerminateSystemThread] Returns only if PsCreateSystemThread has not created the
+/// thread.
 NT_EXPORT rtl::NtStatus PsTerminateSystemThread(rtl::NtStatus /*status*/) {
     const auto caller = examiner::caller(__builtin_return_address(0));
     examiner::check_irql_at_most(ke::Irql::passive,

@@ -3,7 +3,7 @@
 
 namespace hvp::lab::ps {
 
-/// Gives back the memory of threads that have ended and that nobody refers to any more.
+/// Frees the memory of threads that have ended and have no reference left.
 ///
 /// Where    PASSIVE_LEVEL
 void free_ended_threads();

@@ -1,5 +1,5 @@
-// __C_specific_handler: the handler of every function with __try in it, whose data is the table of
-// these blocks.  [Windows: x64 exception handling, "Language Specific Handler"]
+// __C_specific_handler: the language-specific handler of every function with __try in it. Its data
+// is the table of these blocks.  [Windows: x64 exception handling, "Language Specific Handler"]
 #include <bit>
 
 #include "lab/nt/ldr/module.hpp"
@@ -22,7 +22,7 @@ extern "C" void RtlUnwindEx(std::uint64_t target_frame, std::uint64_t target_ip,
                             ExceptionRecord* record, std::uint64_t return_value, Context* scratch,
                             void* history_table);
 
-/// The table of the function that the dispatcher has come to.
+/// The scope table of the function at which the dispatcher is.
 ScopeTable table_of(const DispatcherContext& dispatcher) {
     const auto* module = ldr::module_at(dispatcher.control_pc);
     const auto place = std::bit_cast<std::uint64_t>(dispatcher.handler_data);
@@ -67,7 +67,7 @@ Disposition unwind(const ExceptionRecord& record, DispatcherContext& dispatcher)
         target = dispatcher.target_ip - dispatcher.image_base;
     }
     while (const auto found = table.termination(dispatcher.scope_index, pc, target)) {
-        // Should the block raise an exception, it is not to run a second time.
+        // If the block raises an exception it must not run a second time.
         dispatcher.scope_index = found->next;
         std::bit_cast<Termination>(dispatcher.image_base + found->scope.handler)(
             1, dispatcher.establisher_frame);

@@ -1,7 +1,7 @@
-// Calls a language's handler so that an exception within it finds out what it has interrupted: the
-// handlers of these two functions are in exception_collision.cpp, and find the dispatcher context
-// where it is put here. A NOP stands behind each call, for a return address in an epilogue would
-// mean that the function has no handler any more.
+// Calls a language-specific handler. An exception inside it must find out what it has interrupted:
+// the handlers of these two functions (exception_collision.cpp) read the dispatcher context from
+// where it is stored here. A NOP follows each call: with a return address in an epilogue the
+// unwinder would not call the function's handler.
 // [Windows: x64 exception handling, "Unwind procedure"]
 
     .text

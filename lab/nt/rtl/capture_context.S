@@ -1,8 +1,8 @@
-// RtlCaptureContext: the caller's registers, as they are when it has returned.
+// RtlCaptureContext: the caller's registers, as they are after its return.
 //
-// In assembly because VM-exit stubs of drivers call it first thing: every register but RAX and the
-// flags comes back unchanged, the caller's home space is not touched, and the only use of the stack
-// is the quadword for the flags.  [Windows: RtlCaptureContext]
+// In assembly because drivers' VM-exit stubs call it first: it preserves every register but RAX and
+// the flags, does not touch the caller's home space, and uses only one quadword of the stack, for
+// the flags.  [Windows: RtlCaptureContext]
 
     .text
     .globl RtlCaptureContext

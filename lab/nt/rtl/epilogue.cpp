@@ -1,4 +1,4 @@
-// Knows the instructions of which epilogues consist; all others end the search.
+// Recognizes the instructions that an epilogue may consist of; all others end the search.
 #include "lab/nt/rtl/epilogue.hpp"
 
 #include "lab/nt/rtl/unwind_info.hpp"
@@ -55,7 +55,7 @@ public:
         return true;
     }
 
-    /// RET, or a jump that another function returns from.
+    /// RET, or a tail call's jump.
     [[nodiscard]] bool leaves(const pe::Headers& headers,
                               const pe::RuntimeFunction& function) const {
         const std::uint8_t opcode = byte(0);
@@ -74,7 +74,7 @@ public:
             case 0xFF:
                 return byte(1) == 0x25;  // JMP [RIP + constant]: an import
             default:
-                // With REX.W, which such a jump does not need, compilers mark that it leaves.
+                // Compilers mark a tail call's jump by REX.W, which the jump itself does not need.
                 return (opcode & 0xF8) == rex_w && byte(1) == 0xFF && (byte(2) & 0x38) == 0x20;
         }
     }
@@ -85,7 +85,7 @@ private:
 
     void read_lea(Epilogue& epilogue, unsigned base) {
         constexpr unsigned to_rsp = 4U << 3;
-        constexpr unsigned scaled = 4;  // a further byte would follow: no frame register needs it
+        constexpr unsigned scaled = 4;  // a SIB byte would follow: no frame register needs it
         const unsigned mode = byte(2);
         if (base == scaled) {
             return;
@@ -102,7 +102,8 @@ private:
         epilogue.from_frame_register = true;
     }
 
-    /// A jump to the function's own beginning calls it anew; any other inside it only goes on.
+    /// A jump to the function's own begin is a recursive tail call; any other one inside it is not
+    /// an epilogue's.
     [[nodiscard]] bool is_elsewhere(const pe::Headers& headers, const pe::RuntimeFunction& function,
                                     std::uint32_t target) const {
         if (target == function.begin) {
@@ -113,7 +114,7 @@ private:
         return !there || first_part(memory_, *there) != first_part(memory_, function);
     }
 
-    /// Behind the image's end: no instruction of an epilogue.
+    /// 0 after the image's end, which is no instruction of an epilogue.
     [[nodiscard]] std::uint8_t byte(std::uint32_t offset) const {
         return pe::read<std::uint8_t>(memory_, std::uint64_t{at_} + offset).value_or(0);
     }

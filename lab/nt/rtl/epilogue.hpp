@@ -1,6 +1,6 @@
-// Whether a function is about to return. Unwind data of version 1 tells nothing of epilogues: they
-// are known by their instructions, which are few.  [Windows: x64 exception handling, "Unwind
-// procedure"] Pure: compiled and tested on the host too.
+// Whether a function is in its epilogue. Unwind data of version 1 does not describe epilogues: they
+// are recognized by their instructions.  [Windows: x64 exception handling, "Unwind procedure"]
+// Pure: compiled and tested on the host too.
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@
 
 namespace hvp::lab::rtl {
 
-/// What an epilogue has still to do before its RET or JMP.
+/// What the rest of an epilogue does before its RET or JMP.
 struct Epilogue {
     bool from_frame_register{};  ///< RSP := the frame register + `displacement`, else RSP += it
     std::int32_t displacement{};
@@ -21,7 +21,7 @@ struct Epilogue {
 
 /// Reads the instructions from `address`; addresses are relative to the image.
 ///
-/// Returns  nothing if they are no end of an epilogue: then the frame of the function still stands
+/// Returns  nothing if they are not the rest of an epilogue: then the function's frame is complete
 [[nodiscard]] std::optional<Epilogue> find_epilogue(const pe::Headers& headers, pe::Bytes memory,
                                                     const pe::RuntimeFunction& function,
                                                     std::uint8_t frame_register,

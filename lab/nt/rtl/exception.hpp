@@ -1,4 +1,4 @@
-// Structured exceptions: what Windows tells about one, and how a handler for it is found.
+// Structured exceptions: their records, and the search for a handler.
 // [Windows: x64 exception handling]
 #pragma once
 
@@ -32,7 +32,7 @@ struct ExceptionRecord {
 };
 static_assert(sizeof(ExceptionRecord) == 0x98);
 
-/// What a language's handler is told about the frame that it has to judge.
+/// What a language-specific handler gets about its function's frame.
 /// [Windows: DISPATCHER_CONTEXT]
 struct DispatcherContext {
     std::uint64_t control_pc{};
@@ -51,7 +51,7 @@ static_assert(sizeof(DispatcherContext) == 0x50);
 static_assert(offsetof(DispatcherContext, language_handler) == 0x30);  // call_handler.S
 static_assert(offsetof(DispatcherContext, scope_index) == 0x48);
 
-/// What a language's handler answers.
+/// A language-specific handler's result.
 enum class Disposition : std::int32_t {
     continue_execution = 0,
     continue_search = 1,
@@ -68,10 +68,10 @@ extern "C" Disposition call_while_unwinding(ExceptionRecord* record,
                                             std::uint64_t establisher_frame, Context* context,
                                             DispatcherContext* dispatcher);
 
-/// Asks the handlers of all functions on the stack, from the one in `context` outwards. One that
-/// takes the exception unwinds the stack to itself, and this does not return.
+/// Calls the handlers of all functions on the stack, from the one in `context` outwards. One that
+/// handles the exception unwinds the stack to its function, and this does not return.
 ///
-/// Returns  true if execution shall go on with `context`; false if nobody wants the exception
+/// Returns  true if execution continues with `context`; false if the exception is unhandled
 [[nodiscard]] bool dispatch_exception(ExceptionRecord& record, Context& context);
 
 /// Raises an exception with that status in the caller.  [Windows: ExRaiseStatus]

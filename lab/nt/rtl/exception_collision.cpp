@@ -1,4 +1,4 @@
-// An exception inside a filter or a __finally block meets the walk over the stack that called it.
+// Exceptions inside a filter or a __finally block: nested exceptions and collided unwinds.
 #include <bit>
 
 #include "lab/nt/rtl/exception.hpp"
@@ -6,7 +6,7 @@
 namespace hvp::lab::rtl {
 namespace {
 
-/// What the interrupted walk had told the handler; call_handler.S has put it there.
+/// The dispatcher context of the interrupted stack walk, where call_handler.S has stored it.
 const DispatcherContext& interrupted(std::uint64_t establisher_frame) {
     constexpr std::uint64_t place = 0x20;
     return **std::bit_cast<const DispatcherContext* const*>(establisher_frame + place);
@@ -14,8 +14,8 @@ const DispatcherContext& interrupted(std::uint64_t establisher_frame) {
 
 }  // namespace
 
-/// A filter has caused another exception. Up to the function whose filter that was, handlers are
-/// told so.
+/// A filter has raised another exception. Up to the filter's function, handlers see the flag of a
+/// nested exception.
 extern "C" Disposition exception_while_searching(ExceptionRecord* record,
                                                  std::uint64_t establisher_frame, Context*,
                                                  DispatcherContext* dispatcher) {
@@ -26,8 +26,8 @@ extern "C" Disposition exception_while_searching(ExceptionRecord* record,
     return Disposition::nested_exception;
 }
 
-/// A __finally block has caused another exception. What the interrupted walk had left is gone: the
-/// new one goes on where that one was.
+/// A __finally block has raised another exception: a collided unwind. The frames that the
+/// interrupted unwind had left no longer exist, so the new one continues where that one was.
 extern "C" Disposition exception_while_unwinding(ExceptionRecord*, std::uint64_t establisher_frame,
                                                  Context*, DispatcherContext* dispatcher) {
     const std::uint64_t target = dispatcher->target_ip;

@@ -1,5 +1,5 @@
-// Two walks over the stack: the first asks who wants an exception, the second leaves all functions
-// up to the one that does.
+// Two walks over the stack: the first one searches for a handler of the exception, the second one
+// unwinds all functions up to the one that has it.
 #include <algorithm>
 #include <bit>
 
@@ -24,7 +24,7 @@ bool is_on_stack(std::uint64_t frame) {
     return frame % sizeof(std::uint64_t) == 0 && ke::is_known_stack(mm::LinearAddress{frame});
 }
 
-/// Raises another exception because the first one went wrong.
+/// Raises another exception because the dispatch of the first one failed.
 [[noreturn]] void raise_instead(std::uint32_t code, ExceptionRecord* first, Context& context) {
     ExceptionRecord record{
         .code = code, .flags = exception_noncontinuable, .next = first, .address = context.rip};
@@ -32,7 +32,7 @@ bool is_on_stack(std::uint64_t frame) {
     ke::unhandled_exception(record, context);
 }
 
-/// The context of whoever called the function that has captured it.
+/// The context of the caller of the function that has captured it.
 [[nodiscard]] bool to_caller(Context& context) {
     ExceptionFrame frame{context};
     if (!frame.look()) {
@@ -91,13 +91,13 @@ void raise_status(NtStatus status) {
     raise(record, context);
 }
 
-/// [Windows: ExRaiseStatus] The caller is not returned to.
+/// [Windows: ExRaiseStatus] Does not return to its caller.
 NT_EXPORT void ExRaiseStatus(NtStatus status) {
     examiner::check_stack("ExRaiseStatus", examiner::caller(__builtin_return_address(0)));
     raise_status(status);
 }
 
-/// [Windows: RtlRaiseException] A handler may let the caller go on behind the call.
+/// [Windows: RtlRaiseException] A handler may let the caller continue after the call.
 NT_EXPORT void RtlRaiseException(ExceptionRecord* record) {
     examiner::check_stack("RtlRaiseException", examiner::caller(__builtin_return_address(0)));
     Context context;
@@ -106,8 +106,8 @@ NT_EXPORT void RtlRaiseException(ExceptionRecord* record) {
     raise(*record, context);
 }
 
-/// [Windows: RtlUnwindEx] Leaves all functions up to the one whose frame is the target, whose
-/// handlers are told, and goes on there.
+/// [Windows: RtlUnwindEx] Unwinds all functions up to the one with the target frame, calling their
+/// termination handlers, and continues there.
 NT_EXPORT void RtlUnwindEx(std::uint64_t target_frame, std::uint64_t target_ip,
                            ExceptionRecord* record, std::uint64_t return_value, Context* scratch,
                            void* /*history_table*/) {
@@ -144,8 +144,8 @@ NT_EXPORT void RtlUnwindEx(std::uint64_t target_frame, std::uint64_t target_ip,
     raise_instead(target_frame == 0 ? bad_stack : invalid_unwind_target, record, start);
 }
 
-/// What Microsoft's compiler makes of a jump out of a __try block with __finally: the function
-/// stays, its blocks up to the target are left.
+/// Microsoft's compiler calls it for a jump out of a __try block with __finally: the blocks up to
+/// the target are left, the function is not.
 NT_EXPORT void _local_unwind(std::uint64_t frame, std::uint64_t target_ip) {
     Context scratch;
     RtlUnwindEx(frame, target_ip, nullptr, 0, &scratch, nullptr);

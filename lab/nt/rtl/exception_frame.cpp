@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t vectors_in_fxsave = 0xA0;
 
-/// More return addresses than a thread's stack has room for: the walk goes in circles.
+/// More return addresses than a thread's stack has room for: the walk is in a loop.
 constexpr std::uint32_t most_frames =
     mm::thread_stack_pages * mm::page_bytes / sizeof(std::uint64_t);
 
@@ -28,13 +28,13 @@ bool ExceptionFrame::look() {
     if (module_ != nullptr) {
         return unwind(module_->view(), caller_, ke::read_stack, &facts_);
     }
-    // Of code outside of images nothing is known but who called it. 0 is the end of the stack, but
-    // not where an exception came: that was a call of a null pointer.
+    // Code outside of all images counts as a leaf function. RIP 0 is the end of the stack, unless
+    // an exception came there: that was a call of a null pointer.
     return (raised_exception_ || registers_.rip != 0) && unwind_leaf(caller_, ke::read_stack);
 }
 
 void ExceptionFrame::leave() {
-    // traps.S leaves the vector right below what the processor saved.
+    // traps.S stores the vector directly below what the processor saved.
     constexpr std::uint64_t exceptions = 32;
     const bool interrupt =
         facts_.machine_frame != 0 &&

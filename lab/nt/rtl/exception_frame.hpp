@@ -1,4 +1,4 @@
-// A walk over the stack that stops at every function, with what its language's handler must know.
+// A walk over the stack, function by function, with what each language-specific handler needs.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,16 @@ class ExceptionFrame {
 public:
     explicit ExceptionFrame(const Context& context) : registers_{registers_of(context)} {}
 
-    /// Finds out about the function that holds RIP. False: there is none, the stack ends here.
+    /// Looks up the function that contains RIP. False: there is none, the stack ends here.
     [[nodiscard]] bool look();
 
-    /// Goes on to the function that called this one, or after a collision to the one that the
-    /// other walk had come to. Below an interrupt there is none: what it has interrupted knows
-    /// nothing of its exceptions.
+    /// Goes on to the function that called this one, or after a collision to the one that the other
+    /// walk had reached. An interrupt's frame is the last one: the interrupted code does not handle
+    /// exceptions of the interrupt's.
     void leave();
 
-    /// Calls the function's handler, if it has one of that kind; else it is as if that one had
-    /// answered `continue_search`.
+    /// Calls the function's handler, if it has one of that kind; else the result is
+    /// `continue_search`.
     ///
     /// Needs    `context`: of the exception; `scratch`: filled with the registers of the function
     ///          (while unwinding) or of its caller, as Windows does
@@ -32,7 +32,7 @@ public:
 
     [[nodiscard]] std::uint64_t establisher() const { return facts_.establisher; }
 
-    /// After the answer `nested_exception`: up to which frame the exception is a nested one.
+    /// After the result `nested_exception`: up to which frame the exception is a nested one.
     [[nodiscard]] std::uint64_t nested_up_to() const { return nested_up_to_; }
 
     /// Puts the function's registers into a CONTEXT; what is no register of a call stays.
@@ -48,7 +48,7 @@ private:
     FrameFacts facts_{};
     std::uint32_t scope_index_{};       ///< blocks of the function before it have been left
     std::uint32_t next_scope_index_{};  ///< the same for the next function
-    bool raised_exception_{true};  ///< RIP is where one came, be it the one that began the walk
+    bool raised_exception_{true};  ///< an exception came at RIP: the walk's own, or an earlier one
     std::uint64_t nested_up_to_{};
     std::uint32_t frames_{};
 };

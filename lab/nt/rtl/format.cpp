@@ -1,4 +1,4 @@
-// The format engine behind DbgPrint.  [Windows: Format specification syntax]
+// DbgPrint's formatter.  [Windows: Format specification syntax]
 #include "lab/nt/rtl/format.hpp"
 
 #include <algorithm>
@@ -180,7 +180,7 @@ private:
                 (void)take<void*>();
                 return;
             default:
-                out_.put(spec.type);  // `%%`, and whatever else means nothing
+                out_.put(spec.type);  // `%%`, and unknown conversions
         }
     }
 

@@ -1,4 +1,4 @@
-// printf as NT's debug output knows it: no floating point, Microsoft's length prefixes, wide and
+// printf as NT's debug output has it: no floating point, Microsoft's length prefixes, wide and
 // counted strings. Pure: compiled and tested on the host too.
 #pragma once
 
@@ -6,7 +6,7 @@
 
 namespace hvp::lab::rtl {
 
-/// What a format asked for that has rules of its own.
+/// Conversions in a format that have rules of their own.
 struct FormatFacts {
     bool converted_wide_text{};  ///< allowed at PASSIVE_LEVEL only.  [Windows: DbgPrint]
 };

@@ -1,4 +1,4 @@
-// RtlPcToFileHeader, RtlImageNtHeader: from an address to the image that holds it.
+// RtlPcToFileHeader, RtlImageNtHeader: from an address to the image that contains it.
 #include <bit>
 #include <cstdint>
 

@@ -1,4 +1,4 @@
-// Doubly linked rings of LIST_ENTRY, as in NT's structures: the head is an entry of its own.
+// Circular doubly linked lists of LIST_ENTRY, as in NT's structures: the head is an entry too.
 #pragma once
 
 #include <bit>
@@ -17,22 +17,21 @@ inline void make_empty(ListEntry& head) {
     return head.next == &head;
 }
 
-/// Links an entry in front of another one; in front of the head is at the end.
+/// Links an entry before another one; before the head is the list's end.
 inline void insert_before(ListEntry& place, ListEntry& entry) {
     entry = {.next = &place, .previous = place.previous};
     place.previous->next = &entry;
     place.previous = &entry;
 }
 
-/// Takes an entry out of its ring; it forms one of its own then, so that doing it twice is
-/// harmless.
+/// Unlinks an entry; it is a list of its own then, so that unlinking it twice is harmless.
 inline void remove(ListEntry& entry) {
     entry.previous->next = entry.next;
     entry.next->previous = entry.previous;
     make_empty(entry);
 }
 
-/// The structure whose member at that offset is the entry.
+/// The structure that has the entry at that offset (CONTAINING_RECORD).
 template <typename T, std::size_t offset>
 [[nodiscard]] T& holder_of(ListEntry& entry) {
     return *std::bit_cast<T*>(std::bit_cast<std::uint64_t>(&entry) - offset);

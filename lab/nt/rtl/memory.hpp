@@ -1,4 +1,4 @@
-// What memory.cpp offers beside the names that everybody knows.
+// What memory.cpp offers in addition to the C library's names.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace hvp::lab::rtl {
 
-/// How many bytes, in whole quadwords from the start, have that value; a tick for eight of them.
+/// How many bytes from the start have that value, in whole quadwords; one tick per quadword.
 [[nodiscard]] std::size_t equal_quadwords(const std::uint8_t* from, std::size_t bytes,
                                           std::uint8_t value);
 

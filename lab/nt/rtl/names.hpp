@@ -12,7 +12,7 @@ namespace hvp::lab::rtl {
     return {text.buffer, text.length / sizeof(char16_t)};
 }
 
-/// Only the letters A to Z have another case here.
+/// Only the letters A to Z are converted.
 [[nodiscard]] constexpr char16_t lower_case(char16_t character) {
     return character >= u'A' && character <= u'Z' ? static_cast<char16_t>(character + 32)
                                                   : character;

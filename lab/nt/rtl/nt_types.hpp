@@ -27,10 +27,10 @@ inline constexpr NtStatus status_insufficient_resources = static_cast<NtStatus>(
     return status >= 0;
 }
 
-/// What a DDI answers; one byte.  [Windows: Windows Data Types]
+/// A DDI's truth value; one byte.  [Windows: Windows Data Types]
 using Boolean = std::uint8_t;
 
-/// Counted text; lengths are in bytes, and nothing promises an end mark.
+/// Counted text; lengths are in bytes, and a terminating zero is not guaranteed.
 /// [Windows: UNICODE_STRING]
 struct UnicodeString {
     std::uint16_t length{};

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int did_not_fit = -1;
 
-/// Text that does not fit, or no room at all, leaves an empty string: nobody works with a part.
+/// Text that does not fit leaves an empty string, so that no truncated text is used.
 int print_safely(char* buffer, std::size_t bytes, const char* format_text,
                  __builtin_ms_va_list arguments) {
     if (buffer == nullptr || bytes == 0) {
@@ -25,7 +25,7 @@ int print_safely(char* buffer, std::size_t bytes, const char* format_text,
 
 }  // namespace
 
-/// [Windows: _vsnprintf] An end mark only if there is room for one.
+/// [Windows: _vsnprintf] A terminating zero only if there is room for it.
 NT_EXPORT int _vsnprintf(char* buffer, std::size_t count, const char* format_text,
                          __builtin_ms_va_list arguments) {
     TextWriter writer{std::span{buffer, count}};

@@ -30,13 +30,13 @@ struct Scope {
     }
 };
 
-/// The table that stands behind the unwind data of a function with __try in it: inner blocks come
-/// first. What sticks out of the image, or names something outside of it, is no block.
+/// The scope table that follows the unwind data of a function with __try in it: inner blocks come
+/// first. A line that is not inside the image, or names an address outside of it, is ignored.
 class ScopeTable {
 public:
     ScopeTable(pe::Bytes memory, std::uint32_t address);
 
-    /// A block, and where to go on looking.
+    /// A block, and where to continue the search.
     struct Found {
         Scope scope;
         std::uint32_t next{};

@@ -42,7 +42,7 @@ NT_EXPORT void RtlInitAnsiString(AnsiString* destination, char* source) {
     destination->buffer = source;
 }
 
-/// [Windows: _wcsnicmp] Compares at most so many characters, and does not tell A from a.
+/// [Windows: _wcsnicmp] Compares at most `count` characters, ignoring their case.
 NT_EXPORT int _wcsnicmp(const wchar_t* left, const wchar_t* right, std::size_t count) {
     for (; count != 0; --count, ++left, ++right) {
         const int difference =
@@ -54,7 +54,7 @@ NT_EXPORT int _wcsnicmp(const wchar_t* left, const wchar_t* right, std::size_t c
     return 0;
 }
 
-/// [Windows: RtlCopyUnicodeString] Copies what fits; an end mark if there is room for one.
+/// [Windows: RtlCopyUnicodeString] Copies what fits; a terminating zero if there is room for it.
 NT_EXPORT void RtlCopyUnicodeString(UnicodeString* destination, const UnicodeString* source) {
     destination->length = 0;
     if (source == nullptr) {

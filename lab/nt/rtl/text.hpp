@@ -1,4 +1,4 @@
-// Text in a buffer of fixed size: what does not fit is dropped, and the writer knows it.
+// Text in a buffer of fixed size: what does not fit is dropped, and the writer records that.
 #pragma once
 
 #include <array>
@@ -9,7 +9,7 @@
 
 namespace hvp::lab::rtl {
 
-/// Appends to a buffer that belongs to somebody else.
+/// Appends to a buffer that it does not own.
 class TextWriter {
 public:
     constexpr explicit TextWriter(std::span<char> room) : room_{room} {}

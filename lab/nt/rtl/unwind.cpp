@@ -1,4 +1,4 @@
-// Undoes prologues.  [Windows: x64 exception handling, "Struct UNWIND_CODE"]
+// Undoes a prologue's effects.  [Windows: x64 exception handling, "Struct UNWIND_CODE"]
 #include "lab/nt/rtl/unwind.hpp"
 
 #include "lab/nt/rtl/epilogue.hpp"
@@ -32,7 +32,8 @@ public:
     Unwinder(pe::Bytes memory, Registers& registers, ReadStack read_stack)
         : memory_{memory}, registers_{registers}, read_stack_{read_stack} {}
 
-    /// Codes whose instruction lies behind `executed` bytes of the prologue have not run yet.
+    /// Skips codes of instructions after the first `executed` bytes of the prologue: those have not
+    /// been executed yet.
     [[nodiscard]] bool undo(std::uint32_t unwind_data, std::uint64_t executed) {
         const auto header = read_unwind_header(memory_, unwind_data);
         if (!header) {
@@ -71,8 +72,9 @@ private:
         }
     }
 
-    /// What saved registers are counted from: RSP at the end of the prologue's fixed part. From
-    /// where the prologue has set the frame register that one tells, for RSP may move on.
+    /// The base of the saved registers' offsets: RSP after the prologue's fixed allocation. Once
+    /// the prologue has set the frame register the base comes from that, because RSP may change
+    /// later.
     void note_frame(UnwindHeader header, std::uint64_t codes, std::uint64_t executed) {
         bool is_set = executed >= header.prologue_bytes || header.is_chained();
         for_each_code(header, codes, [&](UnwindCode code, std::uint64_t) {

@@ -1,5 +1,5 @@
-// From a function's registers to its caller's, by the unwind data that Windows x64 images carry.
-// [Windows: x64 exception handling] Version 1 codes; an epilogue is known by its instructions.
+// From a function's registers to its caller's, by the unwind data of Windows x64 images.
+// [Windows: x64 exception handling] Version 1 codes; an epilogue is recognized by its instructions.
 // Pure: compiled and tested on the host too.
 #pragma once
 
@@ -14,7 +14,7 @@ namespace hvp::lab::rtl {
 /// Numbers of registers in unwind codes (and in instructions).
 inline constexpr std::size_t rsp_number = 4;
 
-/// What a walk over the stack keeps track of.
+/// The registers that a walk over the stack follows.
 struct Registers {
     std::array<std::uint64_t, 16> general{};  ///< RAX RCX RDX RBX RSP RBP RSI RDI R8 … R15
     std::uint64_t rip{};
@@ -23,7 +23,7 @@ struct Registers {
     [[nodiscard]] std::uint64_t& rsp() { return general[rsp_number]; }
 };
 
-/// Reads a quadword of the stack; nothing where no memory is.
+/// Reads a quadword of the stack; nothing where nothing is mapped.
 using ReadStack = std::optional<std::uint64_t> (*)(std::uint64_t address);
 
 /// An image in memory.
@@ -33,13 +33,13 @@ struct ImageView {
     std::uint64_t base{};
 };
 
-/// When a function's handler wants to be called.
+/// When a function's handler is called.
 enum class HandlerKind : std::uint8_t { exception = 1, unwind = 2 };
 
-/// What else unwind data tells about a function; addresses are relative to the image.
+/// What unwind data says about a function; addresses are relative to the image.
 struct FrameFacts {
     pe::RuntimeFunction function{};  ///< empty: a leaf function
-    std::uint64_t establisher{};     ///< what the function and its handlers know its frame by
+    std::uint64_t establisher{};     ///< the frame's address, as the function's handlers get it
     std::uint32_t handler{};         ///< 0: none, or RIP is in the prologue or an epilogue
     std::uint32_t handler_data{};
     std::uint8_t handler_kinds{};
@@ -52,11 +52,11 @@ struct FrameFacts {
 
 /// Turns the registers of the function that holds RIP into those of its caller.
 ///
-/// Returns  false if the stack or the unwind data cannot be read; `registers` is spoilt then.
+/// Returns  false if the stack or the unwind data cannot be read; `registers` is undefined then.
 [[nodiscard]] bool unwind(const ImageView& image, Registers& registers, ReadStack read_stack,
                           FrameFacts* facts = nullptr);
 
-/// The same for a function that has no unwind data: it has put nothing on the stack.
+/// The same for a leaf function, which has no unwind data: RSP points to its return address.
 [[nodiscard]] bool unwind_leaf(Registers& registers, ReadStack read_stack);
 
 }  // namespace hvp::lab::rtl

@@ -23,10 +23,11 @@ struct UnwindHeader {
 };
 static_assert(sizeof(UnwindHeader) == 4);
 
-/// A part of a function may have unwind data of its own, which then names the part before it.
+/// Chained unwind data: a part of a function has unwind data of its own, which names the part
+/// before it.
 inline constexpr int deepest_chain = 32;
 
-/// Nothing: the data is not of version 1, or lies outside the image.
+/// Nothing if the data is not of version 1, or lies outside the image.
 [[nodiscard]] inline std::optional<UnwindHeader> read_unwind_header(pe::Bytes memory,
                                                                     std::uint32_t unwind_data) {
     const auto header = pe::read<UnwindHeader>(memory, unwind_data);
