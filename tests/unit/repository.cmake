@@ -1,6 +1,7 @@
 # What must hold of the sources as a whole.
 hvp_test(repository_tests
     repository/chapters_test.cpp repository/citations_test.cpp repository/layers_test.cpp
+    repository/links_test.cpp
     repository/sources.cpp ${PROJECT_SOURCE_DIR}/tool/story/story_match.cpp LIBS fmt::fmt UNCHECKED)
 set_property(SOURCE repository/sources.cpp PROPERTY COMPILE_DEFINITIONS
     HVP_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

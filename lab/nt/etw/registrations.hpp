@@ -19,7 +19,7 @@ struct Registration {
     std::uint64_t registered_by{};
     bool has_traits{};
     /// Whether EVENT_DATA_DESCRIPTOR.Type is valid. Drivers from before Windows 10 leave it
-    /// uninitialized, so it is used only if the driver asks for it.
+    /// uninitialised, so it is used only if the driver asks for it.
     /// [Windows: EVENT_INFO_CLASS enumeration]
     bool has_typed_pieces{};
 };

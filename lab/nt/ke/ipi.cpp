@@ -1,4 +1,4 @@
-// Each processor has one pending request at most. A lock serializes the requesters, which ask one
+// Each processor has one pending request at most. A lock serialises the requesters, which ask one
 // other processor or all of them.
 #include "lab/nt/ke/ipi.hpp"
 

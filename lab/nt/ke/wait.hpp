@@ -23,7 +23,7 @@ struct WaitBlock {
     rtl::NtStatus status{};
 };
 
-/// Initializes an object, without waiters.
+/// Initialises an object, without waiters.
 void initialise(DispatcherHeader& header, ObjectType type, std::size_t bytes, std::int32_t state);
 
 /// Wakes the threads that wait for an object that is signaled now, in the order of their waits.

@@ -1,4 +1,4 @@
-// Recognizes the instructions that an epilogue may consist of; all others end the search.
+// Recognises the instructions that an epilogue may consist of; all others end the search.
 #include "lab/nt/rtl/epilogue.hpp"
 
 #include "lab/nt/rtl/unwind_info.hpp"

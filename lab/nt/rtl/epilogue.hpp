@@ -1,5 +1,5 @@
 // Whether a function is in its epilogue. Unwind data of version 1 does not describe epilogues: they
-// are recognized by their instructions.  [Windows: x64 exception handling, "Unwind procedure"]
+// are recognised by their instructions.  [Windows: x64 exception handling, "Unwind procedure"]
 // Pure: compiled and tested on the host too.
 #pragma once
 

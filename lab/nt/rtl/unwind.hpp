@@ -1,5 +1,5 @@
 // From a function's registers to its caller's, by the unwind data of Windows x64 images.
-// [Windows: x64 exception handling] Version 1 codes; an epilogue is recognized by its instructions.
+// [Windows: x64 exception handling] Version 1 codes; an epilogue is recognised by its instructions.
 // Pure: compiled and tested on the host too.
 #pragma once
 
