@@ -33,8 +33,8 @@ function(hvp_hosted_executable name)
     target_link_options(${name} PRIVATE -fuse-ld=lld)
 endfunction()
 
-# hvp_checked(TARGET): builds it under ASan and UBSan, and with counters of what was executed
-# (tests/coverage reads them). The counters go nowhere unless LLVM_PROFILE_FILE says where.
+# hvp_checked(TARGET): builds it under ASan and UBSan, and with coverage counters, which tests/coverage
+# reads. They are written only if LLVM_PROFILE_FILE names a file.
 function(hvp_checked target)
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
     target_compile_options(${target} PRIVATE ${hvp_hosted_options}
@@ -45,7 +45,7 @@ function(hvp_checked target)
         -fsanitize=address,undefined -fprofile-instr-generate)
 endfunction()
 
-# The headers that all tests read, and that take longer to read than the test itself.
+# The headers that all tests include, and that take longer to compile than the test itself.
 function(hvp_checked_headers)
     set(source ${CMAKE_CURRENT_BINARY_DIR}/checked_headers.cpp)
     file(CONFIGURE OUTPUT ${source} CONTENT "")
@@ -55,8 +55,8 @@ function(hvp_checked_headers)
 endfunction()
 
 # hvp_test(NAME source... [LIBS library...] [UNCHECKED]): a GoogleTest program, checked as above.
-# The pure sources under test are listed again, or are a checked library. UNCHECKED: nothing of ours
-# but the test itself is in it, and it compiles in half the time.
+# The pure sources under test are listed again, or are a checked library. UNCHECKED: it contains no
+# code of ours but the test itself, and compiles in half the time.
 function(hvp_test name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "UNCHECKED" "" "LIBS")
     if(arg_UNCHECKED)
@@ -75,7 +75,7 @@ function(hvp_test name)
     add_test(NAME unit.${name} COMMAND ${name} --gtest_brief=1)
     set_tests_properties(unit.${name} PROPERTIES COST 950 FIXTURES_SETUP counters
         ENVIRONMENT "${environment};LLVM_PROFILE_FILE=${CMAKE_BINARY_DIR}/counters/${name}.profraw")
-    # And each by its name, for who asks for it: `./playground test` leaves out what is labelled so.
+    # And each by its name, to run single tests: `./playground test` leaves out this label.
     include(GoogleTest)
     gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
         PROPERTIES LABELS single ENVIRONMENT ${environment})

@@ -7,8 +7,8 @@ find_program(HVP_DLLTOOL NAMES llvm-dlltool-19 REQUIRED)
 find_program(HVP_AR NAMES llvm-ar-19 REQUIRED)
 set(HVP_DDK_INCLUDE /usr/share/mingw-w64/include/ddk)
 
-# Freestanding: no exceptions, no RTTI, no SSE (the VMM must not touch what it does not save), no
-# red zone. -funwind-tables: Windows finds its way through the stack by .pdata, in C++ code too.
+# Freestanding: no exceptions, no RTTI, no SSE (the VMM must not change registers that it does not
+# save), no red zone. -funwind-tables: Windows walks the stack by .pdata, in C++ code too.
 set(hvp_windows_compile_options
     --target=x86_64-w64-windows-gnu -Os -ffreestanding -fms-extensions -funwind-tables
     -ffunction-sections -mno-red-zone -mno-mmx -mno-sse -mno-stack-arg-probe -fno-stack-protector
@@ -26,9 +26,9 @@ function(hvp_windows_objects name)
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
 endfunction()
 
-# hvp_windows_archive(NAME): bin/NAME.lib out of the objects NAME, of which an image takes only what it
-# needs. (lld-link's /start-lib would do the same without a file, but version 19 then leaves calls to
-# nowhere in the image, without a word.)
+# hvp_windows_archive(NAME): bin/NAME.lib from the objects NAME; an image gets only those that it needs.
+# (lld-link's /start-lib would do the same without a file, but version 19 then leaves calls to
+# address 0 in the image, without an error.)
 function(hvp_windows_archive name)
     set(output ${CMAKE_BINARY_DIR}/bin/${name}.lib)
     add_custom_command(
@@ -41,8 +41,8 @@ function(hvp_windows_archive name)
     add_custom_target(${name}_archive DEPENDS ${output})
 endfunction()
 
-# Links object libraries to an image; of LIBRARIES only the files that are needed. /Brepro: the time
-# stamp is a hash of the content. MSVC: the objects are such as Microsoft's compiler makes.
+# Links object libraries into an image; of LIBRARIES only the files that are needed. /Brepro: the time
+# stamp is a hash of the content. MSVC: objects like those of Microsoft's compiler.
 function(hvp_link_windows_image output options)
     cmake_parse_arguments(PARSE_ARGV 2 arg "MSVC" "" "OBJECTS;LIBRARIES;DEPENDS")
     set(flavour /lldmingw /merge:.pdata=.rdata)

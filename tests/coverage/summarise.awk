@@ -1,7 +1,7 @@
 # Reads a list of sources, then coverage in lcov's format, and prints how much of each file and of
 # each part was executed. Fails when a part is below `limit` percent.
 
-# A file may come more than once, from several programs: a line counts when one executed it.
+# A file may occur more than once, from several programs: a line counts if one of them executed it.
 FILENAME ~ /sources$/ { known[$1] = 1; files[$1] = 1; next }
 /^SF:/ {
     file = substr($0, 4)
@@ -29,7 +29,7 @@ function part_of(name) {
 END {
     for (name in files) {
         if (!(name in lines)) {
-            # Nobody compiled it: all its lines count, as not executed.
+            # No program contains it: all its lines count as not executed.
             while ((getline text < name) > 0) lines[name]++
         }
         part = part_of(name)

@@ -1,4 +1,4 @@
-// Any bytes on the console: lines of the lab, of drivers, of the emulator, and none of these.
+// Any bytes on the console: lines of the lab, of drivers, of the emulator, and others.
 #include "tool/record/lab_lines.hpp"
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 namespace hvp::fuzz {
 namespace {
 
-// What becomes a line of events.jsonl must be readable again.
+// A line written to events.jsonl must be readable again.
 void check(const tool::Event& event) {
     require(!event.name.empty());
     require(event.from == "lab" || event.from == "driver");

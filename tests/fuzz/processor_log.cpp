@@ -1,4 +1,4 @@
-// Any bytes as the emulator's log: what it says does not depend on how it was cut on its way.
+// Any bytes as the emulator's log: the events do not depend on how the bytes are split into reads.
 #include "lab/machine/processor_log.hpp"
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// How a fuzz target says that something must never happen.
+// A fuzz target's assertion.
 #pragma once
 
 namespace hvp::fuzz {

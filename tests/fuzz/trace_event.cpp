@@ -1,5 +1,5 @@
-// Any bytes as an event that describes itself: the decoder tells what is wrong, or writes JSON; it
-// never reads beyond the bytes, and it comes to an end.
+// Any bytes as a self-describing event: the decoder reports an error or writes JSON; it never reads
+// beyond the bytes, and it terminates.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace etw = lab::etw;
 
 constexpr std::size_t line_bytes = 15 * 1024;  // what the kernel gives it
 
-// The memory ends where the event does, so that AddressSanitizer sees one byte more.
+// The allocation ends where the event does, so that AddressSanitizer detects a read beyond it.
 void read(etw::Bytes metadata, etw::Bytes data) {
     const std::vector<std::byte> own_metadata{metadata.begin(), metadata.end()};
     const std::vector<std::byte> own_data{data.begin(), data.end()};
@@ -35,8 +35,8 @@ void read(etw::Bytes metadata, etw::Bytes data) {
 }  // namespace
 }  // namespace hvp::fuzz
 
-// The metadata's own size says where the data begins. It is put right first, or else few inputs
-// would get further; every fourth input keeps a wrong one.
+// The metadata's own size says where the data begins. It is corrected first, because otherwise few
+// inputs would reach the decoder; every fourth input keeps a wrong one.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t size) {
     using namespace hvp;
     constexpr std::size_t head = 3;

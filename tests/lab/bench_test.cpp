@@ -1,4 +1,4 @@
-// What an exit costs, in instructions: the same each time, so a test can hold it.
+// What an exit costs, in instructions: the same each time, so that a test can check it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -50,7 +50,7 @@ TEST(BenchExits, AreShownAsATable) {
     EXPECT_THAT(answer.output, testing::HasSubstr("times the honest floor"));
 }
 
-// A floor that did less than the VMM would be none: same answers of CPUID, registers, single step.
+// The floor must do all that the VMM does: same answers of CPUID, registers, single step.
 TEST(BenchExits, TheHonestFloorDoesWhatTheVmmDoes) {
     std::vector<Json> told;
     for (const char* name : {"answers-vmm", "answers-floor"}) {
@@ -68,9 +68,9 @@ TEST(BenchExits, TheHonestFloorDoesWhatTheVmmDoes) {
     EXPECT_NE(told[0], "0x0");
 }
 
-// Built for the set of pages that the stage's chapter counts. To and fro an edit takes other
-// branches, and a few instructions more or less; otherwise it is the same work each time.
-// Five tables, fifteen pages; an exit for CPUID costs what `bench exits` says.
+// Built for the set of pages that the stage's chapter counts. An edit and its reverse take
+// different branches, and so a few instructions more or less; otherwise it is the same work each
+// time. Five tables, fifteen pages; an exit for CPUID costs what `bench exits` says.
 void expect_least_possible(Playground& playground, const Json& results) {
     const Json build = result_named(results, "build");
     EXPECT_EQ(build["floor"], 5 * 512 + 15 + 4);
@@ -81,8 +81,9 @@ void expect_least_possible(Playground& playground, const Json& results) {
     EXPECT_EQ(violation["floor"], result_named(exits, "CPUID")["max"]);
 }
 
-// The tables of an identity by hand: the PML4 table, one for each 512 GiB, one directory for the
-// first gigabyte or, with small pages, for each; page tables for the first 2 MBytes or for all.
+// The tables of an identity map, counted by hand: the PML4 table, one for each 512 GiB, one
+// directory for the first gigabyte or, with small pages, for each; page tables for the first 2
+// MBytes or for all.
 void expect_identities(const Json& results) {
     const auto tables = [&](const char* name) {
         return result_named(results, name)["max"].get<std::uint64_t>() / 4096;
@@ -93,7 +94,7 @@ void expect_identities(const Json& results) {
     EXPECT_EQ(tables("identity of 65536 GiB, pages of 1 GB"), 1 + 128 + 1 + 1);
     EXPECT_EQ(tables("identity of 65536 GiB, pages of 2 MB, for each of 8 processors"),
               8 * (1 + 128 + 65536 + 1));
-    // To the step view a page is composed, so that costs most; the data view takes a look at RIP.
+    // The step view composes a page, so that it costs most; the data view compares RIP.
     const auto cost = [&](const char* view) { return result_named(results, view)["max"]; };
     EXPECT_GT(cost("EPT violation, to the step view"), cost("EPT violation, to the data view"));
     EXPECT_GT(cost("EPT violation, to the data view"), cost("EPT violation, to the code view"));

@@ -1,8 +1,8 @@
 // Stages that are broken on purpose: each ends as the head of its patch says.
 //
 // The drivers are built from tests/broken/*.patch, the same changes that the chapters ask a reader
-// to make. A head has lines `Exit: STATUS` and `Says: WORDS`; the words must stand in what the tool
-// prints, on whichever channel.
+// to make. A head has lines `Exit: STATUS` and `Says: WORDS`; the words must be in the tool's
+// output, on stdout or stderr.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

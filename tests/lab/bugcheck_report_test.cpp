@@ -1,4 +1,4 @@
-// What a bug check tells: the code, its parameters and their meaning, and a stack with functions,
+// What a bug check reports: the code, its parameters and their meaning, and a stack with functions,
 // offsets and lines, through the driver and the kernel.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -29,7 +29,7 @@ int line_of(std::string_view comment) {
     return 0;
 }
 
-/// The story's lines about the stack, each in one piece.
+/// The story's lines about the stack, wrapped ones joined.
 std::vector<std::string> stack_lines(const std::string& story) {
     std::vector<std::string> found;
     std::istringstream lines{story};
@@ -38,13 +38,13 @@ std::vector<std::string> stack_lines(const std::string& story) {
         if (line.starts_with("at ") || line.starts_with("called from ")) {
             found.push_back(line);
         } else if (!found.empty() && line.starts_with(".")) {
-            found.back() += " " + line;  // the place did not fit
+            found.back() += " " + line;  // the source line did not fit
         }
     }
     return found;
 }
 
-TEST(BugCheckReport, TellsTheStackWithFunctionsOffsetsAndLines) {
+TEST(BugCheckReport, HasTheStackWithFunctionsOffsetsAndLines) {
     Playground playground;
     const Answer answer = playground({"run", "--driver", playground.driver("crash", "crash")});
     EXPECT_EQ(answer.status, 1);
@@ -68,7 +68,7 @@ TEST(BugCheckReport, TellsTheStackWithFunctionsOffsetsAndLines) {
     }
 }
 
-TEST(BugCheckReport, TellsParametersRegistersAndProcessor) {
+TEST(BugCheckReport, HasParametersRegistersAndProcessor) {
     Playground playground;
     EXPECT_EQ(playground({"run", "--driver", playground.driver("crash", "crash"), "--cpus", "4",
                           "--processor", "2"})
@@ -91,7 +91,7 @@ TEST(BugCheckReport, TellsParametersRegistersAndProcessor) {
     EXPECT_EQ(event["irql"], "PASSIVE_LEVEL");
 }
 
-TEST(BugCheckReport, TellsTheLastEventsBefore) {
+TEST(BugCheckReport, HasTheLastEventsBefore) {
     Playground playground;
     const Answer answer =
         playground({"run", "--driver", playground.driver("crash", "crash"), "--cpus", "2"});

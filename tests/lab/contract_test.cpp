@@ -1,5 +1,5 @@
-// Every export of the lab's kernel keeps its promises, and each wrong use of it is told. The tables
-// are those of the drivers tests/drivers/contract_*.cpp; see contract.hpp there.
+// Every export of the lab's kernel keeps its promises, and each wrong use of it is reported. The
+// tables are those of the drivers tests/drivers/contract_*.cpp; see contract.hpp there.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -89,7 +89,7 @@ std::vector<std::pair<Json, std::vector<std::string>>> mistakes_and_findings(
             all.emplace_back(event, std::vector<std::string>{});
         } else if (name == "Finding" || name == "Leak") {
             const std::string rule = name == "Leak" ? "Leak" : event["rule"];
-            // What is found only at the end belongs to the first mistake that waits for it.
+            // A finding that comes only at the end belongs to the first mistake that has none yet.
             const auto waits = std::ranges::find_if(all, [&](const auto& entry) {
                 return entry.first["rule"] == rule && entry.second.empty();
             });
@@ -99,7 +99,7 @@ std::vector<std::pair<Json, std::vector<std::string>>> mistakes_and_findings(
     return all;
 }
 
-TEST_P(Mistakes, AreToldEachByItsRule) {
+TEST_P(Mistakes, AreReportedEachByItsRule) {
     Playground playground;
     static_cast<void>(load(playground, GetParam(), "-wrong"));
     for (const auto& [mistake, rules] : mistakes_and_findings(playground)) {
@@ -109,7 +109,7 @@ TEST_P(Mistakes, AreToldEachByItsRule) {
     EXPECT_NE(playground.summary()["result"], "bugcheck") << playground.summary();
 }
 
-TEST_P(Mistakes, OrCrashWithTheirBugCheck) {
+TEST_P(Mistakes, OrEndInTheirBugCheck) {
     Playground list;
     static_cast<void>(load(list, GetParam(), ""));
     for (const Json& crash : list.events("Crash")) {
@@ -190,7 +190,7 @@ TEST(Contracts, CoverEveryExport) {
     print("exports", names.size());
     print("promises kept", promises);
     print("mistakes told by a finding", mistakes);
-    print("mistakes told by a bug check", crashes);
+    print("mistakes reported by a bug check", crashes);
     print("exports without a wrong use that can be seen", harmless.size());
 }
 

@@ -1,8 +1,7 @@
-// What a driver finds in the lab is what it finds on Windows 10 x64, on every model that can run
-// it.
+// A driver finds in the lab what it finds on Windows 10 x64, on every model that can run that.
 //
 // tests/drivers/environment.cpp looks at registers, tables, structures and calls, and prints a line
-// `Wrong what=… value=…` for each that is not as it should be.
+// `Wrong what=… value=…` for each that is wrong.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -30,7 +29,7 @@ class Environment : public testing::TestWithParam<const char*> {};
 TEST_P(Environment, IsThatOfWindows) {
     Playground playground;
     expect_windows(playground, {"--model", GetParam()});
-    // What `explain` believes of the model is what a driver reads there.
+    // `explain` has the same values for the model that a driver reads.
     const auto model = tool::ModelProcessor::of(GetParam());
     const auto told = playground.events("VmxMsr");
     EXPECT_EQ(model.has_value(), !told.empty());

@@ -1,5 +1,5 @@
-// The stage `ept-identity`: what its guest sees of a memory that is all there, and where it is not
-// as it is; and guests behind views on several processors at once.
+// The stage `ept-identity`: what its guest reads and executes in all of memory and in the split
+// pages; and guests with views on several processors at once.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,13 +21,13 @@ std::uint64_t number(const Json& value) {
 }
 
 // Violations: two calls and two reads, of which the first read needs none; the instruction that
-// reads its own page, and the fetch behind it; a read and a write from outside, and the call
+// reads its own page, and the fetch after it; a read and a write from outside, and the call
 // between. The step ends with a debug exception. Calls: four, and the one that ends each guest.
 // MTRRs: base and mask, twice.
 const Json exits_of_the_stage = {
     {"EPT Violation", 8}, {"Exception or NMI", 1}, {"VMCALL", 6}, {"WRMSR", 4}};
 
-/// `witnesses`: a test driver tells no exits, so there is only one.
+/// `witnesses`: a test driver reports no exits, so there is only one.
 void expect_passed(const Json& summary, const char* witnesses = "agree") {
     EXPECT_EQ(summary["result"], "passed") << summary;
     EXPECT_EQ(summary["witnesses"], witnesses);
@@ -42,8 +42,8 @@ Json only_event(Playground& playground, const std::string& name) {
     return events.empty() ? Json::object() : events[0];
 }
 
-/// What a model has: pages of 1 GByte and accessed and dirty flags came together in these, the log
-/// of written pages later.
+/// A model's features: pages of 1 GByte and accessed and dirty flags came together in these, the
+/// page-modification log later.
 struct Model {
     const char* name;
     bool flags;
@@ -142,7 +142,7 @@ TEST(Identity, TellsItsStory) {
 }
 
 // [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical Addresses"]: the guest's write
-// of an MTRR is followed, and nothing is left of it when it is undone.
+// of an MTRR is mirrored in the EPT, and so is its reverse.
 TEST(Identity, FollowsTheGuestsMtrrs) {
     Playground playground;
     EXPECT_EQ(playground({"run", "ept-identity"}).status, 0);
@@ -151,7 +151,7 @@ TEST(Identity, FollowsTheGuestsMtrrs) {
     const std::array types{"write-back", "write-combining", "write-back", "write-back"};
     for (std::size_t i = 0; i < writes.size(); ++i) {
         EXPECT_EQ(writes[i]["type"], types[i]);
-        // 64 KBytes cut one page of 1 GByte, and one of 2 MBytes in it.
+        // 64 KBytes split one page of 1 GByte, and one of 2 MBytes in it.
         EXPECT_EQ(number(writes[i]["tables"]), number(writes[0]["tables"]) + (i == 1 ? 2 : 0));
     }
 }
@@ -167,7 +167,7 @@ TEST(Identity, IsRefusedWhereTheProcessorHasNoEpt) {
 class IdentityWithoutMemory : public testing::TestWithParam<int> {};
 
 // Each allocation fails in turn; everything that was taken before is given back.
-TEST_P(IdentityWithoutMemory, GivesEverythingBack) {
+TEST_P(IdentityWithoutMemory, FreesEverything) {
     Playground playground;
     const Answer answer =
         playground({"run", "ept-identity", "--fail-allocation", std::to_string(GetParam())});
@@ -178,17 +178,18 @@ TEST_P(IdentityWithoutMemory, GivesEverythingBack) {
 
 INSTANTIATE_TEST_SUITE_P(EachAllocation, IdentityWithoutMemory, testing::Range(1, 6));
 
-class TwoFaces : public testing::TestWithParam<unsigned> {};
+class SplitPages : public testing::TestWithParam<unsigned> {};
 
-// A thousand turns of each kind in each guest. What that takes is known before: a view is left
-// when, and only when, the next access is of another kind. So a turn (read, call, write, read) has
-// 2 violations; an instruction that reads its own page has 1, the end of its step another exit, and
-// the fetch behind it 1; with a look at what was written, and the call after it, there are 4; an
-// instruction on two pages is like one on one; and an operand on both pages, with a call before,
-// has
-// 2. The first call of a kind after a write or a look needs a violation more, the last of it one
-// less.
-TEST_P(TwoFaces, AreRightInEachGuestAThousandTimes) {
+// A thousand turns of each kind in each guest. The number of VM exits follows from this: a view is
+// left when, and only when, the next access is of another kind. Violations per turn:
+// - "turns" (read, call, write, read): 2;
+// - "reads", an instruction that reads its own page: 1 for it, 1 for the fetch after it;
+// - "writes", with a read of what was written and a call after it: 4;
+// - "crossings", an instruction on two pages: as "reads";
+// - "spans", an operand on both pages, with a call before: 2.
+// Each step ends with one debug exception. The first call of a kind after a write or a read needs a
+// violation more, the last of it one less.
+TEST_P(SplitPages, AreRightInEachGuestAThousandTimes) {
     Playground playground;
     const auto driver = playground.driver("ept-views", "ept-views-turns");
     const Answer answer = playground({"run", "--driver", driver, "--cpus",
@@ -212,10 +213,10 @@ TEST_P(TwoFaces, AreRightInEachGuestAThousandTimes) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(OnProcessors, TwoFaces, testing::Values(1U, 4U));
+INSTANTIATE_TEST_SUITE_P(OnProcessors, SplitPages, testing::Values(1U, 4U));
 
-// An interrupt whose delivery cannot write to the stack comes all the same, once the stack is there
-// to be written: the clock that the guest waits for goes on.
+// An interrupt whose delivery could not write to the stack is delivered again once the stack can be
+// written: the clock that the guest waits for goes on.
 TEST(EventDelivery, LosesNoInterruptToAViolation) {
     Playground playground;
     const auto driver = playground.driver("ept-views", "ept-views-delivery");

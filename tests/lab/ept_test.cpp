@@ -1,4 +1,4 @@
-// The stage `ept`: what its guests see, how many exits that takes, and what it costs.
+// The stage `ept`: what its guests read, how many exits that takes, and what it costs.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -33,9 +33,8 @@ void expect_passed(const Json& summary) {
     EXPECT_EQ(summary["exits"]["0"], exits_of_the_stage);
 }
 
-/// The least bytes with which tables can map the pages, from the addresses in the events alone: one
-/// table for the whole, and one for each stretch of 512 GBytes, 1 GByte and 2 MBytes that has a
-/// page.
+/// The least bytes with which tables can map the pages, computed from the addresses in the events:
+/// one topmost table, and one for each range of 512 GBytes, 1 GByte and 2 MBytes that has a page.
 std::uint64_t least_bytes(const std::vector<Json>& needed) {
     std::set<std::pair<unsigned, std::uint64_t>> stretches;
     for (const Json& page : needed) {
@@ -82,7 +81,7 @@ TEST(Ept, CostsTheLeastThatIsPossible) {
     EXPECT_LE(number(cost[0]["table_bytes"]) * 10, least * 11);
 }
 
-// RIP is where it was: what the guest does next is what it was doing.
+// RIP does not change: the guest executes the same instruction again.
 TEST(Ept, NoViolationMovesTheGuest) {
     Playground playground;
     EXPECT_EQ(playground({"run", "ept"}).status, 0);
@@ -120,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(OldestAndNewest, EptOnModel,
                                           testing::Values("4096")),
                          name_of);
 
-// The driver is the stage's, told that the processor lacks them: no emulated one does.
+// The driver is the stage's, built as if the processor lacked them: all emulated ones have them.
 TEST(Ept, ShowsOnePageOnlyWhereThereAreNoExecuteOnlyPages) {
     Playground playground;
     const Answer answer =
@@ -130,7 +129,7 @@ TEST(Ept, ShowsOnePageOnlyWhereThereAreNoExecuteOnlyPages) {
     EXPECT_THAT(answer.output, HasSubstr("0xaa, redirected 0xbb, put back 0xaa"));
     EXPECT_THAT(answer.output,
                 HasSubstr("was shown no second page, as this processor has no execute-only"));
-    // As in the stage, but for the three exchanges of views and the call that joins them again.
+    // As in the stage, but for the three exchanges of views and the call that merges them again.
     EXPECT_EQ(playground.summary()["exits"]["0"], (Json{{"EPT Violation", 12}, {"VMCALL", 5}}));
     const auto proofs = playground.events("SplitProof");
     ASSERT_EQ(proofs.size(), 1U);
@@ -158,7 +157,7 @@ TEST(EptRefused, WhereTheProcessorHasNone) {
 class EptWithoutMemory : public testing::TestWithParam<int> {};
 
 // Each allocation fails in turn; everything that was taken before is given back.
-TEST_P(EptWithoutMemory, GivesEverythingBack) {
+TEST_P(EptWithoutMemory, FreesEverything) {
     Playground playground;
     const Answer answer =
         playground({"run", "ept", "--fail-allocation", std::to_string(GetParam())});
@@ -201,8 +200,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{"reserved-bit", 2, "a reserved bit is set"},
                     Mistake{"write-only", 1, "it allows writes but not reads"}));
 
-// One processor edits, the guest of the other one calls and reads: what it sees is of the page that
-// the last complete edit has shown, and there is always one.
+// One processor edits, the guest of the other one calls and reads: it always reads the page of the
+// last complete edit.
 TEST(EptExchange, IsSeenWholeByAGuestOnAnotherProcessor) {
     for (const std::string model :
          {"corei5_lynnfield_750", "corei7_skylake_x", "corei7_icelake_u"}) {
@@ -217,7 +216,8 @@ TEST(EptExchange, IsSeenWholeByAGuestOnAnotherProcessor) {
         EXPECT_GE(proofs[0]["judged"], 400);
         EXPECT_EQ(proofs[0]["wrong"], 0);
         EXPECT_EQ(proofs[0]["strange"], 0);
-        // One exit for each exchange, by NMI, and the guest's call that ends it; no EPT violation.
+        // One exit for each exchange, by NMI, and the hypercall that ends the guest; no EPT
+        // violation.
         EXPECT_EQ(playground.summary()["exits"]["1"],
                   (Json{{"Exception or NMI", 200}, {"VMCALL", 1}}));
     }

@@ -48,7 +48,7 @@ TEST_P(EventInjectionOnModel, TheGuestFindsNoVtX) {
     EXPECT_EQ(summary["exits"]["0"], exits_of_the_stage);
 }
 
-// The story is the one in story.txt, or the run would not pass: what it says stands in the events.
+// The story matches story.txt, or the run would not pass; these are the events that it comes from.
 TEST_P(EventInjectionOnModel, TheHandlersFindWhatAProcessorOutsideVmxOperationPushes) {
     Playground playground;
     EXPECT_EQ(playground({"run", "event-injection", "--model", GetParam(), "--odd-state", "--cpus",
@@ -104,8 +104,8 @@ TEST_P(EventsInAGuest, AreThoseOfTheBareProcessor) {
         if (pass != "bare") {
             EXPECT_EQ(kind["same"], kind["snippets"]) << kind;
             EXPECT_GE(kind["snippets"], 50) << kind;
-            // An event, and the end; a few instructions of user mode cause none on older
-            // processors.
+            // One exit for the event, one for the end; a few instructions of user mode cause none
+            // on older processors.
             EXPECT_GT(kind["records"], kind["snippets"].get<int>() * 3 / 2) << kind;
             snippets[pass] += kind["snippets"].get<int>();
         }

@@ -1,4 +1,4 @@
-// A hundred thousand events between guests: none is lost, and none comes twice.
+// A hundred thousand events between guests: none is lost, and none is delivered twice.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ void expect_none_lost(Playground& playground, int sent) {
     EXPECT_EQ(sum(playground, "StormKind", "lost"), 0);
     EXPECT_EQ(sum(playground, "StormKind", "doubled"), 0);
     EXPECT_EQ(sum(playground, "StormNmis", "nested"), 0);
-    // What the storm is made of has happened.
+    // All kinds of events of the storm have happened.
     for (const char* const field : {"met_guest", "met_vmm", "waited", "windows", "clocks"}) {
         EXPECT_GT(sum(playground, "StormProcessor", field), 0) << field;
     }

@@ -1,4 +1,4 @@
-// The lab's examiner: whatever a driver leaves changed or does wrong is told in one clear line.
+// The lab's examiner: whatever a driver leaves changed or does wrong is reported in one clear line.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ using testing::HasSubstr;
 
 struct Change {
     const char* name;  ///< the driver is tests/drivers/perturb.cpp under the name perturb-…
-    const char* item;  ///< what the lab must call changed, and nothing else
+    const char* item;  ///< what the lab must report as changed, and nothing else
 };
 
 std::ostream& operator<<(std::ostream& stream, const Change& change) {
@@ -67,7 +67,7 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST(LeftChangedToo, FeatureControlIsNoticedWhereItWasOpen) {
-    // The driver locks it without VMX: that is not what had to be done.
+    // The driver locks it without VMX, which is not the expected change.
     Playground playground;
     const auto driver = playground.driver("perturb", "perturb-feature-control");
     const Answer answer = playground({"run", "--driver", driver, "--firmware-vmx", "unlocked"});
@@ -88,7 +88,7 @@ std::ostream& operator<<(std::ostream& stream, const Deed& deed) {
 
 class Misbehaviour : public testing::TestWithParam<std::tuple<Deed, unsigned>> {};
 
-TEST_P(Misbehaviour, IsToldInOneLine) {
+TEST_P(Misbehaviour, IsReportedInOneLine) {
     const auto& [deed, processors] = GetParam();
     Playground playground;
     const auto driver = playground.driver("misbehave", fmt::format("misbehave-{}", deed.name));
@@ -145,7 +145,7 @@ INSTANTIATE_TEST_SUITE_P(EveryDeed, Misbehaviour, testing::Combine(deeds, testin
                              return name;
                          });
 
-// On one processor there is nowhere else to go.
+// On one processor the thread cannot move.
 TEST(MisbehaviourUnpinned, IsCaughtInTheActWhereThereAreOthers) {
     Playground playground;
     const auto driver = playground.driver("misbehave", "misbehave-unpinned");
@@ -158,7 +158,7 @@ TEST(MisbehaviourUnpinned, IsCaughtInTheActWhereThereAreOthers) {
     EXPECT_EQ(playground.summary()["result"], "bugcheck");
 }
 
-TEST(MisbehaviourTogether, ABarrierThatOneProcessorPassesByIsToldAndOpened) {
+TEST(MisbehaviourTogether, ABarrierThatOneProcessorSkipsIsReportedAndOpened) {
     Playground playground;
     const auto driver = playground.driver("misbehave", "misbehave-skip-synchronize");
     const Answer answer = playground({"run", "--driver", driver, "--cpus", "4"});
@@ -172,7 +172,7 @@ TEST(MisbehaviourTogether, ABarrierThatOneProcessorPassesByIsToldAndOpened) {
 }
 
 // The thread that reads the block has moved to another processor after the block was freed.
-TEST(MisbehaviourElsewhere, FreedMemoryIsForgottenOnEveryProcessor) {
+TEST(MisbehaviourElsewhere, FreedMemoryIsInvalidatedInEveryTlb) {
     Playground playground;
     const auto driver = playground.driver("misbehave", "misbehave-use-after-free-elsewhere");
     const Answer answer =

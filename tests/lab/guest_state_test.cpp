@@ -1,5 +1,5 @@
-// The stage `guest-state`, and the VMM that it shows: what a guest keeps, and what the VMM
-// survives.
+// The stage `guest-state`, and its VMM: the guest's state survives exits, and the VMM survives
+// exceptions and NMIs.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -38,7 +38,7 @@ TEST(GuestState, PassesAndTellsItsStory) {
 }
 
 // The cost in the story is the processor's: from its VMEXIT to its next VMENTER.
-TEST(GuestState, TellsTheCostThatTheProcessorLogged) {
+TEST(GuestState, ShowsTheCostThatTheProcessorLogged) {
     Playground playground;
     const Answer answer = playground({"run", "guest-state"});
     const Json cost = playground.summary()["root_ticks"]["RDMSR"];
@@ -47,7 +47,7 @@ TEST(GuestState, TellsTheCostThatTheProcessorLogged) {
                                                          cost["min"].get<unsigned>())));
 }
 
-// The story is the one in story.txt, or the run would not pass; without odd state, too.
+// The story matches story.txt, or the run would not pass; also without odd state.
 TEST(GuestState, TellsTheSameStoryOnWhicheverProcessorItStarts) {
     for (const char* const processor : {"0", "1"}) {
         Playground playground;
@@ -79,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(VtX, GuestStateOnModel,
 class GuestStateWithoutMemory : public testing::TestWithParam<int> {};
 
 // Each allocation fails in turn; everything that was taken before is given back.
-TEST_P(GuestStateWithoutMemory, GivesEverythingBack) {
+TEST_P(GuestStateWithoutMemory, FreesEverything) {
     Playground playground;
     const Answer answer =
         playground({"run", "guest-state", "--fail-allocation", std::to_string(GetParam())});
@@ -107,8 +107,9 @@ std::ostream& operator<<(std::ostream& stream, const Mishap& mishap) {
 
 class VmmSurvives : public testing::TestWithParam<Mishap> {};
 
-// The driver succeeds when the VMM ended its guest as it should have; the processor is as before.
-TEST_P(VmmSurvives, AndGivesTheProcessorBack) {
+// The driver succeeds if the VMM has ended its guest as expected; the processor's state is
+// restored.
+TEST_P(VmmSurvives, AndRestoresTheProcessor) {
     Playground playground;
     const auto driver = playground.driver("vmm", fmt::format("vmm-{}", GetParam().name));
     const Answer answer = playground({"run", "--driver", driver});
@@ -155,7 +156,7 @@ TEST_P(NmisArrive, EachOfAThousandOnceWhereverItFindsTheReceiver) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, NmisArrive, testing::Values("0", "1"));
 
-// What the VMM counted, what was read, and what was dropped.
+// The exits that the VMM counted, those that were read, and those that were dropped.
 void expect_exact(const Json& flood) {
     EXPECT_EQ(flood["exits"], 1'000'001);
     EXPECT_EQ(flood["read"].get<int>() + flood["dropped"].get<int>(), 1'000'001) << flood;
@@ -165,7 +166,7 @@ void expect_exact(const Json& flood) {
 
 TEST(Flood, OfAMillionExitsIsReadByAnotherProcessorWithoutATear) {
     Playground playground;
-    // Processor 0 lets the reader's timers expire, so the guest runs on the other one.
+    // Processor 0 expires the reader's timers, so the guest runs on the other one.
     const Answer answer =
         playground({"run", "--driver", playground.driver("vmm-flood", "vmm-flood-read"), "--cpus",
                     "2", "--processor", "1", "--no-processor-log"});
@@ -178,7 +179,7 @@ TEST(Flood, OfAMillionExitsIsReadByAnotherProcessorWithoutATear) {
     EXPECT_EQ(playground.summary()["witnesses"], "not compared");
 }
 
-// The processor's log counts, too: told and dropped exits are all that it has logged, in order.
+// The reported and the dropped exits together are all that the processor has logged, in order.
 TEST(Flood, ThatNobodyReadsIsCountedToTheLastExit) {
     Playground playground;
     const Answer answer =

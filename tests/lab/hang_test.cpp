@@ -1,5 +1,5 @@
-// Runs that do not end by themselves, and runs that somebody else ends: one clear line, evidence
-// kept, no process left.
+// Runs that do not end by themselves, and runs that a signal ends: one clear line, evidence kept,
+// no process left.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
-// What every run leaves that ended badly.
+// The files of every run that did not pass.
 void expect_evidence(const Playground& playground, const Answer& answer, const char* result) {
     EXPECT_EQ(answer.error_lines(), 1U) << answer.errors;
     EXPECT_EQ(playground.summary()["result"], result);
@@ -25,7 +25,7 @@ void expect_evidence(const Playground& playground, const Answer& answer, const c
     EXPECT_EQ(playground.processes(), 0U);
 }
 
-TEST(Hang, WhileExecutingIsToldWithItsPlace) {
+TEST(Hang, WhileExecutingIsReportedWithItsAddress) {
     Playground playground;
     const auto driver = playground.driver("misbehave", "misbehave-hang-executing");
     const Answer answer = playground({"run", "--driver", driver, "--timeout-ticks", "20000000"});
@@ -37,7 +37,7 @@ TEST(Hang, WhileExecutingIsToldWithItsPlace) {
     EXPECT_THAT(playground.file("console.log"), HasSubstr("rip: "));
 }
 
-TEST(Hang, WithInterruptsOffIsToldWithItsPlace) {
+TEST(Hang, WithInterruptsOffIsReportedWithItsAddress) {
     Playground playground;
     const auto driver = playground.driver("misbehave", "misbehave-hang-interrupts-off");
     for (const char* processors : {"1", "4"}) {
@@ -46,7 +46,7 @@ TEST(Hang, WithInterruptsOffIsToldWithItsPlace) {
         EXPECT_EQ(answer.status, 1);
         EXPECT_THAT(answer.errors, HasSubstr("misbehave-hang-interrupts-off.sys+0x"));
         if (std::string_view{processors} != "1") {
-            // The clock of another processor stopped the machine: no signal, so no luck needed.
+            // The clock of another processor stopped the machine: deterministic, without a signal.
             EXPECT_THAT(playground.file("console.log"), HasSubstr("Magic breakpoint"));
         }
         expect_evidence(playground, answer, "hung");
@@ -54,7 +54,7 @@ TEST(Hang, WithInterruptsOffIsToldWithItsPlace) {
 }
 
 TEST(Hang, LongSilenceWhileExecutingIsNoHalt) {
-    // About ten seconds without a word: longer than the watchdog listens to silence.
+    // About ten seconds without output: longer than the watchdog accepts silence.
     Playground playground;
     const auto driver = playground.driver("misbehave", "misbehave-hang-executing");
     const Answer answer = playground({"run", "--driver", driver, "--timeout-ticks", "500000000"});
@@ -63,7 +63,7 @@ TEST(Hang, LongSilenceWhileExecutingIsNoHalt) {
     expect_evidence(playground, answer, "hung");
 }
 
-TEST(Hang, WhileHaltedIsToldWithItsPlace) {
+TEST(Hang, WhileHaltedIsReportedWithItsAddress) {
     Playground playground;
     const auto driver = playground.driver("misbehave", "misbehave-hang-halted");
     const Answer answer = playground({"run", "--driver", driver});
@@ -74,7 +74,8 @@ TEST(Hang, WhileHaltedIsToldWithItsPlace) {
 }
 
 TEST(Hang, WithSeveralProcessorsEndsToo) {
-    // The others still serve their clock interrupts: neither silence nor the time breakpoint helps.
+    // The others still serve their clock interrupts: neither silence nor the time breakpoint
+    // detects it.
     for (const char* deed : {"misbehave-hang-executing", "misbehave-hang-halted"}) {
         Playground playground;
         const auto driver = playground.driver("misbehave", deed);
@@ -122,7 +123,7 @@ TEST_F(EndedFromOutside, ByControlC) {
     expect_evidence(playground, answer, "failed");
 }
 
-TEST_F(EndedFromOutside, BySomebodyWhoKillsTheEmulator) {
+TEST_F(EndedFromOutside, ByASignalToTheEmulator) {
     kill(begin(), SIGKILL);
     const Answer answer = playground.wait();
     EXPECT_EQ(answer.status, 1);
@@ -130,14 +131,14 @@ TEST_F(EndedFromOutside, BySomebodyWhoKillsTheEmulator) {
     expect_evidence(playground, answer, "failed");
 }
 
-TEST_F(EndedFromOutside, BySomebodyWhoKillsTheTool) {
+TEST_F(EndedFromOutside, ByASignalToTheTool) {
     begin();
     playground.send(SIGKILL);
     EXPECT_EQ(playground.wait().status, 128 + SIGKILL);
     for (int i = 0; i < 100 && playground.processes() > 0; ++i) {
         std::this_thread::sleep_for(50ms);
     }
-    EXPECT_EQ(playground.processes(), 0U);  // the emulator goes with it
+    EXPECT_EQ(playground.processes(), 0U);  // the emulator ends with it
 }
 
 TEST_F(EndedFromOutside, AnEmulatorThatIsStoppedIsGivenUp) {

@@ -1,4 +1,4 @@
-// What the host may lack, and where the output goes.
+// Hosts that lack something, and terminals.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -11,14 +11,14 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-// Puts a program in front of the real emulator.
+// Replaces the emulator by another program.
 void fake_emulator(Playground& playground, std::string_view script) {
     const auto path = playground.write("bochs-bin", script);
     chmod(path.c_str(), 0755);
     playground.set("PATH", playground.folder().string() + ":/usr/bin:/bin");
 }
 
-TEST(Host, WithoutAnEmulatorTellsWhatToInstall) {
+TEST(Host, WithoutAnEmulatorSaysWhatToInstall) {
     Playground playground;
     playground.set("PATH", playground.folder());
     const Answer answer = playground({"run"});

@@ -1,5 +1,5 @@
-// Commands around the runs: what a run costs, and taking everything away again. The playground is a
-// repository of its own here, whose ./playground is a script of ours.
+// Commands around the runs: `bench startup` and `clean`. The playground is a repository of its own
+// here, whose ./playground is a script of the test's.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>

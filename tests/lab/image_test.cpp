@@ -1,4 +1,4 @@
-// What launch.sys is as a file: small, tidy, and the same wherever it was built.
+// launch.sys as a file: small, well-formed, and the same wherever it was built.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -132,8 +132,7 @@ std::string symbol_at(std::uint64_t address) {
     return answer;
 }
 
-// The HLT where the guest stopped is in the guest's function, by name and by file.
-// The rules of VM entry are the tool's: a driver reports fields, and carries no word of the table.
+// The rules of VM entry are the tool's: a driver reports fields, and has no part of the table.
 TEST(LaunchImage, HasNoPartOfTheRulesOfVmEntry) {
     const Launch launch;
     for (const vmx::checks::EntryRule& rule : vmx::checks::all_rules) {
@@ -146,6 +145,7 @@ TEST(LaunchImage, HasNoPartOfTheRulesOfVmEntry) {
     EXPECT_THAT(symbols, testing::Not(testing::HasSubstr("entry_checks")));
 }
 
+// The HLT at which the guest stopped is in the guest's function, by name and by file.
 TEST(LaunchImage, HasAPdbThatNamesTheGuest) {
     Playground playground;
     ASSERT_EQ(playground({"run", "launch"}).status, 0);

@@ -1,4 +1,4 @@
-// The stage `launch`, as everybody runs it, and on every machine that it is meant for.
+// The stage `launch`, as a user runs it, and on every machine that it supports.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -123,13 +123,13 @@ TEST(Launch, PrintsTheSummaryAndNothingElseAsJson) {
     EXPECT_EQ(answer.errors, "");
 }
 
-TEST(Launch, GivesEverythingBackWhicheverAllocationFails) {
+TEST(Launch, FreesEverythingWhicheverAllocationFails) {
     for (unsigned number = 1;; ++number) {
         Playground playground;
         const Answer answer = playground({"run", "--fail-allocation", std::to_string(number)});
         if (playground.events("AllocationFailed").empty()) {
             EXPECT_GT(number, 1U) << "no allocation failed at all";
-            EXPECT_EQ(answer.status, 0);  // it has fewer: nothing happened
+            EXPECT_EQ(answer.status, 0);  // it has fewer allocations: none failed
             break;
         }
         EXPECT_EQ(answer.status, 4) << number << ": " << answer.errors;
@@ -159,8 +159,8 @@ TEST_P(LaunchOnModel, PassesWithTheUsualMemory) {
     expect_launched_on(GetParam(), "512");
 }
 
-// The emulator takes seconds to make so much. The oldest model has 36 physical address bits, which
-// is still more than this.
+// The emulator takes seconds to allocate so much memory. The oldest model has 36 physical address
+// bits, which is still more than this.
 TEST(LaunchInALargeMachine, PassesOnTheOldestAndTheNewestModel) {
     expect_launched_on("core2_penryn_t9600", "4096");
     expect_launched_on("tigerlake", "4096");

@@ -1,4 +1,4 @@
-// A driver as Microsoft's tools make it runs like any other; see tests/drivers/msvc_image.cpp.
+// A driver as Microsoft's tools build it runs like any other; see tests/drivers/msvc_image.cpp.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-// What a driver leaves going or forgets, tests/drivers/neglect.cpp, is told in one line that names
-// the routine, on one processor and on four; and the lab goes on to its end.
+// What a driver (tests/drivers/neglect.cpp) leaves running or does not release is reported in one
+// line that names the routine, on one processor and on four; and the run reaches its end.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -58,7 +58,7 @@ std::vector<Case> cases() {
 
 class Neglect : public testing::TestWithParam<Case> {};
 
-TEST_P(Neglect, IsToldInOneLine) {
+TEST_P(Neglect, IsReportedInOneLine) {
     const auto& [deed, processors] = GetParam();
     Playground playground;
     const auto driver = playground.driver("neglect", fmt::format("neglect-{}", deed.name));
@@ -82,8 +82,8 @@ INSTANTIATE_TEST_SUITE_P(EveryDeed, Neglect, testing::ValuesIn(cases()), [](cons
     return name;
 });
 
-// What was left going does not disturb the next load.
-TEST(NeglectAgain, IsToldInEachLoad) {
+// What was left running does not disturb the next load.
+TEST(NeglectAgain, IsReportedInEachLoad) {
     Playground playground;
     const auto driver = playground.driver("neglect", "neglect-timer");
     EXPECT_EQ(playground({"run", "--driver", driver, "--cpus", "2", "--loads", "3"}).status, 1);
@@ -103,8 +103,8 @@ TEST(NeglectOfTheIrql, HasVerifiersNumber) {
     EXPECT_EQ(findings[0]["parameter_1"], "0x3b");
 }
 
-// A driver that takes for granted that it stays where it is: right on one processor, and found out
-// on four, because each of them is compared.
+// A driver that assumes that its thread stays on its processor: correct on one processor, and
+// detected on four, because each of them is compared.
 TEST(NeglectToPin, IsSeenOnlyWithSeveralProcessors) {
     Playground one;
     EXPECT_EQ(one({"run", "--driver", one.driver("neglect", "neglect-pin")}).status, 0);

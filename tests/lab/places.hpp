@@ -1,4 +1,4 @@
-// Where the build has put what lab tests use. The paths are in one object file only: all others are
+// The paths of the built files that lab tests use. They are in one object file only: all others are
 // the same in every folder, and need not be compiled again in a copy of the tree.
 #pragma once
 

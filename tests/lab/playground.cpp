@@ -25,11 +25,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Nothing that we run takes so long; a test that waits for ever would say nothing.
+// Longer than anything that the tests run; without a limit a hanging test would report nothing.
 constexpr auto longest_run = std::chrono::seconds{240};
 constexpr auto short_pause = std::chrono::milliseconds{20};
 
-// tests/coverage has the same tests run another build of the tool.
+// In tests/coverage the same tests run another build of the tool.
 std::string tested_program() {
     const char* other = std::getenv("HVP_TESTED_PROGRAM");
     return other != nullptr ? other : program().string();
@@ -39,7 +39,7 @@ bool is_number(const std::string& name) {
     return std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// The processes whose environment names this folder, without ourselves.
+// The processes whose environment names this folder, except this one.
 std::vector<pid_t> processes_of(const fs::path& folder) {
     std::vector<pid_t> found;
     std::error_code ignored;

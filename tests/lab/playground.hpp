@@ -1,4 +1,4 @@
-// For tests: runs the tool as a user would, and looks at everything that it leaves behind.
+// For tests: runs the tool as a user does, and reads the files that it leaves.
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +16,7 @@ namespace hvp::tests {
 
 using Json = nlohmann::json;
 
-/// What a program said and how it ended.
+/// A program's output and exit status.
 struct Answer {
     int status = -1;  ///< exit status; 128 + number when a signal ended it
     std::string output;
@@ -25,7 +25,7 @@ struct Answer {
     [[nodiscard]] std::size_t error_lines() const;
 };
 
-/// Where the tool runs and what it finds there; gone with its owner.
+/// A folder in which the tool runs; removed by the destructor.
 class Playground {
 public:
     Playground();
@@ -33,11 +33,11 @@ public:
     Playground& operator=(const Playground&) = delete;
     ~Playground();
 
-    /// Changes an environment variable for the runs to come.
+    /// Sets an environment variable for the following runs.
     void set(std::string name, std::string value);
     /// Limits the size of files that the tool can write (`ulimit -f`, in KiB).
     void limit_files(unsigned kibibytes) { file_limit_ = kibibytes; }
-    /// Gives the tool a terminal of this width instead of pipes.
+    /// Runs the tool on a terminal of this width instead of pipes.
     void use_terminal(unsigned short width) { terminal_width_ = width; }
 
     /// Runs a copy of the tool, for which the playground's folder is the repository.
@@ -46,14 +46,14 @@ public:
     /// Runs the tool to its end.
     [[nodiscard]] Answer operator()(const std::vector<std::string>& arguments);
 
-    /// Starts the tool and leaves it alone; `wait` brings its answer.
+    /// Starts the tool without waiting; `wait` returns its answer.
     void start(const std::vector<std::string>& arguments);
     void send(int signal) const;
     [[nodiscard]] Answer wait();
 
-    /// Returns  the process of the emulator that the tool has started, once it is there.
+    /// Returns  the process of the emulator that the tool has started; waits until it exists.
     [[nodiscard]] std::optional<pid_t> emulator(std::chrono::seconds patience) const;
-    /// Returns  how many processes are left that were started for this playground.
+    /// Returns  the number of processes of this playground that still run.
     [[nodiscard]] std::size_t processes() const;
 
     [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }

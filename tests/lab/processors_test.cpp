@@ -42,7 +42,7 @@ std::ostream& operator<<(std::ostream& stream, const Machine& machine) {
 
 class LaunchOnProcessor : public testing::TestWithParam<Machine> {};
 
-// Three loads, from states that are odd and differ between processors.
+// Three loads, from odd states that differ between processors.
 TEST_P(LaunchOnProcessor, PassesOnEachInTurn) {
     const auto [model, processors] = GetParam();
     for (unsigned number = 0; number < processors; ++number) {
@@ -92,7 +92,7 @@ TEST(LaunchOnProcessors, TheSeedChoosesWhereItStarts) {
     EXPECT_THAT(seen, testing::Each(true));
 }
 
-// Firmware's word on VMX is each processor's own.
+// Each processor has an IA32_FEATURE_CONTROL of its own.
 TEST(LaunchOnProcessors, FirmwareHasBeenOnEach) {
     Playground forbidden;
     EXPECT_EQ(forbidden({"run", "--cpus", "4", "--processor", "3", "--firmware-vmx", "locked-off"})

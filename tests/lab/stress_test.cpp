@@ -41,7 +41,7 @@ std::string events_of_seed(unsigned seed) {
     return playground.file("events.jsonl");
 }
 
-// Many ticks stand in it: nothing that runs on eight processors at once took one more or less.
+// It contains many ticks: each must be the same on all eight processors.
 TEST(Stress, GoesTheSameWayForTheSameSeedOnly) {
     const std::string first = events_of_seed(7);
     EXPECT_EQ(events_of_seed(7), first);

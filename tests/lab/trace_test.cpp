@@ -19,7 +19,7 @@ std::vector<std::string> keys_of(const Json& event) {
 
 class GuestState : public testing::TestWithParam<unsigned> {};
 
-TEST_P(GuestState, TellsEachExitWithItsFields) {
+TEST_P(GuestState, ReportsEachExitWithItsFields) {
     Playground playground;
     const Answer answer = playground({"run", "guest-state", "--processor", "0", "--cpus",
                                       std::to_string(GetParam()), "--loads", "2"});
@@ -49,8 +49,8 @@ TEST_P(GuestState, TellsEachExitWithItsFields) {
 
 INSTANTIATE_TEST_SUITE_P(On, GuestState, testing::Values(1U, 4U));
 
-// Wherever the driver gives up, it unregisters: else the lab would tell EtwRegistrationLeft.
-TEST(GuestStateFailure, IsToldAndLeavesNoProviderBehind) {
+// The driver unregisters on each failure path: otherwise the lab would report EtwRegistrationLeft.
+TEST(GuestStateFailure, IsReportedAndLeavesNoProvider) {
     for (const std::string allocation : {"1", "2", "3"}) {
         Playground playground;
         const Answer answer = playground({"run", "guest-state", "--fail-allocation", allocation});
@@ -65,7 +65,7 @@ TEST(GuestStateFailure, IsToldAndLeavesNoProviderBehind) {
     }
 }
 
-TEST(TraceEvents, OfAForeignDriverAreReadByWhatTheySayOfThemselves) {
+TEST(TraceEvents, OfAForeignDriverAreDecodedByTheirOwnDescription) {
     Playground playground;
     static_cast<void>(
         playground({"run", "--driver", playground.driver("contract_etw", "contract_etw")}));
@@ -73,10 +73,10 @@ TEST(TraceEvents, OfAForeignDriverAreReadByWhatTheySayOfThemselves) {
     for (const Json& event : playground.events("Hello")) {
         texts.push_back(event["text"]);
     }
-    texts.resize(texts.size() / 2);  // DriverUnload tries it all again
+    texts.resize(texts.size() / 2);  // DriverUnload writes all of them again
     EXPECT_THAT(texts, ElementsAre("from PASSIVE_LEVEL", "from HIGH_LEVEL", "in three",
                                    "after an exception", "with typed pieces"));
-    // Without types of pieces nothing describes it: it looks like an event with a manifest.
+    // Without types of pieces it has no description: it looks like an event with a manifest.
     const auto plain = playground.events("EtwEvent");
     ASSERT_EQ(plain.size(), 4U);
     EXPECT_EQ(plain[0]["id"], 0);

@@ -1,4 +1,4 @@
-// What people type wrong, and drivers that are none: an exit status and a line that helps.
+// Wrong commands, and files that are not drivers: an exit status and a line that helps.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

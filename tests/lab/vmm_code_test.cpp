@@ -1,9 +1,8 @@
-// The VMM saves general registers only, so no instruction of it may touch another: no x87, MMX, SSE
-// or AVX, and nothing that saves or loads that state. Read from the files that run, instruction by
-// instruction.
+// The VMM saves general registers only, so its instructions may use no others: no x87, MMX, SSE or
+// AVX, and nothing that saves or loads that state. The test disassembles the drivers' files.
 //
-// A stage's .sys does not mark which of its functions run in VMX root operation. So it is held for
-// all of them: for every byte of every executable section.
+// A stage's .sys does not mark which of its functions run in VMX root operation. So the rule
+// applies to all of them: to every byte of every executable section.
 #include <Zydis/Zydis.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -59,7 +58,7 @@ public:
 
 private:
     [[nodiscard]] bool uses_general_registers_only() const {
-        // What is allowed is listed, so that an extension that nobody has thought of is not.
+        // A list of what is allowed, so that unknown extensions are not.
         constexpr std::array allowed{ZYDIS_ISA_EXT_BASE, ZYDIS_ISA_EXT_LONGMODE,
                                      ZYDIS_ISA_EXT_PAUSE, ZYDIS_ISA_EXT_VMFUNC, ZYDIS_ISA_EXT_VTX};
         constexpr std::array forbidden_categories{ZYDIS_CATEGORY_SSE, ZYDIS_CATEGORY_X87_ALU,
@@ -67,7 +66,7 @@ private:
         constexpr std::array forbidden_registers{ZYDIS_REGCLASS_X87, ZYDIS_REGCLASS_MMX,
                                                  ZYDIS_REGCLASS_XMM, ZYDIS_REGCLASS_YMM,
                                                  ZYDIS_REGCLASS_ZMM, ZYDIS_REGCLASS_MASK};
-        // Hidden operands too: FXSAVE does not name what it saves.
+        // Hidden operands too: FXSAVE does not name the registers that it saves.
         const std::span operands{operands_.data(), instruction_.operand_count};
         return is_in(allowed, instruction_.meta.isa_ext) &&
                !is_in(forbidden_categories, instruction_.meta.category) &&
@@ -155,7 +154,7 @@ TEST_P(CodeOfStage, UsesGeneralRegistersOnly) {
     const Code code = image.code();
     EXPECT_GT(code.starts.size(), 1000U);
     EXPECT_THAT(code.forbidden, testing::IsEmpty());
-    // Nothing was skipped, and the reader was never out of step: functions begin where it says.
+    // Nothing was skipped, and the decoder stayed in step: functions begin at decoded instructions.
     EXPECT_THAT(code.undecodable, testing::IsEmpty());
     const std::vector<std::uint64_t> functions = image.functions();
     EXPECT_GT(functions.size(), 10U);

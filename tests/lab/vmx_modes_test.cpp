@@ -1,6 +1,6 @@
 // The VMX instructions in each mode of the processor, on every model: the driver vmx-modes compares
 // a guest with the bare processor, and the table in the chapter of event-injection is what it
-// found. HVP_WRITE_CHAPTER=1 writes the table anew.
+// found. HVP_WRITE_CHAPTER=1 writes the table again.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -37,7 +37,7 @@ constexpr std::array modes{"64-bit mode, CPL 0",        "64-bit mode, CPL 3",
                            "real-address mode",         "virtual-8086 mode"};
 constexpr std::size_t long_modes = 4;
 
-/// What one run has told.
+/// What one run has reported.
 struct Findings {
     bool unrestricted = false;
     std::vector<std::string> probes;  ///< in their order
@@ -60,7 +60,7 @@ Findings run(const std::string& model) {
         findings.unrestricted = guest["unrestricted"] == 1;
         constexpr std::uint64_t vmx = 1U << 5;
         EXPECT_EQ(std::stoull(guest["cpuid_1_ecx"].get<std::string>(), nullptr, 0) & vmx, 0U);
-        // That they came through the VMM is the point of the second pass.
+        // In the second pass they must have caused VM exits.
         const int exits = guest["exception_exits"];
         EXPECT_TRUE(guest["intercepts"] == 1 ? exits >= 30 : exits == 0) << guest;
     }
@@ -74,7 +74,7 @@ Findings run(const std::string& model) {
     return findings;
 }
 
-/// What the handler found, without where and in whom.
+/// What the handler found, without address and guest.
 Json found(const Json& cell) {
     Json found = cell;
     for (const char* const key : {"t", "cpu", "guest", "same", "exit", "after_vmxe"}) {
@@ -197,9 +197,9 @@ TEST(VmxModes, TheChapterHasWhatTheRunsFind) {
     EXPECT_EQ(chapter.substr(start, end - start), part);
 }
 
-// The only processor without VT-x that has all the modes is another one: its bare outcomes are the
-// measure. Of its MSRs it is none: docs/emulator.md. There, it is the manual: "#GP(0) If the value
-// in ECX specifies a reserved or unimplemented MSR address".
+// One model without VT-x has all these modes: its outcomes on the bare processor are the expected
+// ones. Its MSRs are not (docs/emulator.md): for them the manual is, "#GP(0) If the value in ECX
+// specifies a reserved or unimplemented MSR address".
 TEST(VmxModes, AGuestFindsWhatAProcessorWithoutVtXHas) {
     const Findings without = run("p4_prescott_celeron_336");
     const Findings guest = run("corei7_skylake_x");
@@ -209,7 +209,7 @@ TEST(VmxModes, AGuestFindsWhatAProcessorWithoutVtXHas) {
             const Json& mine = guest.cell(probe, mode);
             EXPECT_EQ(mine["guest"], 1);
             if (probe == "RDMSR of 3AH" && mine["exit"] != 0) {
-                // There is that MSR without VT-x, too. Its value: ExitTest.
+                // That MSR exists without VT-x, too. Its value: ExitTest.
                 EXPECT_EQ(event_name(mine), "no exception, exit 31");
             } else if (probe.contains("MSR")) {
                 EXPECT_EQ(mine["vector"], 13) << mine;

@@ -1,4 +1,4 @@
-// What the chapters quote is what the sources say and what a run tells.
+// The chapters' quotations are in the sources and in the stories of runs.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -48,8 +48,8 @@ std::vector<std::vector<std::string>> blocks(const std::string& page, const std:
     return found;
 }
 
-// A block of C++ stands somewhere in the sources, or in a patch that a chapter asks for, line by
-// line, whatever the indentation.
+// A block of C++ is somewhere in the sources, or in a patch of an exercise, line by line, with any
+// indentation.
 TEST(Chapters, QuoteTheSource) {
     std::string everything = "\n";
     for (const SourceFile& file : files_below({"hypervisor", "platform", "stages", "tests/broken"},
@@ -74,7 +74,7 @@ TEST(Chapters, QuoteTheSource) {
 }
 
 /// The steps of `./playground run STAGE` that the page shows, by their numbers: `who text aside`,
-/// those of more than one line put together.
+/// steps of more than one line joined.
 std::map<std::size_t, std::string> steps_shown(const char* page, const char* stage) {
     static const std::string indent(17, ' ');
     static const std::regex first_line{R"(^ *(\d+)  (\S.*)$)"};
@@ -96,7 +96,7 @@ std::map<std::size_t, std::string> steps_shown(const char* page, const char* sta
     return steps;
 }
 
-// The story on the first page and in each chapter is the one that the stage's story.txt demands.
+// The story on the first page and in each chapter matches the stage's story.txt.
 TEST(Chapters, TellTheStoryOfTheRun) {
     for (const auto& [page, stage, whole] :
          {std::tuple{"README.md", "launch", true},
@@ -112,22 +112,6 @@ TEST(Chapters, TellTheStoryOfTheRun) {
         for (const auto& [number, step] : shown) {
             ASSERT_LT(number, expected.size()) << page;
             EXPECT_EQ(tool::story_difference(expected[number], std::array{step}, 1), "") << page;
-        }
-    }
-}
-
-// A page links to files that exist.
-TEST(Chapters, LinkToFilesThatExist) {
-    const std::regex link{R"(\]\(([^)#:]+)\))"};
-    for (const SourceFile& page : files_below({"."}, {".md"})) {
-        if (page.path.starts_with("build") || page.path.starts_with("runs")) {
-            continue;
-        }
-        for (std::sregex_iterator it{page.text.begin(), page.text.end(), link}, end; it != end;
-             ++it) {
-            const auto target =
-                repository_root() / std::filesystem::path{page.path}.parent_path() / (*it)[1].str();
-            EXPECT_TRUE(std::filesystem::exists(target)) << page.path << ": " << (*it)[1].str();
         }
     }
 }

@@ -1,4 +1,4 @@
-// Who may include whom: arrows point down only, and the VMM knows no operating system.
+// Which room may include which: arrows point down only, and the VMM knows no operating system.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@ namespace {
 
 struct Layer {
     std::string folder;
-    std::vector<std::string> may_include;  ///< prefixes, beside its own folder
+    std::vector<std::string> may_include;  ///< prefixes, in addition to its own folder
 };
 
 /// docs/architecture.md draws the same as a picture.

@@ -7,7 +7,7 @@
 namespace hvp::repository {
 namespace {
 
-// The only place with a path of this folder in it.
+// The only object file that contains the repository's path.
 const std::filesystem::path root{HVP_SOURCE_DIR};
 
 std::string read_all(const std::filesystem::path& path) {

@@ -1,4 +1,4 @@
-// The repository's own files, for tests that hold rules about all of them.
+// The repository's own files, for tests of rules about all of them.
 #pragma once
 
 #include <filesystem>

@@ -28,7 +28,7 @@ set_property(SOURCE unit/lab_nt/real_images_test.cpp PROPERTY COMPILE_DEFINITION
 set_property(SOURCE unit/lab_nt/real_images_test.cpp PROPERTY SKIP_PRECOMPILE_HEADERS ON)
 add_dependencies(lab_nt_tests ntoskrnl_kernel misbehave_driver)
 
-# The unwinder on every image of ours that is linked before.
+# The unwinder on each of our images that is linked before.
 hvp_test(lab_nt_unwind_tests
     unit/lab_nt/unwind_images_test.cpp
     unit/lab_nt/function_walk.cpp

@@ -17,7 +17,7 @@ struct Heard {
                      .other = [this](std::string_view line) { other.emplace_back(line); }}};
 };
 
-TEST(Console, TellsTheLabsLinesFromTheEmulatorsTalk) {
+TEST(Console, SeparatesTheLabsLinesFromTheEmulators) {
     Heard heard;
     heard.console.feed("Next at t=0\r\n{\"t\":1}\r\n(0) [0x0000fffffff0] f000:fff0\r\n");
     EXPECT_THAT(heard.lab, ElementsAre("{\"t\":1}"));
@@ -33,7 +33,7 @@ TEST(Console, JoinsLinesThatComeInPieces) {
     EXPECT_THAT(heard.lab, ElementsAre("{\"t\":12,\"x\":\"y\"}"));
 }
 
-TEST(Console, FindsALabLineBehindAPrompt) {
+TEST(Console, FindsALabLineAfterAPrompt) {
     Heard heard;
     heard.console.feed("<bochs:2> {\"t\":5}\n");
     EXPECT_THAT(heard.lab, ElementsAre("{\"t\":5}"));

@@ -17,7 +17,7 @@ constexpr std::string_view time_is_over =
 constexpr DebuggerTalk::Machine one_processor{.processors = 1, .timeout_ticks = 20'000'000'000};
 constexpr DebuggerTalk::Machine two_processors{.processors = 2, .timeout_ticks = 8'000'000'000};
 
-TEST(DebuggerTalk, LeavesAMachineAloneThatTalks) {
+TEST(DebuggerTalk, LeavesAMachineAloneThatWritesOutput) {
     DebuggerTalk talk{one_processor};
     static_cast<void>(talk.on_console(start, 0ms));
     for (auto now = 0ms; now < 60s; now += 1s) {
@@ -98,8 +98,8 @@ TEST(DebuggerTalk, AMachineThatStopsItselfEarlyGoesOn) {
     EXPECT_EQ(talk.ending(), Ending::ended);
 }
 
-// The time breakpoint never fires there and `s` proves nothing: when the clocks stand still too, we
-// look at the ticks.
+// The time breakpoint never fires there and `s` proves nothing: without clock interrupts we look at
+// the ticks.
 TEST(DebuggerTalk, LooksAtTheTicksItselfWithSeveralProcessors) {
     DebuggerTalk talk{two_processors};
     static_cast<void>(talk.on_console(start, 0ms));

@@ -18,12 +18,12 @@ TEST(Models, AreThoseOfBochs27EachOnce) {
     EXPECT_EQ(names.size(), 28U);  // `bochs-bin --help cpu` lists so many
 }
 
-TEST(Models, TellWhichHaveVtX) {
+TEST(Models, SayWhichHaveVtX) {
     EXPECT_EQ(find_model("tigerlake")->kind, ModelKind::vt_x);
     EXPECT_EQ(find_model("core2_penryn_t9600")->kind, ModelKind::vt_x);
     EXPECT_EQ(find_model("ryzen")->kind, ModelKind::no_vt_x);
     EXPECT_EQ(find_model("p4_prescott_celeron_336")->kind, ModelKind::no_vt_x);
-    // VT-x, but no 64-bit mode: no use to us.
+    // VT-x, but no 64-bit mode: not usable.
     EXPECT_EQ(find_model("core_duo_t2400_yonah")->kind, ModelKind::no_64_bit);
     EXPECT_FALSE(find_model("corei9"));
     EXPECT_EQ(find_model(default_model)->kind, ModelKind::vt_x);

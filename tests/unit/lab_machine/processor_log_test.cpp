@@ -46,7 +46,7 @@ constexpr std::string_view two_exits =
     "00000014804d[CPU0  ] VMEXIT reason = 12 (HLT) qualification=0x0\n"
     "00000014804d[CPU0  ] VMEXIT to x86-64 host\n";
 
-TEST(ProcessorLog, TellsEntriesAndExits) {
+TEST(ProcessorLog, ReportsEntriesAndExits) {
     const auto events = events_of(two_exits);
     ASSERT_EQ(events.size(), 6U);
     EXPECT_EQ(events[0].kind, vm_launch);
@@ -73,7 +73,7 @@ TEST(ProcessorLog, KeepsVmxLinesVerbatimAndNoOthers) {
     EXPECT_EQ(read.log.last_tick(), 14804U);
 }
 
-TEST(ProcessorLog, AnEntryThatFailsIsNone) {
+TEST(ProcessorLog, AnEntryThatFailsIsNotCounted) {
     const auto events = events_of(
         "00000014753d[CPU0  ] VMLAUNCH VMCS ptr: 0x0000000000301000\n"
         "00000014753d[CPU0  ] VMENTER to x86-64 guest\n"
@@ -114,7 +114,7 @@ TEST(ProcessorLog, VmfailIsNoEntry) {
                 ElementsAre(vm_fail));
 }
 
-TEST(ProcessorLog, SomeGuestRulesCallThemselvesVmfail) {
+TEST(ProcessorLog, SomeBrokenGuestRulesAreLoggedAsVmfail) {
     const auto events = events_of(
         "00000000009d[CPU0  ] VMLAUNCH VMCS ptr: 0x0000000000301000\n"
         "00000000009d[CPU0  ] VMENTER to x86-64 guest\n"
@@ -194,7 +194,7 @@ TEST(ProcessorLog, SurvivesGarbage) {
     EXPECT_THAT(kinds_of(std::string_view{"\0\0\0\n\0", 5}), IsEmpty());
 }
 
-// However the bytes are cut, they say the same.
+// The events do not depend on how the bytes are split.
 RC_GTEST_PROP(ProcessorLogProperty, PiecesMakeNoDifference, ()) {
     Read read;
     std::string_view rest = two_exits;
@@ -207,7 +207,7 @@ RC_GTEST_PROP(ProcessorLogProperty, PiecesMakeNoDifference, ()) {
     RC_ASSERT(read.events == events_of(two_exits));
 }
 
-// Nothing that a log may contain stops the reader; lines that it knows still count afterwards.
+// No content of a log stops the parser; known lines after it still count.
 RC_GTEST_PROP(ProcessorLogProperty, ReadsOnAfterAnyBytes, (const std::string& bytes)) {
     Read read;
     read.log.feed(bytes);
@@ -218,7 +218,7 @@ RC_GTEST_PROP(ProcessorLogProperty, ReadsOnAfterAnyBytes, (const std::string& by
     RC_ASSERT(read.events.back().kind == vm_exit);
 }
 
-// The same for lines that are nearly right.
+// The same for lines that are nearly correct.
 RC_GTEST_PROP(ProcessorLogProperty, ReadsOnAfterSpoiltLines, ()) {
     std::string spoilt{two_exits};
     const auto changes = *rc::gen::container<std::vector<std::pair<std::size_t, char>>>(

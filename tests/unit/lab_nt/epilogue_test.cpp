@@ -1,4 +1,4 @@
-// What is the rest of an epilogue, and what is none.  [Windows: x64 exception handling, "Unwind
+// What is the rest of an epilogue, and what is not.  [Windows: x64 exception handling, "Unwind
 // procedure"]
 #include "lab/nt/rtl/epilogue.hpp"
 
@@ -56,7 +56,7 @@ protected:
     std::vector<std::byte> memory_;
 };
 
-TEST_P(Epilogues, AreKnownByTheirInstructions) {
+TEST_P(Epilogues, AreRecognisedByTheirInstructions) {
     const Case& one = GetParam();
     const auto found = find(one.code, place);
     ASSERT_EQ(found.has_value(), one.is_epilogue);
@@ -109,7 +109,7 @@ const std::vector<Case> cases{
 INSTANTIATE_TEST_SUITE_P(Of, Epilogues, testing::ValuesIn(cases),
                          [](const auto& instance) { return instance.param.name; });
 
-TEST_F(Epilogues, TheImagesEndIsNone) {
+TEST_F(Epilogues, TheImagesEndIsNoEpilogue) {
     EXPECT_FALSE(find({0x48, 0x83, 0xC4}, 0xFFD));
     EXPECT_FALSE(find({0x5B}, 0xFFF));
     EXPECT_FALSE(find({}, 0x1000));

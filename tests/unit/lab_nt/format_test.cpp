@@ -68,7 +68,7 @@ TEST(Format, NarrowAndWideText) {
     EXPECT_FORMAT("(null) (null)", "%s %ws", nullptr, nullptr);
 }
 
-TEST(Format, CountedTextNeedsNoEndMark) {
+TEST(Format, CountedTextNeedsNoTerminator) {
     char16_t wide[]{u'a', u'b', u'c', u'X'};
     char narrow[]{'d', 'e', 'X'};
     const UnicodeString unicode{.length = 6, .maximum_length = 8, .buffer = wide};
@@ -78,8 +78,8 @@ TEST(Format, CountedTextNeedsNoEndMark) {
     EXPECT_FORMAT("(null)", "%wZ", nullptr);
 }
 
-// [Windows: DbgPrint] Wide text is allowed at PASSIVE_LEVEL only, so the caller must be told.
-TEST(Format, ToldWhetherWideTextWasConverted) {
+// [Windows: DbgPrint] Wide text is allowed at PASSIVE_LEVEL only, so the caller must know of it.
+TEST(Format, ReportsWhetherWideTextWasConverted) {
     EXPECT_FALSE(formatted("%s %d %c %hS", "x", 1, 'c', "n").wide);
     EXPECT_TRUE(formatted("%S", u"x").wide);
     EXPECT_TRUE(formatted("%wc", u'x').wide);
@@ -95,7 +95,7 @@ TEST(Format, OddEndsAndUnknownTypes) {
     EXPECT_FORMAT("5 after", "%n%d after", nullptr, 5);
 }
 
-TEST(Format, MoreThanTheRoomIsDroppedAndTold) {
+TEST(Format, MoreThanTheRoomIsDroppedAndReported) {
     std::array<char, 4> buffer{};
     TextWriter writer{buffer};
     writer.put("abcdef");

@@ -19,7 +19,7 @@ protected:
     FrameMap map_{};
 };
 
-TEST_F(FrameMapOf64MiB, EachIsGivenOnceAndNoneBelowTheReservedEnd) {
+TEST_F(FrameMapOf64MiB, EachIsAllocatedOnceAndNoneBelowTheReservedEnd) {
     std::set<std::uint64_t> seen;
     while (const auto frame = map_.take()) {
         EXPECT_TRUE(seen.insert(frame->raw()).second);
@@ -29,7 +29,7 @@ TEST_F(FrameMapOf64MiB, EachIsGivenOnceAndNoneBelowTheReservedEnd) {
     EXPECT_EQ(seen.size(), (memory - reserved.raw()) / page_bytes);
 }
 
-TEST_F(FrameMapOf64MiB, TwoInARowAreNotNeighbours) {
+TEST_F(FrameMapOf64MiB, TwoSuccessiveOnesAreNotAdjacent) {
     auto previous = map_.take();
     for (int i = 0; i < 100; ++i) {
         const auto next = map_.take();
@@ -76,8 +76,8 @@ TEST_F(FrameMapOf64MiB, ATakenFrameIsAnObstacleForARun) {
     EXPECT_EQ(run->raw(), single->raw() - 2 * page_bytes);
 }
 
-// 0xA000 to 0xA0000: behind what the firmware has used, up to video memory.
-TEST_F(FrameMapOf64MiB, FramesBelow1MiBAreForWhoAsksForThem) {
+// 0xA000 to 0xA0000: after the memory that the firmware uses, up to video memory.
+TEST_F(FrameMapOf64MiB, FramesBelow1MiBAreOnlyForRequestsThatNameThem) {
     const auto run = map_.take_run({.frames = 2, .highest = PhysicalAddress{0xF'FFFF}});
     ASSERT_TRUE(run);
     EXPECT_EQ(run->raw(), 0x9'E000U);

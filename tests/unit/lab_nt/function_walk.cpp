@@ -1,4 +1,5 @@
-// The interpreter. Registers that nothing is known of are `nullopt`, and so is what comes of them.
+// The interpreter. Registers with unknown values are `nullopt`, and so are results of unknown
+// values.
 #include "tests/unit/lab_nt/function_walk.hpp"
 
 #include <Zydis/Zydis.h>
@@ -9,7 +10,7 @@ namespace hvp::tests {
 namespace {
 
 constexpr std::size_t rsp_number = 4;
-constexpr std::uint64_t some_room = 0x40;  // what an unknown amount of stack is taken for
+constexpr std::uint64_t some_room = 0x40;  // assumed for an unknown amount of stack
 
 bool is_stack(std::uint64_t address) {
     return address >= StackState::lowest && address < StackState::highest;
@@ -54,7 +55,7 @@ public:
     [[nodiscard]] bool is_known() const { return known_; }
     [[nodiscard]] std::uint32_t next() const { return address_ + instruction_.length; }
 
-    /// Whether the next instruction is not the one behind it, or not only.
+    /// Whether the next instruction is not, or not always, the following one.
     [[nodiscard]] bool may_jump() const {
         return is_jump() || instruction_.meta.category == ZYDIS_CATEGORY_COND_BR;
     }
@@ -63,8 +64,8 @@ public:
                mnemonic() != ZYDIS_MNEMONIC_INT3 && mnemonic() != ZYDIS_MNEMONIC_IRETQ;
     }
     [[nodiscard]] Leaving leaving(bool is_inside, bool in_prologue) const {
-        // Where a return address would lie, a called function may put its parameters. (The stack
-        // probe has none.)
+        // Above the return address a called function may store its parameters. (The stack probe has
+        // none.)
         const bool has_no_caller = mnemonic() == ZYDIS_MNEMONIC_CALL && !in_prologue &&
                                    state_.rsp == StackState::entry_rsp;
         if (mnemonic() == ZYDIS_MNEMONIC_IRETQ || mnemonic() == ZYDIS_MNEMONIC_VMRESUME ||
@@ -75,7 +76,7 @@ public:
         return mnemonic() == ZYDIS_MNEMONIC_RET || is_tail_call ? Leaving::by_return : Leaving::no;
     }
 
-    /// Where a direct jump goes.
+    /// The target of a direct jump.
     [[nodiscard]] std::optional<std::uint32_t> target() const {
         return operands_[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE
                    ? std::optional{next() + static_cast<std::uint32_t>(operands_[0].imm.value.s)}
@@ -216,7 +217,8 @@ private:
             case ZYDIS_OPERAND_TYPE_IMMEDIATE:
                 return operand.imm.value.u;
             case ZYDIS_OPERAND_TYPE_REGISTER:
-                // The lower half, written, clears the upper one; read alone, it is not tracked.
+                // A write of the lower half clears the upper one; a read of the lower half is not
+                // tracked.
                 return operand.size == 64 ? general(operand.reg.value) : std::nullopt;
             case ZYDIS_OPERAND_TYPE_MEMORY: {
                 const auto address = address_of(operand);
@@ -275,7 +277,7 @@ private:
         }
     }
 
-    /// What lies where the operand is written is not known any more.
+    /// The value at the operand's destination is unknown now.
     void forget(const ZydisDecodedOperand& operand) {
         const auto address = address_of(operand);
         if (!address || !is_stack(*address)) {

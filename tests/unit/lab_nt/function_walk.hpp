@@ -1,5 +1,5 @@
-// What a function's instructions do to its stack, without a look at its unwind data: a small
-// interpreter that knows stores, loads and what moves RSP, and forgets every other result.
+// What a function's instructions do to its stack, without its unwind data: a small interpreter of
+// stores, loads and changes of RSP; every other result is unknown to it.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@ namespace hvp::tests {
 
 using Vector = std::array<std::uint64_t, 2>;
 
-/// The registers and the stack at one instruction; nothing: nobody knows the value.
+/// The registers and the stack at one instruction; `nullopt`: the value is unknown.
 struct StackState {
     static constexpr std::uint64_t entry_rsp = 0xFFFF'F880'0010'0FF8;
     static constexpr std::uint64_t lowest = entry_rsp - 0x10'0000;
@@ -26,14 +26,14 @@ struct StackState {
     std::array<std::optional<std::uint64_t>, 16> general{};  ///< RSP is not among them
     std::array<std::optional<Vector>, 16> vectors{};
     std::map<std::uint64_t, std::optional<std::uint64_t>> stack{};
-    bool is_elsewhere{};  ///< RSP was loaded with something unknown
+    bool is_elsewhere{};  ///< RSP was loaded with an unknown value
 };
 
 /// What a caller may rely on.  [Windows: x64 calling convention]
 inline constexpr std::array<std::size_t, 8> preserved_registers{3, 5, 6, 7, 12, 13, 14, 15};
 inline constexpr std::size_t first_preserved_vector = 6;
 
-/// The value that such a register has when the function begins.
+/// The value of such a register at the function's begin.
 [[nodiscard]] constexpr std::uint64_t original(std::size_t number) {
     return 0xAAAA'0000'0000'0000 + number;
 }
@@ -48,13 +48,13 @@ inline constexpr std::size_t first_preserved_vector = 6;
 enum class Leaving : std::uint8_t {
     no,
     by_return,     ///< RET, or a jump to another function, which returns
-    by_processor,  ///< as only a function can that no CALL has led to
+    by_processor,  ///< IRETQ: the function was not entered by a CALL
 };
 
 /// Follows all branches inside a function, each instruction once.
 class FunctionWalk {
 public:
-    /// Is told the state in front of each instruction.
+    /// Receives the state before each instruction.
     using Visit =
         std::function<void(std::uint32_t address, const StackState& state, Leaving leaving)>;
 
@@ -65,7 +65,7 @@ public:
           prologue_bytes_{prologue_bytes},
           visit_{std::move(visit)} {}
 
-    /// From one address on; instructions that were visited before are not again.
+    /// From one address on; each instruction is visited once.
     void from(std::uint32_t address, const StackState& state);
 
 private:

@@ -1,4 +1,4 @@
-// What the kernel writes must be what a JSON library reads.
+// A JSON library must read what the kernel has written.
 #include "lab/nt/dbg/json_line.hpp"
 
 #include <gtest/gtest.h>

@@ -43,7 +43,7 @@ PeImage::PeImage() : bytes(0xA00) {
         set<std::uint32_t>(section(i) + 20, static_cast<std::uint32_t>(content(i)));
         set<std::uint32_t>(section(i) + 36, sections[i].flags);
     }
-    // .data begins with a pointer to itself; .reloc has one block that says so.
+    // .data begins with a pointer to itself; .reloc has one block with its relocation.
     set<std::uint64_t>(content(1), 0x1'4000'2000);
     set<std::uint32_t>(directory(5), 0x3000);
     set<std::uint32_t>(directory(5) + 4, 12);

@@ -25,7 +25,7 @@ public:
         return value;
     }
 
-    /// What the parser says against it; empty if nothing.
+    /// The parser's refusal; empty if it accepts the image.
     [[nodiscard]] std::string refusal() const;
 
     static constexpr std::size_t file_header = 0x80;

@@ -176,7 +176,7 @@ TEST(SecurityCookie, IsWhereTheLoadConfigurationPoints) {
     image.put<std::uint64_t>(0x2058, base + 0x2100);
     const auto find = [&] { return find_security_cookie(image.headers, image.memory, base); };
     EXPECT_EQ(find(), 0x2100);
-    image.put<std::uint64_t>(0x2058, base + 0x3FFC);  // sticks out of the image
+    image.put<std::uint64_t>(0x2058, base + 0x3FFC);  // not inside the image
     EXPECT_EQ(find(), std::nullopt);
     image.put<std::uint64_t>(0x2058, 0);
     EXPECT_EQ(find(), std::nullopt);

@@ -33,7 +33,7 @@ protected:
 // __try { __try { … } __finally { 500 } } __except (600) { 180 }
 const std::vector<Scope> nested{{0x110, 0x120, 0x500, 0}, {0x110, 0x140, 0x600, 0x180}};
 
-TEST_F(ScopeTables, FiltersAreAskedFromTheInnermostBlockThatHoldsTheAddress) {
+TEST_F(ScopeTables, FiltersAreFoundFromTheInnermostBlockThatHoldsTheAddress) {
     const auto scopes = table({{0x110, 0x120, 0x500, 0x170}, {0x110, 0x140, 0x600, 0x180}});
     const auto inner = scopes.filter(0, 0x118);
     ASSERT_TRUE(inner);
@@ -69,17 +69,17 @@ TEST_F(ScopeTables, BlocksAroundTheTargetAreNotLeft) {
 }
 
 TEST_F(ScopeTables, AJumpToTheOtherPieceOfABlockStaysInIt) {
-    // A block in two pieces, as the compiler cuts one around a RETURN: the target is in the other.
+    // A block in two parts, as the compiler splits one around a RETURN: the target is in the other.
     const auto scopes = table({{0x110, 0x120, 0x500, 0}, {0x130, 0x140, 0x500, 0}});
     EXPECT_FALSE(scopes.termination(0, 0x118, 0x138));
     EXPECT_TRUE(scopes.termination(0, 0x118, 0x150));
 }
 
-TEST_F(ScopeTables, WhatSticksOutOfTheImageIsNoBlock) {
+TEST_F(ScopeTables, ABlockOutsideTheImageIsIgnored) {
     EXPECT_FALSE(table({{0x110, 0x120, 0x1000, 0x170}}).filter(0, 0x118)) << "the filter";
     EXPECT_FALSE(table({{0x110, 0x120, 1, 0x1000}}).filter(0, 0x118)) << "the __except block";
     EXPECT_FALSE(table({{0x110, 0x120, 0xFFFF'FFFF, 0}}).termination(0, 0x118, std::nullopt));
-    // More lines than the image holds: they end with it.
+    // More lines than fit into the image: the table ends at the image's end.
     const auto endless = table(nested, 0xFFFF'FFFF);
     EXPECT_EQ(endless.filter(0, 0x118)->scope.handler, 0x600U);
     EXPECT_FALSE(endless.filter(0, 0x800));

@@ -1,6 +1,6 @@
-// The unwinder on real images, from every instruction that a walk through the function reaches.
-// What the function has done to its stack is told by its instructions (function_walk.hpp); the
-// unwinder only has the unwind data, and must come to the same caller.
+// The unwinder on real images, from every instruction that a walk through the function reaches. The
+// walk interprets the function's instructions (function_walk.hpp); the unwinder has only the unwind
+// data, and must find the same caller.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -47,7 +47,7 @@ public:
     [[nodiscard]] pe::WritableBytes writable() { return memory_; }
     [[nodiscard]] rtl::ImageView view() const { return {&headers_, memory_, base}; }
 
-    /// All functions that have unwind data; one that comes in several parts, whole.
+    /// All functions that have unwind data; the parts of one function joined.
     [[nodiscard]] std::vector<pe::RuntimeFunction> functions() const {
         const auto place = headers_.directory(pe::DirectoryIndex::exceptions);
         std::vector<pe::RuntimeFunction> all;
@@ -62,7 +62,7 @@ public:
         return all;
     }
 
-    /// Where the table of the function's __try blocks lies; 0: it has none.
+    /// The address of the function's scope table (its __try blocks); 0: it has none.
     [[nodiscard]] std::uint32_t scope_table_of(const pe::RuntimeFunction& function) const {
         const auto header = rtl::read_unwind_header(memory_, function.unwind_data).value();
         const auto at = static_cast<std::uint32_t>(rtl::behind_codes(header, function.unwind_data));
@@ -125,7 +125,7 @@ rtl::Registers registers_of(const StackState& state, std::uint32_t address) {
     return registers;
 }
 
-/// What is wrong with the caller that the unwinder has come to; nothing, if it is the right one.
+/// The difference between the caller that the unwinder has found and the real one; empty if none.
 std::string differences(const rtl::Registers& caller, bool with_vectors) {
     std::string all;
     if (caller.rip != StackState::return_address) {
@@ -179,8 +179,8 @@ public:
                               look(address, state, leaving);
                           }};
         walk.from(function_.begin, state_at_entry());
-        // No instruction leads to an __except block: the dispatcher goes there, with the registers
-        // that the function had.
+        // No instruction leads to an __except block: the dispatcher continues there, with the
+        // function's registers.
         for (const rtl::Scope& scope : scopes_) {
             if (!scope.is_finally() && body_) {
                 walk.from(scope.target, *body_);
@@ -215,7 +215,7 @@ private:
         rtl::FrameFacts facts;
         stack_now = &state;
         const bool unwound = rtl::unwind(image_.view(), registers, read_stack, &facts);
-        // The kernel itself has no use for vector registers: it loads them for drivers.
+        // The kernel itself does not use vector registers: it loads them for drivers.
         const auto wrong = differences(registers, image_.name() != kernel);
         EXPECT_TRUE(unwound && wrong.empty())
             << fmt::format("{}+{:#x}", image_.name(), address) << wrong;
@@ -234,7 +234,7 @@ private:
     rtl::UnwindHeader header_;
     std::vector<rtl::Scope> scopes_;
     Counts& counts_;
-    std::optional<StackState> body_;  ///< behind the prologue
+    std::optional<StackState> body_;  ///< after the prologue
 };
 
 class RealUnwindData : public testing::TestWithParam<std::string> {};
@@ -268,7 +268,7 @@ std::vector<std::uint32_t> asked(Next next) {
     return handlers;
 }
 
-/// The same, read from the table without thought: of the blocks that hold `address` those that
+/// The same, by a plain search of the table: of the blocks that contain `address` those that
 /// `wanted` accepts.
 std::vector<std::uint32_t> expected(const std::vector<rtl::Scope>& scopes, std::uint32_t address,
                                     const std::function<bool(const rtl::Scope&)>& wanted) {
@@ -335,8 +335,7 @@ TEST_P(RealUnwindData, MayBeDamagedWithoutHarm) {
     for (std::size_t round = 0; round < rounds; ++round) {
         const auto function = functions[below(functions.size())];
         const auto table = whole.headers().directory(pe::DirectoryIndex::exceptions);
-        // The unwind data itself, or the line that leads to it; what is changed stays changed for a
-        // while.
+        // The unwind data itself, or the line that points to it; a change remains for a while.
         if (round % 64 == 0) {
             image = whole;
         }

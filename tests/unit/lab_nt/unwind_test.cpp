@@ -74,7 +74,7 @@ TEST_F(Unwinding, InstructionsOfThePrologueThatDidNotRunYetAreNotUndone) {
     unwind_data({1, 6, 2, 0, 6, 0x32, 2, 0x30});
     stack_content[stack] = 0xBB;
     stack_content[stack + 8] = 0x1234;
-    EXPECT_TRUE(run(0x102));  // rbx is pushed, the room is not made
+    EXPECT_TRUE(run(0x102));  // rbx is pushed, the stack is not allocated yet
     EXPECT_EQ(registers.general[rbx], 0xBBU);
     EXPECT_EQ(registers.rip, 0x1234U);
 }
@@ -101,10 +101,10 @@ TEST_F(Unwinding, AFrameRegisterReplacesRsp) {
     EXPECT_EQ(registers.rip, 0x1234U);
 }
 
-TEST_F(Unwinding, SavedRegistersAreReadFromTheirPlaces) {
+TEST_F(Unwinding, SavedRegistersAreReadFromTheirOffsets) {
     unwind_data({1, 8, 4, 0, 8, 0x34, 0x03, 0x00, 4, 0x82, 2, 0});
     memory[0x404 + 4] = std::byte{4};
-    memory[0x404 + 5] = std::byte{0x42};  // 0x28 bytes of room
+    memory[0x404 + 5] = std::byte{0x42};  // allocates 0x28 bytes
     memory[0x402] = std::byte{3};
     stack_content[stack + 0x18] = 0xBB;
     stack_content[stack + 0x28] = 0x1234;
@@ -136,7 +136,7 @@ TEST_F(Unwinding, AMachineFrameMayHaveNoErrorCode) {
 }
 
 // push rbp; sub rsp, 0x40; lea rbp, [rsp+0x20]; mov [rbp-0x8], rbx; movaps [rbp], xmm6. RSP has
-// moved on since.
+// changed since.
 TEST_F(Unwinding, SavedRegistersAreCountedFromTheFrameRegister) {
     unwind_data({1, 18, 7, 0x25, 18, 0x68, 2, 0, 14, 0x34, 3, 0, 10, 0x03, 5, 0x72, 1, 0x50});
     memory[0x402] = std::byte{7};
@@ -193,7 +193,7 @@ TEST_F(Unwinding, ChainedDataGoesOnWithTheParent) {
 }
 
 // sub rsp, 0x38 (4 bytes); movaps [rsp+0x20], xmm6 (5 bytes).
-TEST_F(Unwinding, SavedVectorsComeBack) {
+TEST_F(Unwinding, SavedVectorsAreRestored) {
     unwind_data({1, 9, 3, 0, 9, 0x68, 2, 0, 4, 0x62});
     stack_content[stack + 0x20] = 0x66;
     stack_content[stack + 0x28] = 0x77;
@@ -204,9 +204,9 @@ TEST_F(Unwinding, SavedVectorsComeBack) {
     EXPECT_EQ(registers.rip, 0x1234U);
 }
 
-// UNW_FLAG_EHANDLER | UNW_FLAG_UHANDLER; behind the codes, padded to four bytes, the handler's
+// UNW_FLAG_EHANDLER | UNW_FLAG_UHANDLER; after the codes, padded to four bytes, the handler's
 // address and its data.
-TEST_F(Unwinding, AHandlerIsToldOutsideOfThePrologue) {
+TEST_F(Unwinding, AHandlerIsReportedOutsideOfThePrologue) {
     unwind_data({1 | 3 << 3, 4, 1, 0, 4, 0x32, 0, 0, 0x78, 0x06, 0, 0});
     stack_content[stack] = 0x1234;
     stack_content[stack + 0x20] = 0x1234;
@@ -221,8 +221,8 @@ TEST_F(Unwinding, AHandlerIsToldOutsideOfThePrologue) {
     EXPECT_FALSE(facts.has(HandlerKind::exception));
 }
 
-// push rbp (1 byte); sub rsp, 0x20 (4); lea rbp, [rsp+0x20] (5): rbp - 0x20 names the frame, even
-// if RSP has moved since.
+// push rbp (1 byte); sub rsp, 0x20 (4); lea rbp, [rsp+0x20] (5): rbp - 0x20 identifies the frame,
+// even if RSP has changed since.
 TEST_F(Unwinding, AFrameRegisterNamesTheFrame) {
     unwind_data({1, 10, 3, 0x25, 10, 0x03, 5, 0x32, 1, 0x50});
     registers.general[rbp] = stack + 0x120;
