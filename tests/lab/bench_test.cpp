@@ -52,7 +52,7 @@ TEST(BenchExits, AreShownAsATable) {
 
 // The floor must do all that the VMM does: same answers of CPUID, registers, single step.
 TEST(BenchExits, TheHonestFloorDoesWhatTheVmmDoes) {
-    std::vector<Json> told;
+    std::vector<Json> answers;
     for (const char* name : {"answers-vmm", "answers-floor"}) {
         Playground playground;
         const Answer answer =
@@ -61,11 +61,11 @@ TEST(BenchExits, TheHonestFloorDoesWhatTheVmmDoes) {
         const auto done = playground.events("ExitsDone");
         ASSERT_EQ(done.size(), 1U);
         EXPECT_EQ(done[0]["done"], 10);
-        EXPECT_EQ(done[0]["step"], 0) << "TF's debug exception comes right behind CPUID";
-        told.push_back(done[0]["answers"]);
+        EXPECT_EQ(done[0]["step"], 0) << "TF's debug exception comes directly after CPUID";
+        answers.push_back(done[0]["answers"]);
     }
-    EXPECT_EQ(told[0], told[1]);
-    EXPECT_NE(told[0], "0x0");
+    EXPECT_EQ(answers[0], answers[1]);
+    EXPECT_NE(answers[0], "0x0");
 }
 
 // Built for the set of pages that the stage's chapter counts. An edit and its reverse take

@@ -74,9 +74,9 @@ TEST(BugCheckReport, HasParametersRegistersAndProcessor) {
                           "--processor", "2"})
                   .status,
               1);
-    const auto told = playground.events("BugCheck");
-    ASSERT_THAT(told, SizeIs(1));
-    const Json& event = told[0];
+    const auto reported = playground.events("BugCheck");
+    ASSERT_THAT(reported, SizeIs(1));
+    const Json& event = reported[0];
     EXPECT_EQ(event["code"], "0x7e");
     EXPECT_EQ(event["name"], "SYSTEM_THREAD_EXCEPTION_NOT_HANDLED");
     EXPECT_EQ(event["parameters"][0], "0xffffffffc0000005");

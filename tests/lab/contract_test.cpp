@@ -189,7 +189,7 @@ TEST(Contracts, CoverEveryExport) {
     EXPECT_THAT(never_misused, IsEmpty());
     print("exports", names.size());
     print("promises kept", promises);
-    print("mistakes told by a finding", mistakes);
+    print("mistakes reported by a finding", mistakes);
     print("mistakes reported by a bug check", crashes);
     print("exports without a wrong use that can be seen", harmless.size());
 }

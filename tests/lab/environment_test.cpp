@@ -31,9 +31,9 @@ TEST_P(Environment, IsThatOfWindows) {
     expect_windows(playground, {"--model", GetParam()});
     // `explain` has the same values for the model that a driver reads.
     const auto model = tool::ModelProcessor::of(GetParam());
-    const auto told = playground.events("VmxMsr");
-    EXPECT_EQ(model.has_value(), !told.empty());
-    for (const Json& msr : told) {
+    const auto reported = playground.events("VmxMsr");
+    EXPECT_EQ(model.has_value(), !reported.empty());
+    for (const Json& msr : reported) {
         const auto index = std::stoul(msr["index"].get<std::string>(), nullptr, 0);
         EXPECT_EQ(model->msr(static_cast<arch::Msr>(index)),
                   std::stoull(msr["value"].get<std::string>(), nullptr, 0))

@@ -166,7 +166,7 @@ TEST(Identity, IsRefusedWhereTheProcessorHasNoEpt) {
 
 class IdentityWithoutMemory : public testing::TestWithParam<int> {};
 
-// Each allocation fails in turn; everything that was taken before is given back.
+// Each allocation fails in turn; everything that was allocated before is freed.
 TEST_P(IdentityWithoutMemory, FreesEverything) {
     Playground playground;
     const Answer answer =

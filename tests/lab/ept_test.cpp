@@ -156,7 +156,7 @@ TEST(EptRefused, WhereTheProcessorHasNone) {
 
 class EptWithoutMemory : public testing::TestWithParam<int> {};
 
-// Each allocation fails in turn; everything that was taken before is given back.
+// Each allocation fails in turn; everything that was allocated before is freed.
 TEST_P(EptWithoutMemory, FreesEverything) {
     Playground playground;
     const Answer answer =
@@ -187,11 +187,11 @@ TEST_P(EptMisconfigured, EndsTheGuestAndNamesEntryAndRule) {
     const Answer answer = playground({"run", "--driver", driver});
     EXPECT_EQ(answer.status, 0) << answer.errors;
     EXPECT_EQ(playground.summary()["exits"]["0"], (Json{{"EPT Misconfiguration", 1}}));
-    const auto told = playground.events("Misconfigured");
-    ASSERT_EQ(told.size(), 1U);
-    EXPECT_EQ(told[0]["level"], GetParam().level);
-    EXPECT_EQ(told[0]["rule"], GetParam().rule);
-    EXPECT_EQ(told[0]["rip_moved"], 0);
+    const auto reported = playground.events("Misconfigured");
+    ASSERT_EQ(reported.size(), 1U);
+    EXPECT_EQ(reported[0]["level"], GetParam().level);
+    EXPECT_EQ(reported[0]["rule"], GetParam().rule);
+    EXPECT_EQ(reported[0]["rip_moved"], 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(

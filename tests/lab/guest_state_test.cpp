@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(VtX, GuestStateOnModel,
 
 class GuestStateWithoutMemory : public testing::TestWithParam<int> {};
 
-// Each allocation fails in turn; everything that was taken before is given back.
+// Each allocation fails in turn; everything that was allocated before is freed.
 TEST_P(GuestStateWithoutMemory, FreesEverything) {
     Playground playground;
     const Answer answer =

@@ -29,8 +29,8 @@ Json bug_check(const char* name) {
     const Answer answer = playground({"run", "--driver", playground.driver("msvc_image", name)});
     EXPECT_EQ(answer.status, 1);
     EXPECT_THAT(answer.errors, HasSubstr("KERNEL_SECURITY_CHECK_FAILURE"));
-    const auto told = playground.events("BugCheck");
-    return told.size() == 1 ? told[0] : Json{};
+    const auto reported = playground.events("BugCheck");
+    return reported.size() == 1 ? reported[0] : Json{};
 }
 
 // [Windows: Bug Check 0x139 KERNEL_SECURITY_CHECK_FAILURE] Parameter 1 is INT 29h's code.

@@ -1,4 +1,4 @@
-# EPT: tables in ordinary memory, and processors that remember what they have seen of them.
+# EPT: tables in ordinary memory, and a model of processors that cache translations.
 hvp_test(ept_tests
     unit/ept/entry_test.cpp unit/guest_memory/page_walk_test.cpp unit/ept/invalidation_test.cpp
     unit/ept/misconfiguration_test.cpp unit/guest_memory/working_set_test.cpp unit/ept/random_edits_test.cpp

@@ -46,12 +46,13 @@ constinit std::array<Registration, 64> registrations{};
 constinit std::uint64_t registered{};
 constinit ke::Lock tables{};
 
-void forget(void* body) {
+void remove_record(void* body) {
     const ke::Locked locked{tables};
     *static_cast<Callback*>(body) = {};
 }
 
-constinit const ob::ObjectType callback_type{.name = "callback"sv, .last_reference_gone = forget};
+constinit const ob::ObjectType callback_type{.name = "callback"sv,
+                                             .last_reference_gone = remove_record};
 
 Callback* find(std::u16string_view name) {
     const auto found = std::ranges::find_if(callbacks, [&](const Callback& one) {

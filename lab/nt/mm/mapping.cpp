@@ -15,7 +15,7 @@ void check_not_free(std::uint64_t physical, std::uint64_t bytes, std::uint64_t c
     for (std::uint64_t offset = 0; offset < bytes; offset += page_bytes) {
         if (is_free_frame(PhysicalAddress{physical + offset})) {
             rtl::Sentence detail{"MmMapIoSpace was given physical address "};
-            detail.hex(physical + offset).put(", memory that nobody has allocated or locked");
+            detail.hex(physical + offset).put(", memory that is neither allocated nor locked");
             return examiner::report_finding("FreeMemoryMapped", detail,
                                             examiner::map_of_free_memory, caller);
         }

@@ -25,7 +25,7 @@ constexpr std::size_t most_locks = 256;
 constinit std::array<LockedPages, most_locks> locked_pages{};
 constinit ke::Lock records{};
 
-bool remember(const LockedPages& pages) {
+bool record(const LockedPages& pages) {
     const ke::Locked locked{records};
     auto* const free = std::ranges::find(locked_pages, nullptr, &LockedPages::mdl);
     if (free == locked_pages.end()) {
@@ -35,7 +35,7 @@ bool remember(const LockedPages& pages) {
     return true;
 }
 
-bool forget(const Mdl* mdl) {
+bool release_record(const Mdl* mdl) {
     const ke::Locked locked{records};
     auto* const found = std::ranges::find(locked_pages, mdl, &LockedPages::mdl);
     if (found == locked_pages.end()) {
@@ -75,7 +75,7 @@ NT_EXPORT void MmProbeAndLockPages(Mdl* mdl, std::uint8_t mode, std::uint32_t op
     if ((mode != kernel_mode && of_system) || !fill_frames(*mdl, write)) {
         rtl::raise_status(rtl::status_access_violation);
     }
-    if (!remember({.mdl = mdl, .pages = mdl->frames().size(), .locked_by = caller})) {
+    if (!record({.mdl = mdl, .pages = mdl->frames().size(), .locked_by = caller})) {
         rtl::raise_status(rtl::status_insufficient_resources);
     }
     mdl->flags = static_cast<std::int16_t>(mdl->flags | mdl_locked | (write ? mdl_for_writing : 0));
@@ -86,7 +86,7 @@ NT_EXPORT void MmUnlockPages(Mdl* mdl) {
     const auto caller = examiner::caller(__builtin_return_address(0));
     examiner::check_irql_at_most(ke::Irql::dispatch,
                                  {"MmUnlockPages", examiner::unlock_pages_irql, caller});
-    if (!mdl->has(mdl_locked) || !forget(mdl)) {
+    if (!mdl->has(mdl_locked) || !release_record(mdl)) {
         const bool nonpaged = mdl->has(mdl_of_nonpaged_pool);
         return examiner::report_finding(
             "UnlockOfUnlockedPages",

@@ -47,7 +47,7 @@ void report_left(const HandleEntry& entry) {
 void report_left(const Object& object) {
     rtl::Sentence detail;
     detail.decimal(static_cast<std::uint64_t>(object.driver_references));
-    detail.put(" references to a ").put(object.type->name).put(" were not given back");
+    detail.put(" references to a ").put(object.type->name).put(" were not released");
     examiner::report_finding("ReferenceLeft", detail, examiner::no_verifier_code,
                              object.last_referenced_by);
 }

@@ -183,7 +183,7 @@ private:
     ReadStack read_stack_;
     int chain_{};
     std::uint64_t frame_{};
-    bool whole_{true};  ///< all codes are of version 1, and none sticks out
+    bool whole_{true};  ///< all codes are of version 1, and lie inside the data
     FrameFacts facts_{};
 };
 

@@ -35,7 +35,7 @@ TEST(DebuggerTalk, AsksASilentMachineForOneInstructionAndLetsItGoOn) {
     EXPECT_EQ(talk.on_console(stopped, 3100ms).type, "s\n");
     EXPECT_EQ(talk.on_console(stopped, 3200ms).type, "c\n");
     EXPECT_EQ(talk.ending(), Ending::ended);
-    EXPECT_FALSE(talk.on_time(6s).interrupt);  // and the next silence begins anew
+    EXPECT_FALSE(talk.on_time(6s).interrupt);  // and the next silence counts from here
     EXPECT_TRUE(talk.on_time(6200ms).interrupt);
 }
 

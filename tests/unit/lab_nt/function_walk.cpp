@@ -254,7 +254,7 @@ private:
                 state_.general[*number] = whole ? value : std::nullopt;
             }
         } else if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY) {
-            forget(operand);
+            make_unknown(operand);
             const auto address = address_of(operand);
             if (address && is_stack(*address) && operand.size == 64) {
                 state_.stack[*address] = value;
@@ -269,7 +269,7 @@ private:
             }
             return;
         }
-        forget(operand);
+        make_unknown(operand);
         const auto address = address_of(operand);
         if (address && value && is_stack(*address)) {
             state_.stack[*address] = (*value)[0];
@@ -278,7 +278,7 @@ private:
     }
 
     /// The value at the operand's destination is unknown now.
-    void forget(const ZydisDecodedOperand& operand) {
+    void make_unknown(const ZydisDecodedOperand& operand) {
         const auto address = address_of(operand);
         if (!address || !is_stack(*address)) {
             return;

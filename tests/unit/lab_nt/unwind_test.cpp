@@ -248,9 +248,9 @@ TEST_F(Unwinding, BrokenDataAndBrokenStacksAreRefused) {
     unwind_data({1, 0, 1, 0, 0, 0x21, 0, 0});
     EXPECT_FALSE(run(0x180)) << "a large allocation in a third form";
     unwind_data({1, 0, 1, 0, 0, 0x01, 0, 0});
-    EXPECT_FALSE(run(0x180)) << "a code that sticks out of the codes";
+    EXPECT_FALSE(run(0x180)) << "a code that is not inside the codes";
     unwind_data({1 | 1 << 3, 0, 0, 0, 0x00, 0x10, 0, 0});
-    EXPECT_FALSE(run(0x180)) << "a handler behind the image";
+    EXPECT_FALSE(run(0x180)) << "a handler after the image";
     unwind_data({1 | 1 << 3, 0, 0, 0, 0xFF, 0x0F, 0, 0});
     EXPECT_TRUE(run(0x180)) << "the image's last byte is inside";
 }
