@@ -44,7 +44,7 @@ struct Bench {
     std::array<std::uint64_t, times> build_ticks{};
     std::array<std::uint64_t, edits> edit_ticks{};
     std::uint64_t split_ticks{};
-    std::uint64_t join_ticks{};
+    std::uint64_t merge_ticks{};
 } bench;
 
 [[gnu::noinline]] std::uint64_t ticks_of_call(void (*work)(void*), void* argument) {
@@ -85,15 +85,15 @@ void build_often() {
 // ---- Cutting a page of 2 MBytes, and joining it -------------------------------------------------
 
 void split(void* tables) {
-    const auto due = static_cast<ept::Tables*>(tables)->split(arch::GuestPhysicalAddress{0},
-                                                              ept::Level::page_table);
-    bench.all_right &= due.has_value();
+    const auto pending = static_cast<ept::Tables*>(tables)->split(arch::GuestPhysicalAddress{0},
+                                                                  ept::Level::page_table);
+    bench.all_right &= pending.has_value();
 }
 
-void join(void* tables) {
-    const auto due = static_cast<ept::Tables*>(tables)->join(arch::GuestPhysicalAddress{0},
-                                                             ept::Level::directory);
-    bench.all_right &= due.has_value();
+void merge(void* tables) {
+    const auto pending = static_cast<ept::Tables*>(tables)->merge(arch::GuestPhysicalAddress{0},
+                                                                  ept::Level::directory);
+    bench.all_right &= pending.has_value();
 }
 
 void split_and_join() {
@@ -107,7 +107,7 @@ void split_and_join() {
         return;
     }
     bench.split_ticks = ticks_of(split, &*tables);
-    bench.join_ticks = ticks_of(join, &*tables);
+    bench.merge_ticks = ticks_of(merge, &*tables);
     bench.all_right &=
         tables->walk(arch::GuestPhysicalAddress{0}).last().level == ept::Level::directory;
 }
@@ -227,7 +227,7 @@ void tell(const ept_stage::Memory& memory) {
         tests::print_event("Ticks of=edit ticks=%llu\n", ticks);
     }
     tests::print_event("Ticks of=split ticks=%llu\n", bench.split_ticks);
-    tests::print_event("Ticks of=join ticks=%llu\n", bench.join_ticks);
+    tests::print_event("Ticks of=join ticks=%llu\n", bench.merge_ticks);
 }
 
 std::expected<bool, vmx::Failure> measure(const DRIVER_OBJECT& driver) {

@@ -71,7 +71,7 @@ std::vector<IdentityCost> identity_costs() {
             IdentityCost cost{.memory_gib = 1ULL << (bits - 30),
                               .largest = largest,
                               .table_bytes = count * arch::page_bytes,
-                              .view_bytes = ept::Views::pages_of_view(1) * arch::page_bytes};
+                              .view_bytes = ept::SplitViews::pages_of_view(1) * arch::page_bytes};
             if (count <= most_tables_built) {
                 cost.seconds = seconds_to_build(mtrrs, limits, count);
             }

@@ -50,4 +50,21 @@ template <typename Space>
     return address.raw() % page_bytes == 0;
 }
 
+/// The first address of the page that the address lies in.
+template <typename Space>
+[[nodiscard]] constexpr Address<Space> page_of(Address<Space> address) {
+    return Address<Space>{address.raw() & ~(page_bytes - 1)};
+}
+
+/// How many pages hold that many bytes, from the first byte of a page.
+[[nodiscard]] constexpr std::uint64_t pages_for(std::uint64_t bytes) {
+    return (bytes + page_bytes - 1) / page_bytes;
+}
+
+/// How many bytes of its page lie before the address.
+template <typename Space>
+[[nodiscard]] constexpr std::uint64_t offset_in_page(Address<Space> address) {
+    return address.raw() % page_bytes;
+}
+
 }  // namespace hvp::arch

@@ -155,6 +155,9 @@ enum class Level : std::uint8_t { page_table = 1, directory = 2, pointers = 3, p
 
 inline constexpr std::size_t entries_of_table = 512;
 
+/// Four levels translate 48 bits.
+inline constexpr std::uint64_t guest_physical_end = 1ULL << 48;
+
 /// Which entry of a table of this level the address uses.
 [[nodiscard]] constexpr std::size_t index_at(Level level, std::uint64_t address) {
     return address / bytes_of_entry(level) % entries_of_table;
@@ -224,16 +227,16 @@ public:
     /// Needs    an entry that maps a page of this level
     [[nodiscard]] constexpr Entry whole() const { return Entry{raw_ | maps_page_bit}; }
 
-    /// The same, but for the accessed and the dirty flag, which the processor sets when it likes.
+    /// The same without the accessed and the dirty flag, which the processor may set at any time.
     [[nodiscard]] constexpr Entry without_flags() const { return Entry{raw_ & ~flag_bits}; }
     [[nodiscard]] constexpr Entry with_flags_of(Entry other) const {
         return Entry{raw_ | (other.raw_ & flag_bits)};
     }
 
-    /// Marks of ours, in bits that the processor ignores in each kind of entry.
+    /// Marks of this VMM, in bits that the processor ignores in each kind of entry.
     enum class Mark : std::uint64_t {
-        pinned = 1ULL << 52,  ///< stays as it is when the memory types around it change
-        own = 1ULL << 53,     ///< a view has it for itself, whatever its base says
+        pinned = 1ULL << 52,   ///< stays as it is when the memory types around it change
+        of_view = 1ULL << 53,  ///< private to a view: it differs from the base on purpose
     };
     [[nodiscard]] constexpr bool has(Mark mark) const {
         return (raw_ & static_cast<std::uint64_t>(mark)) != 0;

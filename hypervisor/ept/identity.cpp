@@ -1,4 +1,4 @@
-// Building the identity, counting it, and following the MTRRs.
+// Building the identity, counting its tables, and updating its types when MTRRs change.
 #include "hypervisor/ept/identity.hpp"
 
 #include <algorithm>
@@ -67,10 +67,10 @@ Mapping identity_of(const UniformRange& range) {
             .bytes = range.end - range.start,
             .to = {.physical = range.start, .rights = everything, .type = range.type},
             .largest = Level::pointers,
-            .around_pinned = true};
+            .preserve_pinned = true};
 }
 
-/// Several edits of the same tables, as one.
+/// Several edits of the same tables, with one pending invalidation.
 class Edits {
 public:
     explicit Edits(Tables& tables) : tables_{tables} {}
@@ -79,16 +79,16 @@ public:
         if (!edit) {
             error_ = edit.error();
         } else {
-            tables_.merge(due_, *edit);
+            tables_.defer(pending_, *edit);
         }
         return edit.has_value();
     }
-    [[nodiscard]] const PendingInvalidation& due() const { return due_; }
+    [[nodiscard]] const PendingInvalidation& pending() const { return pending_; }
     [[nodiscard]] const std::optional<EditError>& error() const { return error_; }
 
 private:
     Tables& tables_;
-    PendingInvalidation due_{.pointer = tables_.pointer()};
+    PendingInvalidation pending_{.pointer = tables_.pointer()};
     std::optional<EditError> error_;
 };
 
@@ -136,13 +136,14 @@ std::expected<PendingInvalidation, EditError> map_identity(Tables& tables,
     if (edits.error()) {
         return std::unexpected{*edits.error()};
     }
-    return edits.due();
+    return edits.pending();
 }
 
-Retyped retype(Tables& tables, const MtrrSnapshot& before, const MtrrSnapshot& after) {
+MemoryTypeUpdate update_memory_types(Tables& tables, const MtrrSnapshot& before,
+                                     const MtrrSnapshot& after) {
     Edits edits{tables};
     if (!identity_table_count(after, tables.limits(), tables.pool().size())) {
-        return {.due = edits.due(), .whole = false};
+        return {.pending = edits.pending(), .complete = false};
     }
     for_each_range(
         after, HostPhysicalAddress{0}, HostPhysicalAddress{identity_end(tables.limits())},
@@ -157,7 +158,7 @@ Retyped retype(Tables& tables, const MtrrSnapshot& before, const MtrrSnapshot& a
             });
             return good;
         });
-    return {.due = edits.due(), .whole = !edits.error()};
+    return {.pending = edits.pending(), .complete = !edits.error()};
 }
 
 }  // namespace hvp::ept

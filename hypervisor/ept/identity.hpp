@@ -1,10 +1,10 @@
 // All of physical memory, devices included, mapped to itself: each page as large as the processor
 // and the memory types allow.
 //
-// A page has one memory type, so a large one is good only where the MTRRs say the same of all of
-// it. [SDM 3A 11.11.9 "Large Page Size Considerations"]. "Ignore PAT" stays clear: what the guest's
-// own page tables say of caching still counts, as without EPT.
-// [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical Addresses"]
+// A page has one memory type, so a large one is right only where the MTRRs give all of it the same
+// type. [SDM 3A 11.11.9 "Large Page Size Considerations"]. "Ignore PAT" stays clear: what the
+// guest's own page tables say of caching still counts, as without EPT. [SDM 3C 28.2.6.2 "Memory
+// Type Used for Translated Guest-Physical Addresses"]
 #pragma once
 
 #include <cstddef>
@@ -35,19 +35,20 @@ namespace hvp::ept {
 [[nodiscard]] std::expected<PendingInvalidation, EditError> map_identity(
     Tables& tables, const arch::MtrrSnapshot& mtrrs);
 
-/// What has become of an identity.
-struct [[nodiscard]] Retyped {
-    PendingInvalidation due{};  ///< once for all edits
-    bool whole{};               ///< false: no table was left for a part of it
+/// The result of `update_memory_types`.
+struct [[nodiscard]] MemoryTypeUpdate {
+    PendingInvalidation pending{};  ///< once for all edits
+    bool complete{};                ///< false: no table was left for a part of it
 };
 
-/// Gives an identity the memory types that MTRRs have `after` they were changed; then its pages
-/// have the sizes that `map_identity` would have given them, but for pinned ones, which stay.
+/// Updates the memory types of an identity after MTRRs were changed from `before` to `after`; its
+/// pages then have the sizes that `map_identity` would have chosen. Pinned pages stay.
 ///
-/// Needs    a pool with room for the tables of both, since those that are given back are free only
-///          when what is due has been done. Else the result may not be whole: then each page still
-///          leads to itself, but some have the types of before.
+/// Needs    a pool with room for the tables of both, since retired tables are free only when the
+///          pending invalidation has been executed. Else the result may not be complete: then each
+///          page still leads to itself, but some have the old types.
 /// Where    everywhere; the work is bounded by what the pool can hold
-Retyped retype(Tables& tables, const arch::MtrrSnapshot& before, const arch::MtrrSnapshot& after);
+MemoryTypeUpdate update_memory_types(Tables& tables, const arch::MtrrSnapshot& before,
+                                     const arch::MtrrSnapshot& after);
 
 }  // namespace hvp::ept

@@ -1,8 +1,9 @@
-// What is owed to the processors after an EPT paging structure has changed, and paying it.
+// The INVEPT that is pending after a change of an EPT paging structure, and executing it.
 //
-// Processors remember translations. After most changes the old one may go on being used, on every
-// processor that runs a guest on this EPT, until that processor has executed INVEPT. So each edit
-// returns what is owed, and the compiler complains where that is dropped.
+// Processors cache translations. After most changes the old one may go on being used, on every
+// processor that runs a guest on this EPT, until that processor has executed INVEPT. To make all of
+// them do so is a *TLB shootdown*. So each edit returns the invalidation that is pending; it can be
+// executed at once or deferred, and the compiler warns where it is dropped.
 // [SDM 3C 28.3.3.4 "Guidelines for Use of the INVEPT Instruction"]
 #pragma once
 
@@ -11,51 +12,27 @@
 #include <expected>
 
 #include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/processor_set.hpp"
 #include "hypervisor/ept/capability.hpp"
 #include "hypervisor/ept/entry.hpp"
 #include "hypervisor/ept/pointer.hpp"
 
 namespace hvp::ept {
 
-/// A set of logical processors, by their numbers, up to 64.
-class ProcessorSet {
-public:
-    constexpr ProcessorSet() = default;
-    [[nodiscard]] static constexpr ProcessorSet only(std::uint32_t processor) {
-        return ProcessorSet{1ULL << processor};
-    }
-    [[nodiscard]] constexpr bool has(std::uint32_t processor) const {
-        return (mask_ >> processor & 1) != 0;
-    }
-    [[nodiscard]] constexpr bool empty() const { return mask_ == 0; }
-    [[nodiscard]] constexpr std::uint64_t mask() const { return mask_; }
-    [[nodiscard]] constexpr ProcessorSet without(ProcessorSet other) const {
-        return ProcessorSet{mask_ & ~other.mask_};
-    }
-    friend constexpr ProcessorSet operator|(ProcessorSet a, ProcessorSet b) {
-        return ProcessorSet{a.mask_ | b.mask_};
-    }
-    friend constexpr bool operator==(ProcessorSet, ProcessorSet) = default;
-
-private:
-    constexpr explicit ProcessorSet(std::uint64_t mask) : mask_{mask} {}
-    std::uint64_t mask_{};
-};
-
 /// What an edit leaves to be done: INVEPT of the single-context type, with this EPT's pointer in
 /// the descriptor, on each of these processors. Nothing, where the set is empty.
 struct [[nodiscard]] PendingInvalidation {
     Pointer pointer{};
-    ProcessorSet processors{};
+    arch::ProcessorSet processors{};
 
-    [[nodiscard]] constexpr bool is_nothing() const { return processors.empty(); }
+    [[nodiscard]] constexpr bool empty() const { return processors.empty(); }
 };
 
-/// Whether processors may go on using what `before` said after it has become `after`.
+/// Whether processors may go on using `before` after the entry has become `after`.
 ///
-/// A processor remembers nothing of an entry that is not present, so filling one owes nothing.
-/// Giving more rights owes nothing either: the worst is an EPT violation that need not be, and it
-/// forgets the old translation by itself.
+/// A processor caches nothing of an entry that is not present, so filling one needs no INVEPT. More
+/// rights need none either: at worst there is one EPT violation that need not be, and it removes
+/// the old translation from that processor.
 /// Source   [SDM 3C 28.3.3.4 "Guidelines for Use of the INVEPT Instruction"]
 [[nodiscard]] constexpr bool needs_invalidation(Level level, Entry before, Entry after) {
     if (!before.is_present()) {
@@ -76,26 +53,25 @@ struct [[nodiscard]] PendingInvalidation {
 /// Why an invalidation was not carried out.
 enum class InvalidationError : std::uint8_t {
     not_supported,  ///< this processor has no INVEPT, or not its single-context type
-    refused,        ///< the instruction said VMfail
+    refused,        ///< the instruction returned VMfail
 };
 
-/// Executes what is due on this processor.
+/// Executes INVEPT if it is pending on this processor.
 ///
-/// An INVEPT type that the processor lacks makes the instruction fail, and a descriptor that is not
-/// an EPT pointer does so, too; who does not look believes that it has happened.
-/// Returns  nothing where nothing is due here
+/// INVEPT fails with a type that the processor lacks, and with a descriptor that is not an EPT
+/// pointer. A VMM that does not check believes that the invalidation has happened.
 /// Where    VMX root operation, on the processor with this number
 /// Source   [SDM 3C 30.3 "VMX Instructions"] INVEPT
 [[nodiscard]] inline std::expected<void, InvalidationError> invalidate_here(
-    const PendingInvalidation& due, std::uint32_t processor, const Capability& capability) {
-    if (!due.processors.has(processor)) {
+    const PendingInvalidation& pending, std::uint32_t processor, const Capability& capability) {
+    if (!pending.processors.has(processor)) {
         return {};
     }
     if (capability.invept == 0 || capability.invept_single_context == 0) {
         return std::unexpected{InvalidationError::not_supported};
     }
-    if (arch::invept(arch::InveptType::single_context, std::bit_cast<std::uint64_t>(due.pointer)) !=
-        arch::VmxResult::succeed) {
+    if (arch::invept(arch::InveptType::single_context,
+                     std::bit_cast<std::uint64_t>(pending.pointer)) != arch::VmxResult::succeed) {
         return std::unexpected{InvalidationError::refused};
     }
     return {};

@@ -1,4 +1,4 @@
-// The mapper, the editor and the walker.
+// Edits: mapping, unmapping and splitting pages.
 #include "hypervisor/ept/tables.hpp"
 
 #include <algorithm>
@@ -6,14 +6,12 @@
 namespace hvp::ept {
 namespace {
 
-constexpr std::uint64_t guest_physical_end = 1ULL << 48;
-
 bool is_page_aligned(std::uint64_t number) {
     return number % arch::page_bytes == 0;
 }
 
-/// One store, which a processor that walks sees whole or not at all; what was written before it, a
-/// new table, is there when the processor sees it.
+/// One store, which a processor that walks sees entirely or not at all; what was written before it,
+/// such as a new table, is visible before it.
 /// [SDM 3A 8.1.1 "Guaranteed Atomic Operations"]
 void publish(Entry& entry, Entry value) {
     static_assert(sizeof(Entry) == sizeof(std::uint64_t));
@@ -30,9 +28,9 @@ bool is_empty(const Table& table) {
 struct Tables::Edit {
     enum class Kind : std::uint8_t {
         map,
-        retype,  ///< a map that leaves alone what is pinned
+        update_types,  ///< a map that preserves pinned pages
         unmap,
-        split,  ///< nothing but smaller pages
+        split,  ///< the same in smaller pages
     };
 
     std::uint64_t start;
@@ -42,7 +40,7 @@ struct Tables::Edit {
     Level largest{Level::pml4};
     bool pinned{};
 
-    [[nodiscard]] bool maps() const { return kind == Kind::map || kind == Kind::retype; }
+    [[nodiscard]] bool maps() const { return kind == Kind::map || kind == Kind::update_types; }
     /// Which part of a region it concerns.
     [[nodiscard]] std::uint64_t first_in(std::uint64_t base) const { return std::max(base, start); }
     [[nodiscard]] std::uint64_t end_in(std::uint64_t base, Level level) const {
@@ -60,7 +58,7 @@ struct Tables::Edit {
         switch (kind) {
             case Kind::map:
                 return false;
-            case Kind::retype:
+            case Kind::update_types:
                 return entry.maps_page(level) && entry.has(Entry::Mark::pinned);
             case Kind::unmap:
                 return !entry.is_present();
@@ -74,7 +72,7 @@ struct Tables::Edit {
             return Entry{};
         }
         const Entry entry = Entry::mapping(level, leaf_at(base));
-        if (kind == Kind::retype && before.maps_page(level) &&
+        if (kind == Kind::update_types && before.maps_page(level) &&
             before.address() == entry.address()) {
             return entry.with_flags_of(before);
         }
@@ -130,7 +128,7 @@ std::expected<PendingInvalidation, EditError> Tables::map(const Mapping& mapping
     }
     return perform({.start = start,
                     .end = start + mapping.bytes,
-                    .kind = mapping.around_pinned ? Edit::Kind::retype : Edit::Kind::map,
+                    .kind = mapping.preserve_pinned ? Edit::Kind::update_types : Edit::Kind::map,
                     .to = mapping.to,
                     .largest = largest_allowed(mapping.largest),
                     .pinned = mapping.pinned});
@@ -152,7 +150,7 @@ std::expected<PendingInvalidation, EditError> Tables::split(arch::GuestPhysicalA
     if (guest.raw() >= guest_physical_end) {
         return std::unexpected{EditError::out_of_range};
     }
-    const std::uint64_t page = guest.raw() / arch::page_bytes * arch::page_bytes;
+    const std::uint64_t page = arch::page_of(guest).raw();
     return perform({.start = page,
                     .end = page + arch::page_bytes,
                     .kind = Edit::Kind::split,
@@ -165,7 +163,7 @@ std::expected<PendingInvalidation, EditError> Tables::perform(const Edit& edit) 
     }
     constexpr std::uint64_t region = bytes_of_entry(Level::pml4);
     const std::uint64_t first_region = edit.start / region * region;
-    // All is counted before anything is changed, so that an edit happens whole or not at all.
+    // All tables are counted before an entry is changed: an edit is made entirely or not at all.
     std::size_t needed = 0;
     for (std::uint64_t base = first_region; base < edit.end; base += region) {
         needed += tables_needed(edit, Level::pml4, base, (*root_)[index_at(Level::pml4, base)]);
@@ -173,11 +171,10 @@ std::expected<PendingInvalidation, EditError> Tables::perform(const Edit& edit) 
     if (needed > pool_->free()) {
         return std::unexpected{EditError::no_table_left};
     }
-    bool due = false;
     for (std::uint64_t base = first_region; base < edit.end; base += region) {
-        apply(edit, Level::pml4, base, (*root_)[index_at(Level::pml4, base)], due);
+        apply(edit, Level::pml4, base, (*root_)[index_at(Level::pml4, base)]);
     }
-    return owe(due);
+    return finish_edit();
 }
 
 /// Whether one entry of this level can hold all that shall become of the region.
@@ -193,8 +190,8 @@ bool Tables::fits_entry(const Edit& edit, Level level, std::uint64_t base, Entry
            (edit.kind == Edit::Kind::map || !has_pinned(level, entry));
 }
 
-/// Whether nothing is mapped in the region yet, and all of it becomes one table of pages in a row.
-/// A map of all memory consists of such: they are worth a loop of their own.
+/// Whether nothing is mapped in the region yet, and all of it becomes one table of consecutive
+/// pages. A map of all memory consists of these: they are worth a loop of their own.
 bool Tables::fills_table(const Edit& edit, Level level, std::uint64_t base, Entry entry) const {
     const Level next = below(level);
     return edit.maps() && !entry.is_present() && next <= edit.largest && edit.covers(base, level) &&
@@ -241,36 +238,36 @@ std::size_t Tables::tables_needed(const Edit& edit, Level level, std::uint64_t b
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): four levels
-void Tables::apply(const Edit& edit, Level level, std::uint64_t base, Entry& entry, bool& due) {
+void Tables::apply(const Edit& edit, Level level, std::uint64_t base, Entry& entry) {
     if (edit.passes(level, entry)) {
         return;
     }
     if (fits_entry(edit, level, base, entry)) {
         const Entry becomes = edit.entry_at(base, level, entry);
-        return replace(level, entry, ours(becomes), due);
+        return replace(level, entry, mark_private(becomes));
     }
     const Level next = below(level);
     const std::uint64_t step = bytes_of_entry(next);
     if (fills_table(edit, level, base, entry)) {
         Table& table = *pool_->take();  // counted before
         for (std::size_t i = 0; i < table.size(); ++i) {
-            table[i] = ours(edit.entry_at(base + i * step, next, Entry{}));
+            table[i] = mark_private(edit.entry_at(base + i * step, next, Entry{}));
         }
-        return replace(level, entry, Entry::referencing(pool_->physical_of(table)), due);
+        return replace(level, entry, Entry::referencing(pool_->physical_of(table)));
     }
-    Table& table = table_below(level, entry, due);
+    Table& table = table_below(level, entry);
     for (std::uint64_t at = edit.first_in(base) / step * step; at < edit.end_in(base, level);
          at += step) {
-        apply(edit, next, at, table[index_at(next, at)], due);
+        apply(edit, next, at, table[index_at(next, at)]);
     }
     if (edit.kind == Edit::Kind::unmap && is_empty(table)) {
-        replace(level, entry, Entry{}, due);
+        replace(level, entry, Entry{});
     }
 }
 
-/// The table that the entry references, and that we may change. Where there is none, one that means
-/// the same takes the entry's place: the parts of a page, or a copy of the base's table.
-Table& Tables::table_below(Level level, Entry& entry, bool& due) {
+/// The table of this EPT that the entry references. Where there is none, the entry is replaced by a
+/// table that means the same: the parts of its page, or a copy of the base's table.
+Table& Tables::table_below(Level level, Entry& entry) {
     if (references_own(level, entry)) {
         return pool_->at(entry.address());
     }
@@ -284,13 +281,13 @@ Table& Tables::table_below(Level level, Entry& entry, bool& due) {
     } else {
         table.fill(entry);  // it may have a mark
     }
-    replace(level, entry, Entry::referencing(pool_->physical_of(table)), due);
+    replace(level, entry, Entry::referencing(pool_->physical_of(table)));
     return table;
 }
 
-void Tables::replace(Level level, Entry& entry, Entry by, bool& due) {
+void Tables::replace(Level level, Entry& entry, Entry by) {
     const Entry before = entry;
-    due = due || needs_invalidation(level, before, by);
+    flush_needed_ = flush_needed_ || needs_invalidation(level, before, by);
     publish(entry, by);
     if (before.references_table(level) && before.address() != by.address()) {
         retire_below(level, before);
@@ -310,81 +307,35 @@ void Tables::retire_below(Level level, Entry entry) {
     pool_->retire(table);
 }
 
-PendingInvalidation Tables::owe(bool due) {
-    const PendingInvalidation owed{.pointer = pointer(),
-                                   .processors = due ? processors_ : ProcessorSet{}};
-    outstanding_ += owed.is_nothing() ? 0 : 1;
-    reclaim_if_forgotten();
-    return owed;
+PendingInvalidation Tables::finish_edit() {
+    PendingInvalidation pending{.pointer = pointer()};
+    if (std::exchange(flush_needed_, false)) {
+        pending.processors = processors_;
+    }
+    unflushed_edits_ += pending.empty() ? 0 : 1;
+    reclaim_if_flushed();
+    return pending;
 }
 
-void Tables::completed(const PendingInvalidation& due) {
-    outstanding_ -= due.is_nothing() ? 0 : 1;
-    reclaim_if_forgotten();
+void Tables::flush_done(const PendingInvalidation& pending) {
+    unflushed_edits_ -= pending.empty() ? 0 : 1;
+    reclaim_if_flushed();
 }
 
-void Tables::merge(PendingInvalidation& owed, const PendingInvalidation& due) {
-    if (owed.is_nothing()) {
-        owed = due;
+void Tables::defer(PendingInvalidation& pending, const PendingInvalidation& more) {
+    if (pending.empty()) {
+        pending = more;
     } else {
-        owed.processors = owed.processors | due.processors;
-        completed(due);
+        pending.processors = pending.processors | more.processors;
+        flush_done(more);
     }
 }
 
-/// With several invalidations under way nobody knows which of them a retired table waits for, so it
-/// waits for all.
-void Tables::reclaim_if_forgotten() {
-    if (outstanding_ == 0) {
+/// A retired table is not marked with the edit that retired it, so it stays retired until no edit
+/// is unflushed.
+void Tables::reclaim_if_flushed() {
+    if (unflushed_edits_ == 0) {
         pool_->reclaim();
-    }
-}
-
-const Table* Tables::table_at(arch::HostPhysicalAddress physical) const {
-    if (pool_->owns(physical)) {
-        return &pool_->at(physical);
-    }
-    return is_view() && base_pool_->owns(physical) ? &base_pool_->at(physical) : nullptr;
-}
-
-Walk Tables::walk(arch::GuestPhysicalAddress guest) const {
-    Walk walk{.rights = everything};
-    if (guest.raw() >= guest_physical_end) {
-        walk.end = WalkEnd::address_too_wide;
-        return walk;
-    }
-    const Table* table = root_;
-    arch::HostPhysicalAddress physical = pool_->physical_of(*root_);
-    for (Level level = Level::pml4;; level = below(level)) {
-        const auto index = static_cast<std::uint32_t>(index_at(level, guest.raw()));
-        const Entry entry = (*table)[index];
-        walk.steps[walk.step_count++] = {
-            .level = level, .index = index, .table = physical, .entry = entry};
-        // In this order the processor looks, too.
-        // [SDM 3C 28.2.3.3 "Prioritization of EPT Misconfigurations and EPT Violations"]
-        walk.rights = walk.rights & entry.rights();
-        if (!entry.is_present()) {
-            walk.end = WalkEnd::not_present;
-            return walk;
-        }
-        walk.rule = misconfiguration_of(level, entry, limits_);
-        if (walk.rule != Misconfiguration::none) {
-            walk.end = WalkEnd::misconfigured;
-            return walk;
-        }
-        if (entry.maps_page(level)) {
-            const Leaf leaf = entry.leaf(level);
-            walk.end = WalkEnd::page;
-            walk.type = leaf.type;
-            walk.physical = leaf.physical + guest.raw() % bytes_of_entry(level);
-            return walk;
-        }
-        physical = entry.address();
-        table = table_at(physical);
-        if (table == nullptr) {
-            walk.end = WalkEnd::foreign_table;
-            return walk;
-        }
     }
 }
 
@@ -394,9 +345,9 @@ PendingInvalidation Tables::write_raw(arch::GuestPhysicalAddress guest, Level le
         table = &pool_->at((*table)[index_at(at, guest.raw())].address());
     }
     Entry& place = (*table)[index_at(level, guest.raw())];
-    const bool due = needs_invalidation(level, place, entry);
+    flush_needed_ = needs_invalidation(level, place, entry);
     publish(place, entry);
-    return owe(due);
+    return finish_edit();
 }
 
 }  // namespace hvp::ept

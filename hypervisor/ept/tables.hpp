@@ -1,13 +1,26 @@
 // One EPT: which guest-physical address leads to which host-physical one, built and changed in a
-// pool of table pages that was taken before.
+// pool of table pages that was taken before launch.
+//
+// The walk, as in ordinary paging with four levels; an entry at level n controls 4 KB * 512^(n-1):
+//
+//   guest-physical  47      39 38      30 29      21 20      12 11         0
+//                  |   pml4   | pointers | directory|page_table|   offset   |
+//                   9 bits     9 bits     9 bits     9 bits     in a 4-KByte page
+//                  512 GBytes  1 GByte    2 MBytes   4 KBytes   controlled by one entry
+//
+//   entry  63    53 52        51          12 11 10 9 8  7    6    5     3 2 1 0
+//         | ignored|our marks|    address   |     |D|A|large|IPAT| type  |X|W|R|
+//
+// R, W, X: present if any is 1. "large", type and IPAT exist where the entry maps a page; `Entry`
+// reads them all, and the structs in entry.hpp say which kind of entry has which bits.
 //
 // Each edit is one step for a processor that walks at the same time: a table is complete before an
-// entry references it, and each entry changes by one store, from what it was to what it becomes.
+// entry references it, and each entry changes by one store, from the old value to the new one.
 // So there is no moment in which a page that is mapped before and after is not mapped.
 //
 // Several EPTs that differ in a few pages share the rest: a *view* is created over a base, begins
-// as the same, and has tables of its own only on the way to what it has for itself. A table of the
-// base that an edit of the view meets is copied first, and never changed.
+// with the same contents, and has tables of its own only on the way to pages of its own. A table of
+// the base that an edit of the view meets is copied first, and never changed.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +29,7 @@
 #include <utility>
 
 #include "hypervisor/arch/address.hpp"
+#include "hypervisor/arch/processor_set.hpp"
 #include "hypervisor/ept/entry.hpp"
 #include "hypervisor/ept/invalidation.hpp"
 #include "hypervisor/ept/misconfiguration.hpp"
@@ -25,14 +39,14 @@
 
 namespace hvp::ept {
 
-/// Pages in a row of guest-physical addresses, and what they shall lead to.
+/// Consecutive guest-physical pages, and where they shall lead.
 struct Mapping {
     arch::GuestPhysicalAddress guest{0};
     std::uint64_t bytes{};
-    Leaf to{};                         ///< of the first byte; the others follow in a row
+    Leaf to{};                         ///< of the first byte; the others follow consecutively
     Level largest{Level::page_table};  ///< the largest page that may be used
-    bool pinned{};                     ///< maps of the next kind will leave these pages alone
-    bool around_pinned{};              ///< leaves pinned pages alone, and flags of unmoved pages
+    bool pinned{};                     ///< mappings with `preserve_pinned` leave these pages alone
+    bool preserve_pinned{};            ///< pinned pages stay, and flags of pages that do not move
 };
 
 /// Why an edit was refused. Then nothing has changed.
@@ -44,8 +58,8 @@ enum class EditError : std::uint8_t {
     not_one_page,        ///< the 512 parts are not those of one larger page
 };
 
-/// Where    everywhere: nothing here executes an instruction. Edits of one EPT by two processors at
-///          once are the caller's to prevent.
+/// Where    everywhere: nothing here executes an instruction. The caller prevents that two
+///          processors edit one EPT at once.
 class Tables {
 public:
     /// An EPT that maps nothing.
@@ -55,10 +69,10 @@ public:
                                                                  const Limits& limits);
     /// A view: an EPT that maps what `base` maps, with a PML4 table of its own and no other.
     ///
-    /// Needs    a pool that the base does not use, no view itself as base, and a base that lives
-    ///          longer; who uses the view is to be named to the base as well, by `used_by`, for its
-    ///          tables stay in use until that processor has forgotten them
-    [[nodiscard]] static std::expected<Tables, EditError> create_over(TablePool& pool,
+    /// Needs    a pool that the base does not use; a base that is no view and lives longer. Attach
+    ///          each processor that uses the view to the base too: the base's tables stay in use
+    ///          until that processor has executed INVEPT.
+    [[nodiscard]] static std::expected<Tables, EditError> create_view(TablePool& pool,
                                                                       const Tables& base);
     Tables(Tables&& other) noexcept
         : pool_{other.pool_},
@@ -68,9 +82,9 @@ public:
           base_pool_{other.base_pool_},
           records_accesses_{other.records_accesses_},
           processors_{other.processors_},
-          outstanding_{other.outstanding_} {}
+          unflushed_edits_{other.unflushed_edits_} {}
     Tables& operator=(Tables&&) = delete;
-    /// Gives every table page back.
+    /// Returns every table page to the pool.
     ///
     /// Where    no processor uses this EPT any more, and none will before it has executed INVEPT
     ~Tables();
@@ -91,55 +105,55 @@ public:
     [[nodiscard]] const Limits& limits() const { return limits_; }
     [[nodiscard]] const TablePool& pool() const { return *pool_; }
 
-    /// From now on the processor may remember translations of this EPT: before its first VM entry.
-    void used_by(std::uint32_t processor) {
-        processors_ = processors_ | ProcessorSet::only(processor);
+    /// From now on the processor may cache translations of this EPT: before its first VM entry.
+    void attach(std::uint32_t processor) {
+        processors_ = processors_ | arch::ProcessorSet::only(processor);
     }
-    /// Never again, and it has executed INVEPT.
-    void left_by(std::uint32_t processor) {
-        processors_ = processors_.without(ProcessorSet::only(processor));
+    /// The processor does not use this EPT any more, and has executed INVEPT.
+    void detach(std::uint32_t processor) {
+        processors_ = processors_.without(arch::ProcessorSet::only(processor));
     }
 
-    /// Maps, whatever was mapped there before; large pages that are only partly meant are split.
+    /// Maps, whatever was mapped there before; a large page of which only a part is mapped anew is
+    /// split.
     [[nodiscard]] std::expected<PendingInvalidation, EditError> map(const Mapping& mapping);
 
-    /// The same with nothing: tables that become empty are given back.
+    /// Removes mappings; tables that become empty are retired.
     [[nodiscard]] std::expected<PendingInvalidation, EditError> unmap(
         arch::GuestPhysicalAddress guest, std::uint64_t bytes);
 
-    /// Cuts the large page that the address lies in, until its page is of this level or smaller.
-    /// What is mapped, its rights, its type and its flags stay; but a flag that a processor sets in
-    /// the same moment can be lost, here and in `join`.
+    /// Splits the large page that the address lies in, until its page is of this level or smaller.
+    /// Addresses, rights, type and flags stay; but a flag that a processor sets at the same moment
+    /// can be lost, here and in `merge`.
     [[nodiscard]] std::expected<PendingInvalidation, EditError> split(
         arch::GuestPhysicalAddress guest, Level level);
 
     /// The opposite: the table of 512 parts below the entry of this level becomes one page again.
-    /// It counts as accessed, or dirty, if one of its parts does.
+    /// It is accessed, or dirty, if one of its parts is.
     ///
-    /// Returns  not_one_page, unless all parts have the same rights and type and lie in a row;
-    ///          would_misconfigure, if the processor has no pages of this size
-    [[nodiscard]] std::expected<PendingInvalidation, EditError> join(
+    /// Returns  not_one_page, unless all parts have the same rights and type and consecutive
+    ///          addresses; would_misconfigure, if the processor has no pages of this size
+    [[nodiscard]] std::expected<PendingInvalidation, EditError> merge(
         arch::GuestPhysicalAddress guest, Level level);
 
-    /// Of a view: the page becomes what it is in the base, and tables on the way to it that say
-    /// nothing of their own any more are given back for those of the base.
+    /// Of a view: the page leads where it leads in the base, and tables on the way to it that now
+    /// equal those of the base are retired.
     [[nodiscard]] PendingInvalidation restore(arch::GuestPhysicalAddress guest);
 
-    /// Of a view: its own tables take over what an edit has changed in the base; pages that the
-    /// view has for itself stay. Takes no table.
+    /// Of a view: its own tables take over what an edit has changed in the base; the view's own
+    /// pages stay. Takes no table.
     ///
-    /// Needs    to follow each edit of the base, before that edit is `completed`
-    /// Returns  what is due for the view's pointer; it includes what is owed for shared tables
-    [[nodiscard]] PendingInvalidation follow(const PendingInvalidation& edit_of_base);
+    /// Needs    to be called after each edit of the base, before `flush_done` for that edit
+    /// Returns  the invalidation for the view's pointer; it includes the one for shared tables
+    [[nodiscard]] PendingInvalidation sync_with_base(const PendingInvalidation& edit_of_base);
 
-    /// What is due has been done, by all processors: tables that went out of use become free. Once
+    /// All processors have executed the INVEPT that was pending: retired tables become free. Once
     /// for each edit.
-    void completed(const PendingInvalidation& due);
+    void flush_done(const PendingInvalidation& pending);
 
-    /// Adds what one more edit owes to what is owed already: both are paid together, and are
-    /// `completed` as one. Until then the first one stays outstanding, so that no table becomes
-    /// free too early.
-    void merge(PendingInvalidation& owed, const PendingInvalidation& due);
+    /// Defers the invalidation of one more edit: `pending` comprises both, to be executed together
+    /// and reported to `flush_done` as one. Until then no table becomes free.
+    void defer(PendingInvalidation& pending, const PendingInvalidation& more);
 
     /// Explains a guest-physical address.
     [[nodiscard]] Walk walk(arch::GuestPhysicalAddress guest) const;
@@ -158,17 +172,24 @@ private:
         : pool_{&pool}, limits_{limits}, root_{&root} {}
 
     [[nodiscard]] bool is_view() const { return base_root_ != nullptr; }
-    /// The entry, marked as one that is not the base's.
-    [[nodiscard]] Entry ours(Entry entry) const {
-        return is_view() ? entry.marked(Entry::Mark::own) : entry;
+    /// The entry, marked as one that differs from the base's on purpose.
+    [[nodiscard]] Entry mark_private(Entry entry) const {
+        return is_view() ? entry.marked(Entry::Mark::of_view) : entry;
     }
-    /// The table that an entry references, ours or the base's; null: it is neither's.
-    [[nodiscard]] const Table* table_at(arch::HostPhysicalAddress physical) const;
-    /// Whether the entry references a table that we may change.
+    /// The table that an entry references, of this EPT or of its base; null: of neither.
+    [[nodiscard]] const Table* table_at(arch::HostPhysicalAddress physical) const {
+        if (pool_->owns(physical)) {
+            return &pool_->at(physical);
+        }
+        return is_view() && base_pool_->owns(physical) ? &base_pool_->at(physical) : nullptr;
+    }
+    /// Whether the entry references a table of this EPT, which edits may change.
     [[nodiscard]] bool references_own(Level level, Entry entry) const {
         return entry.references_table(level) && pool_->owns(entry.address());
     }
     [[nodiscard]] Level largest_allowed(Level wanted) const;
+
+    // Edits: `entry` controls the region of its level that begins at `base`.
     [[nodiscard]] std::expected<PendingInvalidation, EditError> perform(const Edit& edit);
     [[nodiscard]] bool fits_entry(const Edit& edit, Level level, std::uint64_t base,
                                   Entry entry) const;
@@ -177,16 +198,20 @@ private:
     [[nodiscard]] bool has_pinned(Level level, Entry entry) const;
     [[nodiscard]] std::size_t tables_needed(const Edit& edit, Level level, std::uint64_t base,
                                             Entry entry) const;
-    void apply(const Edit& edit, Level level, std::uint64_t base, Entry& entry, bool& due);
-    [[nodiscard]] Table& table_below(Level level, Entry& entry, bool& due);
-    void replace(Level level, Entry& entry, Entry by, bool& due);
+    void apply(const Edit& edit, Level level, std::uint64_t base, Entry& entry);
+    [[nodiscard]] Table& table_below(Level level, Entry& entry);
+    /// Every change of a used entry: notes whether the edit needs an invalidation, and retires the
+    /// table that goes out of use.
+    void replace(Level level, Entry& entry, Entry by);
     void retire_below(Level level, Entry entry);
+    [[nodiscard]] PendingInvalidation finish_edit();
+    void reclaim_if_flushed();
+
+    // A view and its base.
     [[nodiscard]] Entry in_base(Level level, std::uint64_t address) const;
     [[nodiscard]] Entry below_in_base(Level level, Entry entry, std::size_t index) const;
-    [[nodiscard]] bool is_as_in_base(Level level, Entry base, const Table& table) const;
-    void follow_at(Level level, Entry& entry, Entry base, bool& due);
-    [[nodiscard]] PendingInvalidation owe(bool due);
-    void reclaim_if_forgotten();
+    [[nodiscard]] bool matches_base(Level level, Entry base, const Table& table) const;
+    void sync_entry(Level level, Entry& entry, Entry base);
 
     TablePool* pool_;
     Limits limits_;
@@ -194,8 +219,9 @@ private:
     const Table* base_root_{};
     const TablePool* base_pool_{};
     bool records_accesses_{};
-    ProcessorSet processors_;
-    std::size_t outstanding_{};  ///< edits whose invalidation is not completed
+    bool flush_needed_{};  ///< by the edit that is being made
+    arch::ProcessorSet processors_;
+    std::size_t unflushed_edits_{};  ///< edits whose invalidation is pending
 };
 
 }  // namespace hvp::ept

@@ -32,7 +32,7 @@ std::uint64_t reserved(const GuestPaging& paging, Level level, std::uint64_t ent
         mask |= large;
     }
     if (level != Level::page_table && maps_page(level, entry)) {
-        // Bit 12 is the PAT bit of a large page; from there to the address is nothing.
+        // Bit 12 is the PAT bit of a large page; the bits between it and the address are reserved.
         mask |= bits(level == Level::directory ? 20 : 29, 13);
     }
     return mask;

@@ -3,7 +3,7 @@
 //
 // With EPT the processor needs two kinds of translation for each access. The guest's page tables
 // lie in guest-physical memory, so each entry that it reads on the way is itself a guest-physical
-// access, which goes through the EPT. Whoever wants to give a guest only what it needs must know
+// access, which goes through the EPT. A VMM that maps only the working set of a guest must map
 // these tables as well.  [SDM 3C 28.2.1 "EPT Overview"]
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace hvp::ept {
 
-/// How the walker reads the guest's memory: eight bytes. False: nobody can read there.
+/// How the walker reads the guest's memory: eight bytes. False: there is no memory.
 class GuestMemoryReader {
 public:
     using Function = bool (*)(void* context, arch::GuestPhysicalAddress where,

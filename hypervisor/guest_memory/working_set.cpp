@@ -3,10 +3,6 @@
 namespace hvp::ept {
 namespace {
 
-arch::GuestPhysicalAddress page_of(arch::GuestPhysicalAddress address) {
-    return address - address.raw() % arch::page_bytes;
-}
-
 /// The processor reads the guest's tables, and writes their accessed and dirty flags: a write like
 /// any other for the EPT.  [SDM 3C 28.2.3.2 "EPT Violations"]
 constexpr Rights rights_of_tables = read_write;
@@ -27,15 +23,16 @@ Role role_of_table(Level level) {
 
 }  // namespace
 
-std::expected<void, NeedError> WorkingSet::add(const NeededRange& range, const GuestPaging& paging,
-                                               GuestMemoryReader memory) {
+std::expected<void, WorkingSetError> WorkingSet::add(const WorkingSetRange& range,
+                                                     const GuestPaging& paging,
+                                                     GuestMemoryReader memory) {
     const std::uint64_t first = range.linear.raw() / arch::page_bytes;
     const std::uint64_t end = (range.linear.raw() + range.bytes - 1) / arch::page_bytes + 1;
     for (std::uint64_t page = first; page != end; ++page) {
         const arch::GuestLinearAddress linear{page * arch::page_bytes};
         const GuestWalk walk = walk_guest_tables(paging, linear, memory);
         if (walk.end != GuestWalkEnd::page) {
-            return std::unexpected{NeedError::not_mapped};
+            return std::unexpected{WorkingSetError::not_mapped};
         }
         for (std::uint32_t i = 0; i < walk.step_count; ++i) {
             const GuestWalkStep& step = walk.steps[i];
@@ -44,31 +41,31 @@ std::expected<void, NeedError> WorkingSet::add(const NeededRange& range, const G
                       .role = role_of_table(step.level),
                       .linear = linear,
                       .first_use = range.role})) {
-                return std::unexpected{NeedError::too_many};
+                return std::unexpected{WorkingSetError::too_many};
             }
         }
-        // Of a large page, the 4 KBytes that are meant.
-        if (!put({.page = page_of(walk.physical),
+        // Of a large page, only the 4 KBytes that the range touches.
+        if (!put({.page = arch::page_of(walk.physical),
                   .rights = range.rights,
                   .role = range.role,
                   .linear = linear,
                   .first_use = range.role})) {
-            return std::unexpected{NeedError::too_many};
+            return std::unexpected{WorkingSetError::too_many};
         }
     }
     return {};
 }
 
-const NeededPage* WorkingSet::find(arch::GuestPhysicalAddress address) const {
-    for (const NeededPage& one : pages()) {
-        if (one.page == page_of(address)) {
+const WorkingSetPage* WorkingSet::find(arch::GuestPhysicalAddress address) const {
+    for (const WorkingSetPage& one : pages()) {
+        if (one.page == arch::page_of(address)) {
             return &one;
         }
     }
     return nullptr;
 }
 
-bool WorkingSet::put(const NeededPage& page) {
+bool WorkingSet::put(const WorkingSetPage& page) {
     for (std::size_t i = 0; i < count_; ++i) {
         if (pages_[i].page == page.page) {
             pages_[i].rights = pages_[i].rights | page.rights;

@@ -1,5 +1,5 @@
-// The set of pages that a guest needs: what it touches, and every table through which the
-// processor finds that.
+// The working set of a guest: the pages that it accesses, and every page table that the processor
+// reads on the way to them.
 #pragma once
 
 #include <array>
@@ -38,8 +38,8 @@ enum class Role : std::uint8_t { pml4, pointers, directory, page_table, code, st
     return "unknown";
 }
 
-/// A page of the set.
-struct NeededPage {
+/// A page of the working set.
+struct WorkingSetPage {
     arch::GuestPhysicalAddress page{0};
     Rights rights{};
     Role role{};
@@ -48,15 +48,15 @@ struct NeededPage {
 };
 
 /// Linear addresses that the guest uses.
-struct NeededRange {
+struct WorkingSetRange {
     arch::GuestLinearAddress linear{0};
     std::uint64_t bytes{};
     Role role{};
     Rights rights{};
 };
 
-/// Why the set could not be made.
-enum class NeedError : std::uint8_t {
+/// Why the set could not be computed.
+enum class WorkingSetError : std::uint8_t {
     not_mapped,  ///< the guest itself could not reach the address
     too_many,    ///< more pages than the set has room for
 };
@@ -67,23 +67,23 @@ public:
     static constexpr std::size_t capacity = 96;
 
     /// Adds the pages of the range, and the tables on the way to each.
-    [[nodiscard]] std::expected<void, NeedError> add(const NeededRange& range,
-                                                     const GuestPaging& paging,
-                                                     GuestMemoryReader memory);
+    [[nodiscard]] std::expected<void, WorkingSetError> add(const WorkingSetRange& range,
+                                                           const GuestPaging& paging,
+                                                           GuestMemoryReader memory);
 
-    /// The page that the address lies in; null: the guest has no business there.
-    [[nodiscard]] const NeededPage* find(arch::GuestPhysicalAddress address) const;
+    /// The page that the address lies in; null: it is not in the set.
+    [[nodiscard]] const WorkingSetPage* find(arch::GuestPhysicalAddress address) const;
 
-    [[nodiscard]] std::span<const NeededPage> pages() const { return {pages_.data(), count_}; }
+    [[nodiscard]] std::span<const WorkingSetPage> pages() const { return {pages_.data(), count_}; }
 
     /// The least number of table pages with which an EPT can map the set, in pages of 4 KBytes: one
     /// PML4 table, and one table for each different prefix of the addresses at each level.
     [[nodiscard]] std::size_t least_tables() const;
 
 private:
-    [[nodiscard]] bool put(const NeededPage& page);
+    [[nodiscard]] bool put(const WorkingSetPage& page);
 
-    std::array<NeededPage, capacity> pages_{};
+    std::array<WorkingSetPage, capacity> pages_{};
     std::size_t count_{};
 };
 

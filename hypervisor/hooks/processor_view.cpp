@@ -7,34 +7,36 @@ namespace hvp::ept {
 ProcessorView::Outcome ProcessorView::on_violation(const GuestMemoryEvent& event,
                                                    bool during_delivery,
                                                    const InstructionPlace& place) {
-    const Answer answer = answer_to(event, during_delivery, view_, place, views_->targets());
+    const ViolationResponse response =
+        respond_to(event, during_delivery, view_, place, views_->split_pages());
     Outcome outcome{.kind = Outcome::Kind::changed};
-    switch (answer.kind) {
-        case Answer::Kind::go_to_data:
+    switch (response.kind) {
+        case ViolationResponse::Kind::switch_to_data:
             view_ = View::data;
             break;
-        case Answer::Kind::go_to_code:
+        case ViolationResponse::Kind::switch_to_code:
             view_ = View::code;
             break;
-        case Answer::Kind::step:
-            outcome = {.kind = Outcome::Kind::step, .due = begin_step(answer)};
+        case ViolationResponse::Kind::step:
+            outcome = {.kind = Outcome::Kind::step, .pending = begin_step(response)};
             view_ = View::step;
             break;
-        case Answer::Kind::not_a_target:
+        case ViolationResponse::Kind::not_split:
             return {};
     }
     ++changes_[static_cast<std::size_t>(view_)];
     return outcome;
 }
 
-PendingInvalidation ProcessorView::begin_step(const Answer& answer) {
-    step_ = answer;
+PendingInvalidation ProcessorView::begin_step(const ViolationResponse& step) {
+    step_ = step;
     for (std::size_t i = 0; i < step_.part_count; ++i) {
         const InstructionPart& part = step_.parts[i];
-        compose(frames_->frames[i], frames_->before[i],
-                ConstPageBytes{pages_.show(pages_.context, 0, part.target.data), arch::page_bytes},
-                ConstPageBytes{pages_.show(pages_.context, 1, part.target.code), arch::page_bytes},
-                part);
+        compose(
+            frames_->frames[i], frames_->before[i],
+            ConstPageBytes{pages_.show(pages_.context, 0, part.split_page.data), arch::page_bytes},
+            ConstPageBytes{pages_.show(pages_.context, 1, part.split_page.code), arch::page_bytes},
+            part);
     }
     const std::array at{frames_at_, frames_at_ + arch::page_bytes};
     return views_->begin_step(processor_, parts(), std::span{at}.first(step_.part_count));
@@ -42,7 +44,7 @@ PendingInvalidation ProcessorView::begin_step(const Answer& answer) {
 
 void ProcessorView::after_step() {
     for (std::size_t i = 0; i < step_.part_count; ++i) {
-        std::byte* const data = pages_.show(pages_.context, 0, step_.parts[i].target.data);
+        std::byte* const data = pages_.show(pages_.context, 0, step_.parts[i].split_page.data);
         static_cast<void>(
             copy_back(PageBytes{data, arch::page_bytes}, frames_->frames[i], frames_->before[i]));
     }
@@ -51,10 +53,10 @@ void ProcessorView::after_step() {
 }
 
 std::span<const std::uint8_t> ProcessorView::instruction(const InstructionPlace& place) const {
-    const std::uint64_t offset = place.first.raw() % arch::page_bytes;
-    const Target* const target = views_->targets().find(place.first);
+    const std::uint64_t offset = arch::offset_in_page(place.first);
+    const SplitPage* const split = views_->split_pages().find(place.first);
     const arch::HostPhysicalAddress page =
-        target != nullptr ? target->code : arch::HostPhysicalAddress{place.first.raw() - offset};
+        split != nullptr ? split->code : arch::HostPhysicalAddress{place.first.raw() - offset};
     return {reinterpret_cast<const std::uint8_t*>(pages_.show(pages_.context, 1, page) + offset),
             std::min<std::uint64_t>(arch::page_bytes - offset, arch::most_instruction_bytes)};
 }

@@ -6,82 +6,78 @@
 namespace hvp::ept {
 namespace {
 
-std::uint32_t offset_in_page(arch::GuestPhysicalAddress address) {
-    return static_cast<std::uint32_t>(address.raw() % arch::page_bytes);
-}
-
-/// The parts of the instruction that lie in targets. Its length is not known before it has been
-/// executed, so it is taken for as long as can be.
-Answer parts_in_targets(const InstructionPlace& place, const Targets& targets) {
-    Answer answer{.kind = Answer::Kind::step};
-    const std::uint32_t first = offset_in_page(place.first);
+/// The parts of the instruction that lie in split pages. Its length is not known before it has been
+/// executed, so the greatest length is assumed.
+ViolationResponse parts_in_split_pages(const InstructionPlace& place, const SplitPages& pages) {
+    ViolationResponse step{.kind = ViolationResponse::Kind::step};
+    const auto first = static_cast<std::uint32_t>(arch::offset_in_page(place.first));
     const auto in_first =
         std::min<std::uint32_t>(arch::most_instruction_bytes, arch::page_bytes - first);
-    if (const Target* const target = targets.find(place.first)) {
-        answer.parts[answer.part_count++] = {.target = *target, .first = first, .count = in_first};
+    if (const SplitPage* const page = pages.find(place.first)) {
+        step.parts[step.part_count++] = {.split_page = *page, .first = first, .count = in_first};
     }
     if (place.next_page && in_first < arch::most_instruction_bytes) {
-        if (const Target* const target = targets.find(*place.next_page)) {
-            answer.parts[answer.part_count++] = {
-                .target = *target, .first = 0, .count = arch::most_instruction_bytes - in_first};
+        if (const SplitPage* const page = pages.find(*place.next_page)) {
+            step.parts[step.part_count++] = {
+                .split_page = *page, .first = 0, .count = arch::most_instruction_bytes - in_first};
         }
     }
-    return answer;
+    return step;
 }
 
 }  // namespace
 
-std::expected<void, TargetError> Targets::add(const Target& target, const Limits& limits) {
-    if (!arch::is_page_aligned(target.page) || !arch::is_page_aligned(target.data) ||
-        !arch::is_page_aligned(target.code)) {
-        return std::unexpected{TargetError::not_aligned};
+std::expected<void, SplitPageError> SplitPages::add(const SplitPage& page, const Limits& limits) {
+    if (!arch::is_page_aligned(page.page) || !arch::is_page_aligned(page.data) ||
+        !arch::is_page_aligned(page.code)) {
+        return std::unexpected{SplitPageError::not_aligned};
     }
     if (limits.capability.execute_only == 0) {
-        return std::unexpected{TargetError::no_execute_only};
+        return std::unexpected{SplitPageError::no_execute_only};
     }
-    if (find(target.page) != nullptr) {
-        return std::unexpected{TargetError::already};
+    if (find(page.page) != nullptr) {
+        return std::unexpected{SplitPageError::already_split};
     }
     if (count_ == capacity) {
-        return std::unexpected{TargetError::full};
+        return std::unexpected{SplitPageError::full};
     }
-    targets_[count_++] = target;
+    pages_[count_++] = page;
     return {};
 }
 
-bool Targets::remove(arch::GuestPhysicalAddress page) {
-    const Target* const found = find(page);
+bool SplitPages::remove(arch::GuestPhysicalAddress page) {
+    const SplitPage* const found = find(page);
     if (found == nullptr) {
         return false;
     }
-    targets_[static_cast<std::size_t>(found - targets_.data())] = targets_[--count_];
+    pages_[static_cast<std::size_t>(found - pages_.data())] = pages_[--count_];
     return true;
 }
 
-const Target* Targets::find(arch::GuestPhysicalAddress address) const {
-    const auto page =
-        arch::GuestPhysicalAddress{address.raw() / arch::page_bytes * arch::page_bytes};
-    const auto found = std::ranges::find(all(), page, &Target::page);
+const SplitPage* SplitPages::find(arch::GuestPhysicalAddress address) const {
+    const auto found = std::ranges::find(all(), arch::page_of(address), &SplitPage::page);
     return found == all().end() ? nullptr : &*found;
 }
 
-Answer answer_to(const GuestMemoryEvent& event, bool during_delivery, View view,
-                 const InstructionPlace& place, const Targets& targets) {
-    constexpr Answer not_a_target{.kind = Answer::Kind::not_a_target};
-    if (event.is_misconfiguration || targets.find(event.guest_physical) == nullptr) {
-        return not_a_target;
+ViolationResponse respond_to(const GuestMemoryEvent& event, bool during_delivery, View view,
+                             const InstructionPlace& place, const SplitPages& pages) {
+    constexpr ViolationResponse not_split{.kind = ViolationResponse::Kind::not_split};
+    if (event.is_misconfiguration || pages.find(event.guest_physical) == nullptr) {
+        return not_split;
     }
     const bool is_fetch = event.qualification.execute != 0;
     if (is_fetch) {
-        // In the code view every target can be executed.
-        return view == View::code ? not_a_target : Answer{.kind = Answer::Kind::go_to_code};
+        // In the code view every split page can be executed.
+        return view == View::code
+                   ? not_split
+                   : ViolationResponse{.kind = ViolationResponse::Kind::switch_to_code};
     }
     if (view != View::code) {
-        return not_a_target;  // elsewhere they can all be read and written
+        return not_split;  // elsewhere they can all be read and written
     }
-    const Answer step = parts_in_targets(place, targets);
+    const ViolationResponse step = parts_in_split_pages(place, pages);
     if (during_delivery || step.part_count == 0) {
-        return {.kind = Answer::Kind::go_to_data};
+        return {.kind = ViolationResponse::Kind::switch_to_data};
     }
     return step;
 }
@@ -106,7 +102,7 @@ std::size_t copy_back(PageBytes data, ConstPageBytes frame, ConstPageBytes befor
         __builtin_memcpy(&word, &page[at], sizeof word);
         return word;
     };
-    // Most words are as they were, and are not looked at byte by byte.
+    // Most words are unchanged, and are not compared byte by byte.
     for (std::size_t at = 0; at < data.size(); at += sizeof(std::uint64_t)) {
         if (word_at(frame, at) == word_at(before, at)) {
             continue;

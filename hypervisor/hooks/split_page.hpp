@@ -1,17 +1,19 @@
-// Pages with two faces: what reads and writes find there, and what runs.
+// Split pages, the base of EPT hooks: data accesses and instruction fetches of one guest-physical
+// page lead to two different frames.
 //
-// Each *target* page has a data face and a code face, and each processor is in one of three views
-// at a time, by its own EPT pointer: in the *data view* targets lead to their data faces and cannot
-// be executed, in the *code view* they lead to their code faces and can do nothing else, and the
-// *step view* is for one instruction that needs both at once. A violation in one view says that the
-// processor wants another one; going there changes no entry, so no other processor notices.
+// Each split page has a data frame and a code frame, and each processor is in one of three views at
+// a time, by its own EPT pointer. As with Xen's altp2m, there is a read/write view and an execute
+// view: in the *data view* split pages lead to their data frames and cannot be executed, in the
+// *code view* they lead to their code frames and can only be executed. The *step view* is for one
+// instruction that needs both at once. A violation in one view says that the processor needs
+// another one; to switch changes no entry, so no other processor is affected.
 //
 // The step view is the data view, but the pages that the instruction lies in lead to frames of this
-// processor's own, composed of the data face and of the instruction's bytes from the code face.
-// After it the processor is in the data view, like one that has not yet executed a target.
+// processor's own, composed of the data frame and of the instruction's bytes from the code frame.
+// After the step the processor is in the data view, as before the first fetch from a split page.
 //
-// What one instruction writes in the step view reaches the data face when the step is over. So a
-// locked instruction in a target is not atomic against another processor's write to that target.
+// What one instruction writes in the step view is copied to the data frame when the step is over.
+// So a locked instruction in a split page is not atomic against another processor's write there.
 #pragma once
 
 #include <array>
@@ -28,37 +30,39 @@
 
 namespace hvp::ept {
 
-/// A page with two faces. Either may be the page itself.
-struct Target {
+/// A page with a frame for data accesses and one for instruction fetches. Either may be the page
+/// itself.
+struct SplitPage {
     arch::GuestPhysicalAddress page{0};
     arch::HostPhysicalAddress data{0};
     arch::HostPhysicalAddress code{0};
 };
 
-/// Why a target was not registered.
-enum class TargetError : std::uint8_t {
+/// Why a page was not split.
+enum class SplitPageError : std::uint8_t {
     not_aligned,      ///< an address is not that of a page
-    full,             ///< the registry holds `capacity` targets
-    already,          ///< the page is one
+    full,             ///< the registry holds `capacity` pages
+    already_split,    ///< the page is in the registry
     no_execute_only,  ///< this processor cannot execute what it cannot read: reads would see code
     out_of_range,     ///< an address is beyond what the processor has
     no_table_left,    ///< a view has no page left for its tables
 };
 
-/// The targets, whose order does not matter.
-class Targets {
+/// The registry of split pages, in no particular order.
+class SplitPages {
 public:
     static constexpr std::size_t capacity = 32;
 
-    [[nodiscard]] std::expected<void, TargetError> add(const Target& target, const Limits& limits);
-    /// Returns  whether the page was one
+    [[nodiscard]] std::expected<void, SplitPageError> add(const SplitPage& page,
+                                                          const Limits& limits);
+    /// Returns  whether the page was in the registry
     bool remove(arch::GuestPhysicalAddress page);
-    /// The target that the address lies in, or null.
-    [[nodiscard]] const Target* find(arch::GuestPhysicalAddress address) const;
-    [[nodiscard]] std::span<const Target> all() const { return {targets_.data(), count_}; }
+    /// The split page that the address lies in, or null.
+    [[nodiscard]] const SplitPage* find(arch::GuestPhysicalAddress address) const;
+    [[nodiscard]] std::span<const SplitPage> all() const { return {pages_.data(), count_}; }
 
 private:
-    std::array<Target, capacity> targets_{};
+    std::array<SplitPage, capacity> pages_{};
     std::size_t count_{};
 };
 
@@ -76,60 +80,61 @@ struct InstructionPlace {
     return rip % arch::page_bytes > arch::page_bytes - arch::most_instruction_bytes;
 }
 
-/// Part of an instruction that lies in a target.
+/// Part of an instruction that lies in a split page.
 struct InstructionPart {
-    Target target{};
+    SplitPage split_page{};
     std::uint32_t first{};  ///< its first byte, within the page
     std::uint32_t count{};
 };
 
 /// What to do about an EPT violation.
-struct Answer {
+struct ViolationResponse {
     enum class Kind : std::uint8_t {
-        go_to_data,
-        go_to_code,
+        switch_to_data,
+        switch_to_code,
         step,  ///< compose `parts`, execute one instruction in the step view
-        /// The views do not explain it. If the view that the processor is in allows the access by
-        /// now, another processor's edit came between: then it is to be tried again.
-        not_a_target,
+        /// No split page explains the violation. If the processor's view allows the access by now,
+        /// another processor has edited it meanwhile: the access is to be tried again.
+        not_split,
     };
     Kind kind{};
     std::array<InstructionPart, 2> parts{};
     std::uint32_t part_count{};
 };
 
-/// Decides from where the processor is, what it wanted, and where its instruction lies.
+/// Decides by the processor's view, the access, and the place of the instruction.
 ///
-/// It comes to an end: a fetch leads to the code view, from there an operand leads to the data view
-/// only if the instruction does not need the code view, else to the step view, and in that one
-/// everything is allowed that one instruction can do. An access while an event is delivered is not
-/// the instruction's, so it never needs a step; the handler's fetch comes after it.
+/// It terminates: a fetch leads to the code view, from there an operand leads to the data view only
+/// if the instruction does not need the code view, else to the step view, and that one allows
+/// everything that one instruction can do. An access during event delivery is not the
+/// instruction's, so it never needs a step; the handler's fetch comes after it.
 /// Needs    `place` only for reads and writes in the code view
-[[nodiscard]] Answer answer_to(const GuestMemoryEvent& event, bool during_delivery, View view,
-                               const InstructionPlace& place, const Targets& targets);
+[[nodiscard]] ViolationResponse respond_to(const GuestMemoryEvent& event, bool during_delivery,
+                                           View view, const InstructionPlace& place,
+                                           const SplitPages& pages);
 
 using PageBytes = std::span<std::byte, arch::page_bytes>;
 using ConstPageBytes = std::span<const std::byte, arch::page_bytes>;
 
-/// Makes a frame for one instruction: the data face, but for the part from the code face; and a
-/// copy of it, by which `copy_back` will know what the instruction has written.
+/// Makes a frame for one instruction: the data frame, with the part from the code frame; and a copy
+/// of it, by which `copy_back` will know what the instruction has written.
 ///
-/// An operand of the instruction inside that part sees the code face where the faces differ. For
-/// bytes of the instruction itself nothing else is possible, since they are wanted as both; behind
-/// its end it is, if the instruction is shorter than 15 bytes, an error that `is_ambiguous` shows.
+/// An operand of the instruction inside that part sees the code frame where the frames differ. For
+/// bytes of the instruction itself nothing else is possible, since they are both code and data;
+/// after its end it is an error, if the instruction is shorter than 15 bytes: see `is_ambiguous`.
 void compose(PageBytes frame, PageBytes before, ConstPageBytes data, ConstPageBytes code,
              const InstructionPart& part);
 
-/// Whether an operand at this byte of the page may see the code face in place of the data face.
+/// Whether an operand at this byte of the page may see the code frame in place of the data frame.
 [[nodiscard]] bool is_ambiguous(ConstPageBytes data, ConstPageBytes code,
                                 const InstructionPart& part, std::uint32_t operand);
 
-/// After the step: what the instruction has changed in its frame goes to the data face, its own
-/// bytes too: writes go to the data face, and the code face stays as it is. No other byte of the
-/// data face is touched, since other processors may be writing them.
+/// After the step: copies what the instruction has changed in its frame to the data frame, its own
+/// bytes too: writes go to the data frame, and the code frame stays as it is. No other byte of the
+/// data frame is written, since other processors may be writing them.
 ///
-/// A byte that got the value that it had is not seen as written. That matters only inside the part,
-/// for a write of just the byte that the code face has there: the data face keeps its own.
+/// A write of the value that a byte already had is not noticed. That matters only inside the part,
+/// for a write of exactly the byte that the code frame has there: the data frame keeps its own.
 /// Returns  how many bytes were changed
 std::size_t copy_back(PageBytes data, ConstPageBytes frame, ConstPageBytes before);
 

@@ -2,8 +2,8 @@
 #include "hypervisor/hooks/split_views.hpp"
 
 namespace hvp::ept {
-Views::Views(const TableMemory& memory, std::size_t identity_tables, std::uint32_t processors,
-             const Limits& limits)
+SplitViews::SplitViews(const TableMemory& memory, std::size_t identity_tables,
+                       std::uint32_t processors, const Limits& limits)
     : limits_{limits},
       view_count_{first_step + processors},
       identity_pool_{memory.pages.first(identity_tables), memory.links.first(identity_tables),
@@ -16,7 +16,8 @@ Views::Views(const TableMemory& memory, std::size_t identity_tables, std::uint32
     }
 }
 
-std::expected<void, EditError> Views::build(const arch::MtrrSnapshot& mtrrs, bool record_accesses) {
+std::expected<void, EditError> SplitViews::build(const arch::MtrrSnapshot& mtrrs,
+                                                 bool record_accesses) {
     mtrrs_ = mtrrs;
     auto identity = Tables::create(identity_pool_, limits_);
     if (!identity) {
@@ -30,7 +31,7 @@ std::expected<void, EditError> Views::build(const arch::MtrrSnapshot& mtrrs, boo
         return std::unexpected{mapped.error()};
     }
     for (std::size_t i = 0; i < view_count_; ++i) {
-        auto view = Tables::create_over(*pools_[i], *identity_);
+        auto view = Tables::create_view(*pools_[i], *identity_);
         if (!view) {
             return std::unexpected{view.error()};
         }
@@ -39,198 +40,200 @@ std::expected<void, EditError> Views::build(const arch::MtrrSnapshot& mtrrs, boo
     return {};
 }
 
-void Views::used_by(std::uint32_t processor) {
-    // No processor has the identity itself in its VMCS, but all remember its tables.
-    identity_->used_by(processor);
+void SplitViews::attach(std::uint32_t processor) {
+    // No processor has the identity itself in its VMCS, but all cache its tables' translations.
+    identity_->attach(processor);
     for (const View view : {View::data, View::code, View::step}) {
-        tables(view, processor).used_by(processor);
+        tables(view, processor).attach(processor);
     }
 }
 
-void Views::left_by(std::uint32_t processor) {
-    identity_->left_by(processor);
+void SplitViews::detach(std::uint32_t processor) {
+    identity_->detach(processor);
     for (const View view : {View::data, View::code, View::step}) {
-        tables(view, processor).left_by(processor);
+        tables(view, processor).detach(processor);
     }
 }
 
-/// What a view shows of a target. Each allows no more than what it is for, so that another kind of
-/// access is a violation, by which we get to know of it.
-Mapping Views::face_in(std::size_t view, const Target& target) const {
-    const arch::HostPhysicalAddress frame = view == code ? target.code : target.data;
-    return {.guest = target.page,
+/// Where a split page leads in a view. Each view allows only its own kind of access, so that every
+/// other one is an EPT violation, at which the view is switched.
+Mapping SplitViews::mapping_for(std::size_t view, const SplitPage& page) const {
+    const arch::HostPhysicalAddress frame = view == code ? page.code : page.data;
+    return {.guest = page.page,
             .bytes = arch::page_bytes,
             .to = {.physical = frame,
                    .rights = view == code ? execute_only : read_write,
                    .type = arch::mtrr_type_of(mtrrs_, frame)}};
 }
 
-std::expected<void, TargetError> Views::add(const Target& target) {
-    const auto registered = targets_.add(target, limits_);
+std::expected<void, SplitPageError> SplitViews::add(const SplitPage& page) {
+    const auto registered = split_pages_.add(page, limits_);
     if (!registered) {
         return registered;
     }
     for (std::size_t i = 0; i < view_count_; ++i) {
-        const auto due = view_at(i).map(face_in(i, target));
-        if (!due) {
-            static_cast<void>(remove(target.page));
-            return std::unexpected{due.error() == EditError::no_table_left
-                                       ? TargetError::no_table_left
-                                       : TargetError::out_of_range};
+        const auto edit = view_at(i).map(mapping_for(i, page));
+        if (!edit) {
+            static_cast<void>(remove(page.page));
+            return std::unexpected{edit.error() == EditError::no_table_left
+                                       ? SplitPageError::no_table_left
+                                       : SplitPageError::out_of_range};
         }
-        owe(i, *due);
+        defer(i, *edit);
     }
     return {};
 }
 
-bool Views::remove(arch::GuestPhysicalAddress page) {
-    if (!targets_.remove(page)) {
+bool SplitViews::remove(arch::GuestPhysicalAddress page) {
+    if (!split_pages_.remove(page)) {
         return false;
     }
     for (std::size_t i = 0; i < view_count_; ++i) {
-        owe(i, view_at(i).restore(page));
+        defer(i, view_at(i).restore(page));
     }
     return true;
 }
 
-std::expected<void, EditError> Views::hide(arch::GuestPhysicalAddress start, std::uint64_t bytes,
-                                           arch::HostPhysicalAddress decoy) {
+std::expected<void, EditError> SplitViews::hide(arch::GuestPhysicalAddress start,
+                                                std::uint64_t bytes,
+                                                arch::HostPhysicalAddress decoy) {
     for (std::uint64_t done = 0; done < bytes; done += arch::page_bytes) {
-        const auto due = identity_->map({.guest = start + done,
-                                         .bytes = arch::page_bytes,
-                                         .to = {.physical = decoy,
-                                                .rights = read_write,
-                                                .type = arch::mtrr_type_of(mtrrs_, decoy)},
-                                         .pinned = true});
-        if (!due) {
-            follow(identity_due_);
-            return std::unexpected{due.error()};
+        const auto edit = identity_->map({.guest = start + done,
+                                          .bytes = arch::page_bytes,
+                                          .to = {.physical = decoy,
+                                                 .rights = read_write,
+                                                 .type = arch::mtrr_type_of(mtrrs_, decoy)},
+                                          .pinned = true});
+        if (!edit) {
+            sync_views(identity_pending_);
+            return std::unexpected{edit.error()};
         }
-        identity_->merge(identity_due_, *due);
+        identity_->defer(identity_pending_, *edit);
     }
-    follow(identity_due_);
+    sync_views(identity_pending_);
     return {};
 }
 
-bool Views::retype(const arch::MtrrSnapshot& after) {
-    const Retyped identity = ept::retype(*identity_, mtrrs_, after);
-    identity_->merge(identity_due_, identity.due);
-    follow(identity_due_);
-    if (!identity.whole) {
+bool SplitViews::update_memory_types(const arch::MtrrSnapshot& after) {
+    const MemoryTypeUpdate identity = ept::update_memory_types(*identity_, mtrrs_, after);
+    identity_->defer(identity_pending_, identity.pending);
+    sync_views(identity_pending_);
+    if (!identity.complete) {
         return false;
     }
     mtrrs_ = after;
-    for (const Target& target : targets_.all()) {
+    for (const SplitPage& page : split_pages_.all()) {
         for (std::size_t i = 0; i < view_count_; ++i) {
-            // The way to a target is the view's own, so no table is needed.
-            if (const auto due = view_at(i).map(face_in(i, target))) {
-                owe(i, *due);
+            // The tables on the way to a split page are the view's own, so none is needed.
+            if (const auto edit = view_at(i).map(mapping_for(i, page))) {
+                defer(i, *edit);
             }
         }
     }
     return true;
 }
 
-std::expected<void, EditError> Views::split(arch::GuestPhysicalAddress page) {
-    const auto due = identity_->split(page, Level::page_table);
-    if (!due) {
-        return std::unexpected{due.error()};
+std::expected<void, EditError> SplitViews::split(arch::GuestPhysicalAddress page) {
+    const auto edit = identity_->split(page, Level::page_table);
+    if (!edit) {
+        return std::unexpected{edit.error()};
     }
-    identity_->merge(identity_due_, *due);
-    follow(identity_due_);
+    identity_->defer(identity_pending_, *edit);
+    sync_views(identity_pending_);
     return {};
 }
 
-std::expected<void, EditError> Views::join(arch::GuestPhysicalAddress page, Level level) {
+std::expected<void, EditError> SplitViews::merge(arch::GuestPhysicalAddress page, Level level) {
     for (auto next = Level::directory; next <= level; next = above(next)) {
-        const auto due = identity_->join(page, next);
-        if (!due) {
-            return std::unexpected{due.error()};
+        const auto edit = identity_->merge(page, next);
+        if (!edit) {
+            return std::unexpected{edit.error()};
         }
-        identity_->merge(identity_due_, *due);
-        follow(identity_due_);
+        identity_->defer(identity_pending_, *edit);
+        sync_views(identity_pending_);
     }
     return {};
 }
 
-bool Views::forget_accesses(arch::GuestPhysicalAddress page) {
+bool SplitViews::clear_accessed_flags(arch::GuestPhysicalAddress page) {
     const Walk walk = identity_->walk(page);
     if (walk.end != WalkEnd::page || walk.last().level != Level::page_table) {
         return false;
     }
-    identity_->merge(identity_due_, identity_->write_raw(page, Level::page_table,
-                                                         walk.last().entry.without_flags()));
-    follow(identity_due_);
+    identity_->defer(identity_pending_, identity_->write_raw(page, Level::page_table,
+                                                             walk.last().entry.without_flags()));
+    sync_views(identity_pending_);
     return true;
 }
 
-PendingInvalidation Views::begin_step(std::uint32_t processor,
-                                      std::span<const InstructionPart> parts,
-                                      std::span<const arch::HostPhysicalAddress> frames) {
+PendingInvalidation SplitViews::begin_step(std::uint32_t processor,
+                                           std::span<const InstructionPart> parts,
+                                           std::span<const arch::HostPhysicalAddress> frames) {
     const std::size_t view = index_of(View::step, processor);
     for (std::size_t i = 0; i < parts.size(); ++i) {
-        const auto due =
-            view_at(view).map({.guest = parts[i].target.page,
-                               .bytes = arch::page_bytes,
-                               .to = {.physical = frames[i],
-                                      .rights = everything,
-                                      .type = arch::mtrr_type_of(mtrrs_, parts[i].target.data)}});
-        if (due) {
-            owe(view, *due);
+        const auto edit = view_at(view).map(
+            {.guest = parts[i].split_page.page,
+             .bytes = arch::page_bytes,
+             .to = {.physical = frames[i],
+                    .rights = everything,
+                    .type = arch::mtrr_type_of(mtrrs_, parts[i].split_page.data)}});
+        if (edit) {
+            defer(view, *edit);
         }
     }
-    const PendingInvalidation due = due_[view];
-    settle(view);
-    return due;
+    const PendingInvalidation pending = pending_[view];
+    flush_done(view);
+    return pending;
 }
 
-void Views::end_step(std::uint32_t processor, std::span<const InstructionPart> parts) {
+void SplitViews::end_step(std::uint32_t processor, std::span<const InstructionPart> parts) {
     const std::size_t view = index_of(View::step, processor);
     for (const InstructionPart& part : parts) {
-        const arch::GuestPhysicalAddress page = part.target.page;
-        // Another processor may have removed the target meanwhile.
-        if (const Target* const target = targets_.find(page); target == nullptr) {
-            owe(view, view_at(view).restore(page));
-        } else if (const auto due = view_at(view).map(face_in(view, *target))) {
-            owe(view, *due);
+        const arch::GuestPhysicalAddress page = part.split_page.page;
+        // Another processor may have removed the split page meanwhile.
+        if (const SplitPage* const split = split_pages_.find(page); split == nullptr) {
+            defer(view, view_at(view).restore(page));
+        } else if (const auto edit = view_at(view).map(mapping_for(view, *split))) {
+            defer(view, *edit);
         }
     }
 }
 
-std::array<PendingInvalidation, 3> Views::due_on(std::uint32_t processor) const {
-    std::array<PendingInvalidation, 3> due{};
+std::array<PendingInvalidation, 3> SplitViews::pending_on(std::uint32_t processor) const {
+    std::array<PendingInvalidation, 3> pending{};
     std::size_t next = 0;
     for (const View view : {View::data, View::code, View::step}) {
-        const PendingInvalidation& owed = due_[index_of(view, processor)];
-        if (owed.processors.has(processor)) {
-            due[next++] = {.pointer = owed.pointer, .processors = ProcessorSet::only(processor)};
+        const PendingInvalidation& of_view = pending_[index_of(view, processor)];
+        if (of_view.processors.has(processor)) {
+            pending[next++] = {.pointer = of_view.pointer,
+                               .processors = arch::ProcessorSet::only(processor)};
         }
     }
-    return due;
+    return pending;
 }
 
-void Views::completed() {
+void SplitViews::flush_done() {
     for (std::size_t i = 0; i < view_count_; ++i) {
-        settle(i);
+        flush_done(i);
     }
-    identity_->completed(identity_due_);
-    identity_due_ = {};
+    identity_->flush_done(identity_pending_);
+    identity_pending_ = {};
 }
 
-void Views::owe(std::size_t view, const PendingInvalidation& due) {
-    view_at(view).merge(due_[view], due);
+void SplitViews::defer(std::size_t view, const PendingInvalidation& more) {
+    view_at(view).defer(pending_[view], more);
 }
 
-void Views::settle(std::size_t view) {
-    view_at(view).completed(due_[view]);
-    due_[view] = {};
+void SplitViews::flush_done(std::size_t view) {
+    view_at(view).flush_done(pending_[view]);
+    pending_[view] = {};
 }
 
-/// All views take over what has changed in the identity. What is due for that is due for them: no
-/// processor has the identity's own pointer.
-void Views::follow(const PendingInvalidation& edit_of_identity) {
+/// All views take over what has changed in the identity. The invalidation is then pending for the
+/// views' pointers: no processor uses the identity's own.
+void SplitViews::sync_views(const PendingInvalidation& edit_of_identity) {
     for (std::size_t i = 0; i < view_count_; ++i) {
-        owe(i, view_at(i).follow(edit_of_identity));
+        defer(i, view_at(i).sync_with_base(edit_of_identity));
     }
 }
 

@@ -1,8 +1,9 @@
-// The EPTs of a machine whose memory is mapped to itself, and of which some pages have two faces.
+// The EPTs of a machine whose memory is mapped to itself, with split pages in it.
 //
-// One identity, which no processor uses as it is; over it a data view and a code view for all
-// processors together, and a step view for each. They share the identity's tables but for the way
-// to each target: at most three tables for each view and each gigabyte in which a target lies.
+// One identity map, which no processor uses itself; over it a data view and a code view that all
+// processors share, and a step view for each processor. They share the identity's tables but for
+// the way to each split page: at most three tables for each view and each gigabyte in which a split
+// page lies.
 #pragma once
 
 #include <array>
@@ -19,48 +20,49 @@
 
 namespace hvp::ept {
 
-/// Pages for tables, in a row; `links` has a place for each.
+/// Consecutive pages for tables; `links` has an element for each.
 struct TableMemory {
     std::span<Table> pages{};
     std::span<std::uint32_t> links{};
     arch::HostPhysicalAddress physical{0};
 };
 
-/// Where    everywhere: nothing here executes an instruction. Edits by two processors at once are
-/// the caller's to prevent. After an edit, `due_on` says for each processor what INVEPT it owes,
-/// and when all have paid, `completed` frees what went out of use.
-class Views {
+/// After an edit, `pending_on` returns for each processor the INVEPT that is pending there; when
+/// all processors have executed theirs (a TLB shootdown), `flush_done` frees the retired tables.
+/// Where    everywhere: nothing here executes an instruction. The caller prevents that two
+///          processors edit at once.
+class SplitViews {
 public:
     static constexpr std::uint32_t most_processors = 64;
 
-    /// Pages for one view with targets in so many different stretches of 2 MBytes: its PML4 table,
-    /// and a page-directory-pointer table, a directory and a page table for each.
-    [[nodiscard]] static constexpr std::size_t pages_of_view(std::size_t stretches) {
-        return 1 + 3 * stretches;
+    /// Pages for one view with split pages in so many different 2-MByte regions: its PML4 table,
+    /// and a page-directory-pointer table, a directory and a page table for each region.
+    [[nodiscard]] static constexpr std::size_t pages_of_view(std::size_t regions) {
+        return 1 + 3 * regions;
     }
-    /// What the memory must hold: the identity's tables, and those of each view. To those that
-    /// `identity_table_count` says add two for each stretch of 2 MBytes with hidden pages, and what
-    /// `retype` shall have room for.
+    /// How many pages the memory must have: for the identity's tables, and for those of each view.
+    /// `identity_tables`: what `identity_table_count` returns, and two for each 2-MByte region with
+    /// hidden pages, and the tables that later calls of `update_memory_types` may need.
     [[nodiscard]] static constexpr std::size_t pages_needed(std::size_t identity_tables,
                                                             std::uint32_t processors,
-                                                            std::size_t stretches) {
-        return identity_tables + (2 + processors) * pages_of_view(stretches);
+                                                            std::size_t regions) {
+        return identity_tables + (2 + processors) * pages_of_view(regions);
     }
 
-    /// Needs    1 to `most_processors` processors; memory that lives as long
-    Views(const TableMemory& memory, std::size_t identity_tables, std::uint32_t processors,
-          const Limits& limits);
-    Views(const Views&) = delete;
-    Views& operator=(const Views&) = delete;
+    /// Needs    1 to `most_processors` processors; memory that lives as long as the views
+    SplitViews(const TableMemory& memory, std::size_t identity_tables, std::uint32_t processors,
+               const Limits& limits);
+    SplitViews(const SplitViews&) = delete;
+    SplitViews& operator=(const SplitViews&) = delete;
 
-    /// Maps all of memory and begins the views. Once, and before all else.
+    /// Maps all of memory and creates the views. Once, and before anything else.
     [[nodiscard]] std::expected<void, EditError> build(const arch::MtrrSnapshot& mtrrs,
                                                        bool record_accesses);
 
-    /// From now on the processor may remember translations of its views: before its first VM entry.
-    void used_by(std::uint32_t processor);
-    /// Never again, and it has executed INVEPT for each of them.
-    void left_by(std::uint32_t processor);
+    /// From now on the processor may cache translations of its views: before its first VM entry.
+    void attach(std::uint32_t processor);
+    /// The processor does not use its views any more, and has executed INVEPT for each of them.
+    void detach(std::uint32_t processor);
 
     /// For the VMCS of this processor.
     [[nodiscard]] Pointer pointer(View view, std::uint32_t processor) const {
@@ -70,60 +72,61 @@ public:
     [[nodiscard]] Tables& tables(View view, std::uint32_t processor) {
         return view_at(index_of(view, processor));
     }
-    [[nodiscard]] const Targets& targets() const { return targets_; }
+    [[nodiscard]] const SplitPages& split_pages() const { return split_pages_; }
     [[nodiscard]] const arch::MtrrSnapshot& mtrrs() const { return mtrrs_; }
 
-    /// Gives a page its two faces, in all views or, where it is refused, in none.
-    [[nodiscard]] std::expected<void, TargetError> add(const Target& target);
+    /// Splits a page into its data frame and its code frame, in all views or, on an error, in none.
+    [[nodiscard]] std::expected<void, SplitPageError> add(const SplitPage& page);
 
-    /// The page is one page again, as before; tables of the views that nothing needs are given
-    /// back.
+    /// The page is one page again, as before; tables of the views that are no longer needed are
+    /// retired.
     ///
-    /// Returns  whether it was a target
+    /// Returns  whether the page was split
     bool remove(arch::GuestPhysicalAddress page);
 
-    /// Whoever looks into these pages sees one decoy page for all of them, and changes only that.
-    /// For the VMM's own memory. It cannot be executed: there the VMM would not know what runs.
+    /// Hides pages, such as the VMM's own memory: reads and writes of all of them find one decoy
+    /// page. It cannot be executed, since no one can say what code it holds.
     [[nodiscard]] std::expected<void, EditError> hide(arch::GuestPhysicalAddress start,
                                                       std::uint64_t bytes,
                                                       arch::HostPhysicalAddress decoy);
 
     /// The MTRRs have changed: all pages get the types that their frames have now. The decoy keeps
-    /// its own: nobody but guests behind these views uses it.
+    /// its own: only the guests use it.
     ///
-    /// Returns  false: no table was left for a part of it; see `ept::retype`
-    [[nodiscard]] bool retype(const arch::MtrrSnapshot& after);
+    /// Returns  false: no table was left for a part of it; see `ept::update_memory_types`
+    [[nodiscard]] bool update_memory_types(const arch::MtrrSnapshot& after);
 
-    /// Cuts the large page that the address lies in down to 4 KBytes, in all views.
+    /// Splits the large page that the address lies in into pages of 4 KBytes, in all views.
     [[nodiscard]] std::expected<void, EditError> split(arch::GuestPhysicalAddress page);
 
-    /// Makes one page of this level of its parts again, which cuts had made.
-    [[nodiscard]] std::expected<void, EditError> join(arch::GuestPhysicalAddress page, Level level);
+    /// Undoes such splits: the parts become one page of this level again.
+    [[nodiscard]] std::expected<void, EditError> merge(arch::GuestPhysicalAddress page,
+                                                       Level level);
 
-    /// The processors shall note anew whether the page is used, and whether it is written to.
+    /// Clears the accessed and dirty flags of the page: the processors set them at its next use.
     ///
     /// Returns  whether it is a page of 4 KBytes in the identity
-    [[nodiscard]] bool forget_accesses(arch::GuestPhysicalAddress page);
+    [[nodiscard]] bool clear_accessed_flags(arch::GuestPhysicalAddress page);
 
     /// Prepares the processor's step view for one instruction: each part's page leads to the frame
     /// of the same number, and allows everything.
     ///
-    /// Returns  what this processor must do before it goes there, and before the next edit; it
-    ///          includes all that the step view owed, so that counts as done
+    /// Returns  the invalidation that this processor must execute before it uses the view, and
+    ///          before the next edit; it includes the deferred ones of the step view
     [[nodiscard]] PendingInvalidation begin_step(std::uint32_t processor,
                                                  std::span<const InstructionPart> parts,
                                                  std::span<const arch::HostPhysicalAddress> frames);
 
-    /// The step is over: its pages lead to the data faces again. What is due for that, the next
-    /// `begin_step` will say, early enough.
+    /// The step is over: its pages lead to the data frames again. The invalidation for that is
+    /// deferred to the next `begin_step`.
     void end_step(std::uint32_t processor, std::span<const InstructionPart> parts);
 
-    /// What this processor owes for all edits since `completed`: one INVEPT for each that is not
-    /// nothing.
-    [[nodiscard]] std::array<PendingInvalidation, 3> due_on(std::uint32_t processor) const;
+    /// What is pending on this processor after all edits since `flush_done`: one INVEPT for each
+    /// element that is not empty.
+    [[nodiscard]] std::array<PendingInvalidation, 3> pending_on(std::uint32_t processor) const;
 
-    /// All processors have executed what `due_on` said.
-    void completed();
+    /// All processors have executed what `pending_on` returned for them.
+    void flush_done();
 
 private:
     static constexpr std::size_t data = 0;
@@ -136,10 +139,10 @@ private:
     }
     [[nodiscard]] Tables& view_at(std::size_t index) { return *views_[index]; }
     [[nodiscard]] const Tables& view_at(std::size_t index) const { return *views_[index]; }
-    [[nodiscard]] Mapping face_in(std::size_t view, const Target& target) const;
-    void owe(std::size_t view, const PendingInvalidation& due);
-    void settle(std::size_t view);
-    void follow(const PendingInvalidation& edit_of_identity);
+    [[nodiscard]] Mapping mapping_for(std::size_t view, const SplitPage& page) const;
+    void defer(std::size_t view, const PendingInvalidation& more);
+    void flush_done(std::size_t view);
+    void sync_views(const PendingInvalidation& edit_of_identity);
 
     Limits limits_;
     std::size_t view_count_;
@@ -147,9 +150,9 @@ private:
     std::array<std::optional<TablePool>, most_views> pools_;
     std::optional<Tables> identity_;
     std::array<std::optional<Tables>, most_views> views_;
-    PendingInvalidation identity_due_;
-    std::array<PendingInvalidation, most_views> due_{};
-    Targets targets_;
+    PendingInvalidation identity_pending_;
+    std::array<PendingInvalidation, most_views> pending_{};
+    SplitPages split_pages_;
     arch::MtrrSnapshot mtrrs_{};
 };
 

@@ -7,16 +7,16 @@
 namespace hvp::vmx {
 namespace {
 
-// Places of the window: the two faces of a target, and the guest's page tables.
+// Places of the window: two frames of a split page, and the guest's page tables.
 constexpr std::size_t place_for_tables = 2;
 
-/// The guest's physical addresses are the machine's.
+/// The guest's physical addresses equal the host's.
 bool read_guest(void* window, arch::GuestPhysicalAddress where, std::uint64_t& value) {
-    const arch::HostPhysicalAddress page{where.raw() / arch::page_bytes * arch::page_bytes};
+    const arch::HostPhysicalAddress page{arch::page_of(where).raw()};
     __builtin_memcpy(
         &value,
         static_cast<const arch::PhysicalWindow*>(window)->show(place_for_tables, page) +
-            where.raw() % arch::page_bytes,
+            arch::offset_in_page(where),
         sizeof value);
     return true;
 }
@@ -27,7 +27,7 @@ std::byte* show_page(void* window, std::size_t place, arch::HostPhysicalAddress 
 
 }  // namespace
 
-ViewSwitch::ViewSwitch(ept::Views& views, std::uint32_t processor, ept::StepFrames& frames,
+ViewSwitch::ViewSwitch(ept::SplitViews& views, std::uint32_t processor, ept::StepFrames& frames,
                        arch::HostPhysicalAddress frames_at, const arch::PhysicalWindow& window)
     : views_{&views},
       processor_{processor},
@@ -35,7 +35,7 @@ ViewSwitch::ViewSwitch(ept::Views& views, std::uint32_t processor, ept::StepFram
       view_{views, processor, frames, frames_at, {.show = show_page, .context = &window_}} {}
 
 /// Where the instruction at RIP lies, by the guest's own page tables. It has been fetched already,
-/// so they lead somewhere; only the page behind it may be missing.
+/// so they map it; only the page after it may be missing.
 ept::InstructionPlace ViewSwitch::place_of(arch::GuestLinearAddress rip) const {
     const ept::GuestPaging paging{.cr3 = ExitVmcs{}.read(guest_cr3),
                                   .physical_address_bits = limits().physical_address_bits,
@@ -44,9 +44,8 @@ ept::InstructionPlace ViewSwitch::place_of(arch::GuestLinearAddress rip) const {
     const ept::GuestMemoryReader reader{read_guest, const_cast<arch::PhysicalWindow*>(&window_)};
     ept::InstructionPlace place{.first = walk_guest_tables(paging, rip, reader).physical};
     if (ept::may_cross(rip.raw())) {
-        const std::uint64_t in_page = rip.raw() % arch::page_bytes;
         const ept::GuestWalk next =
-            walk_guest_tables(paging, rip + (arch::page_bytes - in_page), reader);
+            walk_guest_tables(paging, arch::page_of(rip) + arch::page_bytes, reader);
         if (next.end == ept::GuestWalkEnd::page) {
             place.next_page = next.physical;
         }
@@ -60,7 +59,8 @@ AfterViolation ViewSwitch::on_violation(const ept::GuestMemoryEvent& event, Step
     const ept::InstructionPlace place =
         is_data_access ? place_of(event.guest_rip) : ept::InstructionPlace{};
     const auto outcome = view_.on_violation(event, during_delivery, place);
-    if (outcome.kind == ept::ProcessorView::Outcome::Kind::refused || !invalidate(outcome.due)) {
+    if (outcome.kind == ept::ProcessorView::Outcome::Kind::refused ||
+        !invalidate(outcome.pending)) {
         return {};
     }
     const bool step = outcome.kind == ept::ProcessorView::Outcome::Kind::step;
@@ -76,28 +76,28 @@ ept::Pointer ViewSwitch::after_step() {
     return view_.pointer();
 }
 
-bool ViewSwitch::invalidate(const ept::PendingInvalidation& due) {
-    if (!ept::invalidate_here(due, processor_, limits().capability)) {
+bool ViewSwitch::invalidate(const ept::PendingInvalidation& pending) {
+    if (!ept::invalidate_here(pending, processor_, limits().capability)) {
         return false;
     }
-    invalidations_ += due.processors.has(processor_) ? 1 : 0;
+    invalidations_ += pending.processors.has(processor_) ? 1 : 0;
     return true;
 }
 
-bool ViewSwitch::pay() {
-    for (const ept::PendingInvalidation& due : views_->due_on(processor_)) {
-        if (!invalidate(due)) {
+bool ViewSwitch::flush() {
+    for (const ept::PendingInvalidation& pending : views_->pending_on(processor_)) {
+        if (!invalidate(pending)) {
             return false;
         }
     }
-    views_->completed();
+    views_->flush_done();
     return true;
 }
 
-bool ViewSwitch::forget() {
+bool ViewSwitch::flush_all() {
     for (const ept::View view : {ept::View::data, ept::View::code, ept::View::step}) {
         if (!ept::invalidate_here({.pointer = views_->pointer(view, processor_),
-                                   .processors = ept::ProcessorSet::only(processor_)},
+                                   .processors = arch::ProcessorSet::only(processor_)},
                                   processor_, limits().capability)) {
             return false;
         }

@@ -1,4 +1,4 @@
-// Between exits and views: what the stage's hooks do for pages with two faces.
+// Between exits and views: what the exit handlers of a stage with split pages do.
 #pragma once
 
 #include "hypervisor/arch/physical_window.hpp"
@@ -14,35 +14,36 @@ namespace hvp::vmx {
 class ViewSwitch {
 public:
     /// Needs    `window` open in the VMM's page tables; `frames` at this host-physical address
-    ViewSwitch(ept::Views& views, std::uint32_t processor, ept::StepFrames& frames,
+    ViewSwitch(ept::SplitViews& views, std::uint32_t processor, ept::StepFrames& frames,
                arch::HostPhysicalAddress frames_at, const arch::PhysicalWindow& window);
     ViewSwitch(const ViewSwitch&) = delete;
     ViewSwitch& operator=(const ViewSwitch&) = delete;
 
-    /// For StageHooks::on_ept_violation and on_step. `by`: what steps are made with.
+    /// For StageHooks::on_ept_violation and on_step. `by`: how single steps are made.
     [[nodiscard]] AfterViolation on_violation(const ept::GuestMemoryEvent& event, StepBy by);
     [[nodiscard]] ept::Pointer after_step();
 
-    /// Pays for an edit of the views: this processor forgets what was shown before.
+    /// After an edit of the views: executes the INVEPTs that are pending on this processor.
     ///
-    /// Needs    no other processor that uses the views: it would have to be interrupted
-    [[nodiscard]] bool pay();
+    /// Needs    no other processor that uses the views: that would need a TLB shootdown
+    [[nodiscard]] bool flush();
 
-    /// This processor forgets what it may remember of EPTs that lay in the same pages before.
+    /// Executes INVEPT for all views of this processor: it may have cached translations of EPTs
+    /// that lay in the same pages before.
     ///
     /// Where    VMX root operation, before the first VM entry
-    [[nodiscard]] bool forget();
+    [[nodiscard]] bool flush_all();
 
     [[nodiscard]] const ept::ProcessorView& view() const { return view_; }
-    /// How many times INVEPT was executed for edits and steps.
+    /// How many times INVEPT was executed after edits and for steps.
     [[nodiscard]] std::uint64_t invalidations() const { return invalidations_; }
 
 private:
     [[nodiscard]] ept::InstructionPlace place_of(arch::GuestLinearAddress rip) const;
-    [[nodiscard]] bool invalidate(const ept::PendingInvalidation& due);
+    [[nodiscard]] bool invalidate(const ept::PendingInvalidation& pending);
     [[nodiscard]] const ept::Limits& limits() const { return views_->identity().limits(); }
 
-    ept::Views* views_;
+    ept::SplitViews* views_;
     std::uint32_t processor_;
     arch::PhysicalWindow window_;
     ept::ProcessorView view_;

@@ -43,8 +43,8 @@ static_assert(sizeof(TrapStack) == arch::page_bytes);
 
 /// The owner of the trap stack that `address` lies in.
 [[nodiscard]] inline VirtualProcessor& owner_of_trap_stack(const void* address) {
-    const std::uint64_t page = reinterpret_cast<std::uint64_t>(address) & ~(arch::page_bytes - 1);
-    return *reinterpret_cast<TrapStack*>(page)->owner;
+    const arch::HostLinearAddress page = arch::page_of(arch::linear_address_of(address));
+    return *reinterpret_cast<TrapStack*>(page.raw())->owner;
 }
 
 /// The tables, one set for each processor.

@@ -195,11 +195,10 @@ std::expected<void, arch::MapError> map(arch::AddressSpace& space, const Process
         Part{&memory.ring, sizeof memory.ring},
     };
     for (const Part& part : parts) {
-        const auto mapped =
-            space.map({.linear = arch::linear_address_of(part.start),
-                       .physical = region.physical_of(part.start),
-                       .pages = (part.bytes + arch::page_bytes - 1) / arch::page_bytes,
-                       .access = arch::Access::read_write});
+        const auto mapped = space.map({.linear = arch::linear_address_of(part.start),
+                                       .physical = region.physical_of(part.start),
+                                       .pages = arch::pages_for(part.bytes),
+                                       .access = arch::Access::read_write});
         if (!mapped) {
             return mapped;
         }

@@ -300,7 +300,7 @@ Expected<void> launch(const Setting& setting, const arch::ProcessorState& window
     }
     // Somebody may have had an EPT in these pages before.
     // [SDM 3C 28.3.3.4 "Guidelines for Use of the INVEPT Instruction"]
-    if (!machine.forget()) {
+    if (!machine.flush_all()) {
         static constexpr vmx::Explanation why{
             .step = "INVEPT",
             .rule = {"3C", "28.3.3.4", "Guidelines for Use of the INVEPT Instruction"},

@@ -42,7 +42,7 @@ void look_at_two_faces(GuestData& data) {
     Findings& found = data.found;
     found.sum_before = sum_of_page(data.target_page);
     found.call_before = data.target();
-    if (!ask(Call::two_faces)) {
+    if (!ask(Call::install_hook)) {
         return;
     }
     found.accepted = 1;
@@ -56,7 +56,7 @@ void look_at_two_faces(GuestData& data) {
     found.written_read = data.target_page[written_word] == ~before ? 1 : 0;
     found.call_written = data.target();
     write_to_target(data, before);
-    (void)ask(Call::one_face);
+    (void)ask(Call::remove_hook);
     found.sum_after = sum_of_page(data.target_page);
     found.call_after = data.target();
 }

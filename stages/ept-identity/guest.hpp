@@ -15,8 +15,8 @@ namespace hvp::identity_stage {
 
 /// What the guest may ask of this stage's VMM.
 enum class Call : std::uint64_t {
-    two_faces = vmx::first_call_of_stage,  ///< the target's page gets its code face
-    one_face,                              ///< … and loses it again
+    install_hook = vmx::first_call_of_stage,  ///< the target's page gets its code face
+    remove_hook,                              ///< … and loses it again
     watch,      ///< the large page of `watched` is cut, and what is touched is noted from now on
     end_watch,  ///< … and made whole again
 };

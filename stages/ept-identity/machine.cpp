@@ -27,13 +27,13 @@ std::expected<void, ept::EditError> Machine::build(const arch::MtrrSnapshot& mtr
             return hides;
         }
     }
-    views_.completed();  // no processor uses it yet
+    views_.flush_done();  // no processor uses it yet
     return {};
 }
 
 void Machine::begin(ept::StepFrames& frames, std::span<const std::uint64_t> log,
                     const arch::PhysicalWindow& window) {
-    views_.used_by(0);
+    views_.attach(0);
     switch_.emplace(views_, 0, frames, places_.frames, window);
     log_ = log;
 }
@@ -71,14 +71,14 @@ vmx::AfterViolation Machine::on_violation(const ept::GuestMemoryEvent& event) {
 
 bool Machine::on_call(std::uint64_t call) {
     switch (static_cast<Call>(call)) {
-        case Call::two_faces:
+        case Call::install_hook:
             // The page itself is what reads and writes find; execution meets the other one.
             return views_.add({.page = places_.target,
                                .data = arch::HostPhysicalAddress{places_.target.raw()},
                                .code = places_.other}) &&
-                   switch_->pay();
-        case Call::one_face:
-            return views_.remove(places_.target) && switch_->pay();
+                   switch_->flush();
+        case Call::remove_hook:
+            return views_.remove(places_.target) && switch_->flush();
         case Call::watch:
             return watch();
         case Call::end_watch:
@@ -98,12 +98,12 @@ bool Machine::on_mtrr_write(std::uint32_t msr, std::uint64_t value) {
     }
     arch::wrmsr(which, value);
     const arch::MtrrSnapshot after = arch::read_mtrrs();
-    bool followed = views_.retype(after);
+    bool followed = views_.update_memory_types(after);
     if (!followed) {
         // Tables that the new types do not need are free when all is paid; then there may be room.
-        followed = switch_->pay() && views_.retype(after);
+        followed = switch_->flush() && views_.update_memory_types(after);
     }
-    followed = switch_->pay() && followed;
+    followed = switch_->flush() && followed;
     if (mtrr_write_count_ < mtrr_writes_.size()) {
         mtrr_writes_[mtrr_write_count_++] = {
             .msr = msr,
@@ -131,11 +131,11 @@ bool Machine::watch() {
         cut_.right_parts += same ? 1 : 0;
     }
     for (std::size_t i = 0; i < watched_pages; ++i) {
-        if (!views_.forget_accesses(nth_page(places_.watched, i))) {
+        if (!views_.clear_accessed_flags(nth_page(places_.watched, i))) {
             return false;
         }
     }
-    return switch_->pay();
+    return switch_->flush();
 }
 
 bool Machine::end_watch() {
@@ -145,9 +145,9 @@ bool Machine::end_watch() {
         touched_[i].written = entry.dirty();
     }
     take_log();
-    const bool joined = views_.join(places_.watched, cut_.before).has_value();
+    const bool joined = views_.merge(places_.watched, cut_.before).has_value();
     cut_.after = data_view().walk(places_.watched).last().level;
-    return switch_->pay() && joined;
+    return switch_->flush() && joined;
 }
 
 /// The processor fills the log from its end downwards, and has stopped before the index.

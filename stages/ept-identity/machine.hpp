@@ -71,8 +71,8 @@ public:
 
     /// `by`: what steps are made with; `has_log`: the processor keeps a log of written pages.
     [[nodiscard]] vmx::StageHooks hooks(vmx::StepBy by, bool has_log);
-    [[nodiscard]] bool forget() { return switch_->forget(); }
-    [[nodiscard]] const ept::Views& views() const { return views_; }
+    [[nodiscard]] bool flush_all() { return switch_->flush_all(); }
+    [[nodiscard]] const ept::SplitViews& views() const { return views_; }
     [[nodiscard]] ept::Pointer pointer() const { return views_.pointer(ept::View::data, 0); }
 
     [[nodiscard]] std::span<const ViewChange> changes() const {
@@ -97,7 +97,7 @@ private:
     void take_log();
     [[nodiscard]] const ept::Tables& data_view() { return views_.tables(ept::View::data, 0); }
 
-    ept::Views views_;
+    ept::SplitViews views_;
     ept::Limits limits_;
     Places places_;
     vmx::StepBy step_by_{};

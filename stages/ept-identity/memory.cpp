@@ -8,16 +8,16 @@ namespace hvp::identity_stage {
 namespace {
 
 constexpr std::uint64_t mb_2 = ept::bytes_of_entry(ept::Level::directory);
-constexpr std::size_t fixed_pages = (sizeof(VmmPages) + arch::page_bytes - 1) / arch::page_bytes;
+constexpr std::size_t fixed_pages = arch::pages_for(sizeof(VmmPages));
 
 std::size_t tables_of(std::size_t identity_tables) {
-    return ept::Views::pages_needed(identity_tables, Machine::processors, stretches);
+    return ept::SplitViews::pages_needed(identity_tables, Machine::processors, stretches);
 }
 
 /// Behind VmmPages lie the tables, and behind these their links.
 std::size_t vmm_page_count(std::size_t tables) {
     const std::size_t links = tables * sizeof(std::uint32_t);
-    return fixed_pages + tables + (links + arch::page_bytes - 1) / arch::page_bytes;
+    return fixed_pages + tables + arch::pages_for(links);
 }
 
 }  // namespace

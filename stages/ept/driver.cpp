@@ -226,7 +226,7 @@ Expected<void> enter(const Setting& setting, void (*code)(void*), ept_stage::Tim
     }
     // The guest before had its EPT in the same pages, and the processor may remember parts of it.
     // [SDM 3C 28.3.3.4 "Guidelines for Use of the INVEPT Instruction"]
-    if (!setting.memory.views->forget()) {
+    if (!setting.memory.views->flush()) {
         static constexpr vmx::Explanation why{
             .step = "INVEPT",
             .rule = {"3C", "28.3.3.4", "Guidelines for Use of the INVEPT Instruction"},

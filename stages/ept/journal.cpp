@@ -124,7 +124,7 @@ void tell_support(const TraceProvider& provider, const vmx::VmxBasic& basic,
 }
 
 void tell_needed(const TraceProvider& provider, const Memory& memory) {
-    for (const ept::NeededPage& page : memory.needed.pages()) {
+    for (const ept::WorkingSetPage& page : memory.needed.pages()) {
         provider.write<EptNeededPage>(ept::name_of(page.role), name_of(page.rights),
                                       page.page.raw(), page.linear.raw());
     }
@@ -161,8 +161,9 @@ bool prove_touched(const TraceProvider& provider, const Memory& memory,
     // The prediction is the set itself: each of its pages but those of descriptor tables is met
     // once, in the order in which the set was made.
     const auto needed = memory.needed.pages();
-    const auto first_unused = std::ranges::find_if(
-        needed, [](const ept::NeededPage& page) { return page.first_use == ept::Role::system; });
+    const auto first_unused = std::ranges::find_if(needed, [](const ept::WorkingSetPage& page) {
+        return page.first_use == ept::Role::system;
+    });
     const auto predicted = static_cast<std::size_t>(first_unused - needed.begin());
     const auto noted = memory.views->noted();
     std::size_t in_order = 0;

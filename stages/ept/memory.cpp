@@ -29,7 +29,7 @@ bool read_physical(void*, arch::GuestPhysicalAddress where, std::uint64_t& value
 
 template <typename T>
 GuestLinearAddress page_with(const T* object) {
-    return GuestLinearAddress{reinterpret_cast<std::uint64_t>(object) & ~(arch::page_bytes - 1)};
+    return arch::page_of(GuestLinearAddress{reinterpret_cast<std::uint64_t>(object)});
 }
 
 ept::GuestPaging paging_of(const ept::Limits& limits, const arch::ProcessorState& windows) {
@@ -48,7 +48,7 @@ StageMemory::StageMemory(windows::PageRun pages)
     : pages_{std::move(pages)}, memory_{new(pages_.start()) Memory{}} {}
 
 std::expected<StageMemory, Failure> StageMemory::take(const windows::AtPassiveLevel& passive) {
-    constexpr std::size_t pages = (sizeof(Memory) + arch::page_bytes - 1) / arch::page_bytes;
+    constexpr std::size_t pages = arch::pages_for(sizeof(Memory));
     auto run = windows::PageRun::allocate(passive, pages,
                                           arch::HostPhysicalAddress{0x7FFF'FFFF'FFFF'FFFF});
     if (!run) {
@@ -80,22 +80,23 @@ std::expected<void, Failure> find_needed(Memory& memory, const ept::Limits& limi
     }
     const auto& task = (*segments)[std::to_underlying(vmx::SegmentIndex::tr)];
     const std::array ranges{
-        ept::NeededRange{page_with(std::bit_cast<const std::byte*>(&touch_everything)),
-                         arch::page_bytes, Role::code, ept::read_execute},
-        ept::NeededRange{page_with(&memory.guest_stack), arch::page_bytes, Role::stack,
-                         ept::read_write},
-        ept::NeededRange{page_with(&memory.guest), sizeof(GuestData), Role::data, ept::read_write},
-        ept::NeededRange{page_with(std::bit_cast<const std::byte*>(&target)), arch::page_bytes,
-                         Role::code, ept::read_execute},
-        ept::NeededRange{GuestLinearAddress{windows.gdtr.base}, windows.gdtr.limit_bytes + 1ULL,
-                         Role::system, ept::read_write},
-        ept::NeededRange{GuestLinearAddress{windows.idtr.base}, windows.idtr.limit_bytes + 1ULL,
-                         Role::system, ept::read_only},
-        ept::NeededRange{GuestLinearAddress{task.base}, task.limit.bytes + 1ULL, Role::system,
-                         ept::read_only},
+        ept::WorkingSetRange{page_with(std::bit_cast<const std::byte*>(&touch_everything)),
+                             arch::page_bytes, Role::code, ept::read_execute},
+        ept::WorkingSetRange{page_with(&memory.guest_stack), arch::page_bytes, Role::stack,
+                             ept::read_write},
+        ept::WorkingSetRange{page_with(&memory.guest), sizeof(GuestData), Role::data,
+                             ept::read_write},
+        ept::WorkingSetRange{page_with(std::bit_cast<const std::byte*>(&target)), arch::page_bytes,
+                             Role::code, ept::read_execute},
+        ept::WorkingSetRange{GuestLinearAddress{windows.gdtr.base}, windows.gdtr.limit_bytes + 1ULL,
+                             Role::system, ept::read_write},
+        ept::WorkingSetRange{GuestLinearAddress{windows.idtr.base}, windows.idtr.limit_bytes + 1ULL,
+                             Role::system, ept::read_only},
+        ept::WorkingSetRange{GuestLinearAddress{task.base}, task.limit.bytes + 1ULL, Role::system,
+                             ept::read_only},
     };
     const ept::GuestPaging paging = paging_of(limits, windows);
-    for (const ept::NeededRange& range : ranges) {
+    for (const ept::WorkingSetRange& range : ranges) {
         if (!memory.needed.add(range, paging, {read_physical, nullptr})) {
             static constexpr vmx::Explanation why{
                 .step = "the guest's page tables",
@@ -110,8 +111,7 @@ std::expected<void, Failure> find_needed(Memory& memory, const ept::Limits& limi
 
 arch::HostPhysicalAddress page_of(std::uint64_t (*function)()) {
     const auto physical = MmGetPhysicalAddress(std::bit_cast<void*>(function)).QuadPart;
-    return arch::HostPhysicalAddress{static_cast<std::uint64_t>(physical) &
-                                     ~(arch::page_bytes - 1)};
+    return arch::page_of(arch::HostPhysicalAddress{static_cast<std::uint64_t>(physical)});
 }
 
 }  // namespace hvp::ept_stage

@@ -9,7 +9,7 @@ using ept::Leaf;
 
 /// One to one: the guest's physical address is the machine's. All of the set is RAM, so its memory
 /// type is write-back; what MTRRs say of other memory, the next stage asks.
-Leaf identity(const ept::NeededPage& page) {
+Leaf identity(const ept::WorkingSetPage& page) {
     return {.physical = arch::HostPhysicalAddress{page.page.raw()}, .rights = page.rights};
 }
 
@@ -28,19 +28,19 @@ std::expected<Views, ept::EditError> Views::create(ept::TablePool& pool, const e
             return std::unexpected{mapped.error()};
         }
     }
-    tables->used_by(processor);
+    tables->attach(processor);
     return Views{std::move(*tables), limits, needed, functions, processor};
 }
 
 std::expected<void, ept::EditError> map_all(ept::Tables& tables, const ept::WorkingSet& needed) {
-    for (const ept::NeededPage& page : needed.pages()) {
-        const auto due =
+    for (const ept::WorkingSetPage& page : needed.pages()) {
+        const auto pending =
             tables.map({.guest = page.page, .bytes = arch::page_bytes, .to = identity(page)});
-        if (!due) {
-            return std::unexpected{due.error()};
+        if (!pending) {
+            return std::unexpected{pending.error()};
         }
-        // No processor uses it yet, so nothing is due; the tables know.
-        tables.completed(*due);
+        // No processor uses it yet, so nothing is pending.
+        tables.flush_done(*pending);
     }
     return {};
 }
@@ -57,9 +57,9 @@ vmx::StageHooks Views::hooks() {
                            std::uint64_t&) { return static_cast<Views*>(stage)->on_call(call); }};
 }
 
-std::expected<void, ept::InvalidationError> Views::forget() const {
+std::expected<void, ept::InvalidationError> Views::flush() const {
     return ept::invalidate_here(
-        {.pointer = tables_.pointer(), .processors = ept::ProcessorSet::only(processor_)},
+        {.pointer = tables_.pointer(), .processors = arch::ProcessorSet::only(processor_)},
         processor_, limits_.capability);
 }
 
@@ -69,7 +69,7 @@ bool Views::on_violation(const ept::GuestMemoryEvent& event) {
     if (noted_count_ == noted_.size()) {
         return false;  // a guest that goes on like this comes to no end
     }
-    const ept::NeededPage* const page = needed_->find(event.guest_physical);
+    const ept::WorkingSetPage* const page = needed_->find(event.guest_physical);
     Noted& note = noted_[noted_count_++];
     note = {.event = event, .answer = answer(event, page)};
     if (page != nullptr) {
@@ -78,7 +78,7 @@ bool Views::on_violation(const ept::GuestMemoryEvent& event) {
     return note.answer != Answer::refused && carry_out(note.answer, *page);
 }
 
-Answer Views::answer(const ept::GuestMemoryEvent& event, const ept::NeededPage* page) const {
+Answer Views::answer(const ept::GuestMemoryEvent& event, const ept::WorkingSetPage* page) const {
     if (page == nullptr) {
         return Answer::refused;
     }
@@ -96,7 +96,7 @@ Answer Views::answer(const ept::GuestMemoryEvent& event, const ept::NeededPage* 
 
 /// Each view allows no more than what it is for, so that the other kind of access is a violation
 /// again, by which we get to know of it.
-bool Views::carry_out(Answer answer, const ept::NeededPage& page) {
+bool Views::carry_out(Answer answer, const ept::WorkingSetPage& page) {
     switch (answer) {
         case Answer::page_given:
             return show(page.page, identity(page));
@@ -134,16 +134,16 @@ bool Views::on_call(std::uint64_t call) {
 
 /// Changes what one page leads to, and makes the processor forget what it led to before.
 bool Views::show(arch::GuestPhysicalAddress page, const Leaf& leaf) {
-    const auto due = tables_.map({.guest = page, .bytes = arch::page_bytes, .to = leaf});
-    if (!due) {
+    const auto pending = tables_.map({.guest = page, .bytes = arch::page_bytes, .to = leaf});
+    if (!pending) {
         return false;
     }
     ++edits_;
-    if (!ept::invalidate_here(*due, processor_, limits_.capability)) {
+    if (!ept::invalidate_here(*pending, processor_, limits_.capability)) {
         return false;
     }
-    invalidations_ += due->is_nothing() ? 0 : 1;
-    tables_.completed(*due);
+    invalidations_ += pending->empty() ? 0 : 1;
+    tables_.flush_done(*pending);
     return true;
 }
 

@@ -60,11 +60,11 @@ public:
     /// view could be read as well, and the attack seen.
     [[nodiscard]] bool can_split() const { return limits_.capability.execute_only != 0; }
 
-    /// This processor forgets what it may remember of an EPT with this pointer: of ours, when it is
-    /// over, or of one that somebody had in the same page before.
+    /// Executes INVEPT for this EPT's pointer: this processor may have cached translations of this
+    /// EPT, or of an earlier one in the same pages.
     ///
     /// Where    VMX root operation
-    [[nodiscard]] std::expected<void, ept::InvalidationError> forget() const;
+    [[nodiscard]] std::expected<void, ept::InvalidationError> flush() const;
 
     [[nodiscard]] std::span<const Noted> noted() const { return {noted_.data(), noted_count_}; }
     /// How many times INVEPT was executed for an edit.
@@ -83,8 +83,8 @@ private:
     [[nodiscard]] bool on_violation(const ept::GuestMemoryEvent& event);
     [[nodiscard]] bool on_call(std::uint64_t call);
     [[nodiscard]] Answer answer(const ept::GuestMemoryEvent& event,
-                                const ept::NeededPage* page) const;
-    [[nodiscard]] bool carry_out(Answer answer, const ept::NeededPage& page);
+                                const ept::WorkingSetPage* page) const;
+    [[nodiscard]] bool carry_out(Answer answer, const ept::WorkingSetPage& page);
     [[nodiscard]] bool show(arch::GuestPhysicalAddress page, const ept::Leaf& leaf);
     [[nodiscard]] arch::GuestPhysicalAddress target_page() const {
         return arch::GuestPhysicalAddress{functions_.target.raw()};

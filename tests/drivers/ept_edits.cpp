@@ -71,7 +71,7 @@ struct Memory {
     std::optional<ept::TablePool> pool{};
     std::optional<ept::Tables> ept{};
     ept::Limits limits{};
-    ept::PendingInvalidation due{};  ///< of the exchange that has started last
+    ept::PendingInvalidation pending{};  ///< of the exchange that has started last
     std::uint32_t guest_processor{};
     std::uint64_t invept_failed{};
     Shared shared{};
@@ -88,12 +88,12 @@ std::expected<void, ept::EditError> build(Memory& memory) {
         return std::unexpected{tables.error()};
     }
     constexpr std::uint64_t gb_4 = 1ULL << 32;
-    const auto due = tables->map({.guest = arch::GuestPhysicalAddress{0},
-                                  .bytes = gb_4,
-                                  .to = {.rights = ept::everything},
-                                  .largest = Level::directory});
-    if (!due) {
-        return std::unexpected{due.error()};
+    const auto pending = tables->map({.guest = arch::GuestPhysicalAddress{0},
+                                      .bytes = gb_4,
+                                      .to = {.rights = ept::everything},
+                                      .largest = Level::directory});
+    if (!pending) {
+        return std::unexpected{pending.error()};
     }
     memory.ept.emplace(std::move(*tables));
     return {};
@@ -148,7 +148,7 @@ bool forget(void* stage) {
     if (load(memory.shared.forgotten) == started) {
         return false;  // not ours
     }
-    if (!ept::invalidate_here(memory.due, memory.guest_processor, memory.limits.capability)) {
+    if (!ept::invalidate_here(memory.pending, memory.guest_processor, memory.limits.capability)) {
         ++memory.invept_failed;
     }
     store(memory.shared.forgotten, started);
@@ -170,12 +170,12 @@ void exchange(Memory& memory, volatile std::uint32_t* apic, std::uint32_t destin
     const std::uint64_t number = shared.started + 1;
     const std::uint64_t frame = physical_page(number % 2 == 1 ? function_b : function_a);
     store(shared.started, number);  // from here on the guest may see either
-    const auto due = memory.ept->map(
+    const auto pending = memory.ept->map(
         {.guest = arch::GuestPhysicalAddress{physical_page(function_a)},
          .bytes = arch::page_bytes,
          .to = {.physical = arch::HostPhysicalAddress{frame}, .rights = ept::read_execute}});
-    memory.due = due.value_or(ept::PendingInvalidation{});
-    if (memory.due.processors.has(memory.guest_processor)) {
+    memory.pending = pending.value_or(ept::PendingInvalidation{});
+    if (memory.pending.processors.has(memory.guest_processor)) {
         send_nmi(apic, destination);
         while (load(shared.forgotten) != number && load(shared.stop) == 0) {
             arch::pause();
@@ -183,7 +183,7 @@ void exchange(Memory& memory, volatile std::uint32_t* apic, std::uint32_t destin
     } else {
         store(shared.forgotten, number);
     }
-    memory.ept->completed(memory.due);
+    memory.ept->flush_done(memory.pending);
     store(shared.completed, number);
 }
 
@@ -216,7 +216,7 @@ NTSTATUS exchange_under_a_guest(tests::GuestSession& session, Memory& memory) {
     auto* const apic =
         static_cast<volatile std::uint32_t*>(MmMapIoSpace(apic_base, PAGE_SIZE, MmNonCached));
     memory.guest_processor = 1;
-    memory.ept->used_by(1);
+    memory.ept->attach(1);
     session.vmm().processor.hooks = {.stage = &memory, .on_nmi = forget};
     Worker worker{.session = session, .memory = memory};
     HANDLE handle{};
@@ -268,7 +268,7 @@ constexpr std::array mistakes{
 NTSTATUS read_through(tests::GuestSession& session, Memory& memory, const Mistake& mistake) {
     const arch::GuestPhysicalAddress page{physical_page(function_a)};
     // A page table for it, in which the entry then goes wrong.
-    const auto due = memory.ept->map(
+    const auto pending = memory.ept->map(
         {.guest = page,
          .bytes = arch::page_bytes,
          .to = {.physical = arch::HostPhysicalAddress{page.raw()}, .rights = ept::everything}});
@@ -276,13 +276,13 @@ NTSTATUS read_through(tests::GuestSession& session, Memory& memory, const Mistak
     const ept::Entry right = memory.ept->walk(page).steps[step].entry;
     const ept::PendingInvalidation owed =
         memory.ept->write_raw(page, mistake.level, ept::Entry{right.raw() ^ mistake.changed_bits});
-    if (!due || !due->is_nothing() || !owed.is_nothing()) {
+    if (!pending || !pending->empty() || !owed.empty()) {
         return STATUS_UNSUCCESSFUL;
     }
     const auto guest_stop = session.run(read_once, &memory.shared);
     const ept::Walk walk = memory.ept->walk(page);
     const ept::PendingInvalidation mended = memory.ept->write_raw(page, mistake.level, right);
-    memory.ept->completed(mended);
+    memory.ept->flush_done(mended);
     if (!guest_stop) {
         return STATUS_UNSUCCESSFUL;
     }

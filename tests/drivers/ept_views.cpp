@@ -39,7 +39,7 @@ struct Hidden {
     vmx::Page decoy{};
     std::array<std::uint64_t, arch::page_bytes / sizeof(std::uint64_t)> secret{};
     std::array<ept::StepFrames, most_processors> frames{};
-    std::optional<ept::Views> views{};
+    std::optional<ept::SplitViews> views{};
     std::array<std::optional<vmx::ViewSwitch>, most_processors> switches{};
 };
 
@@ -122,7 +122,7 @@ bool Game::take_memory(const ept::Limits& limits) {
         return false;
     }
     const std::size_t identity = *predicted + spare_tables;
-    const std::size_t tables = ept::Views::pages_needed(identity, count_, stretches);
+    const std::size_t tables = ept::SplitViews::pages_needed(identity, count_, stretches);
     constexpr std::size_t fixed = (sizeof(Hidden) + arch::page_bytes - 1) / arch::page_bytes;
     const std::size_t links =
         (tables * sizeof(std::uint32_t) + arch::page_bytes - 1) / arch::page_bytes;
@@ -181,7 +181,7 @@ NTSTATUS Game::prepare(const DRIVER_OBJECT& driver, std::uint32_t count, void (*
                                      arch::HostPhysicalAddress{physical_of(&hidden_->frames[i])},
                                      *window);
     }
-    hidden_->views->completed();
+    hidden_->views->flush_done();
     return good ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
 }
 
@@ -205,12 +205,12 @@ void Game::run() {
     __atomic_store_n(&waiting_for, count_, __ATOMIC_SEQ_CST);
     for (std::uint32_t i = 0; i < count_; ++i) {
         Player& player = players_[i];
-        hidden_->views->used_by(i);
+        hidden_->views->attach(i);
         player.session->use_ept(hidden_->views->pointer(ept::View::data, i));
         player.session->vmm().processor.hooks = hooks_of(player);
         player.session->use_views(
             hidden_->views->identity().limits().capability,
-            [](void* self) { return static_cast<Player*>(self)->views().forget(); }, &player);
+            [](void* self) { return static_cast<Player*>(self)->views().flush_all(); }, &player);
     }
     std::array<std::optional<tests::OnOtherProcessor>, most_processors> others;
     for (std::uint32_t i = 1; i < count_; ++i) {
@@ -315,7 +315,7 @@ void build(PageTables& tables) {
 
 /// Of two entries that follow each other in the identity's tables. One alone can be anywhere: who
 /// has built the tables has left it on a stack.
-std::pair<std::uint64_t, std::uint64_t> complements_of_entries(const ept::Views& views) {
+std::pair<std::uint64_t, std::uint64_t> complements_of_entries(const ept::SplitViews& views) {
     constexpr std::uint64_t gb = 1ULL << 30;
     const auto complement = [&](std::uint64_t address) {
         return ~views.identity().walk(arch::GuestPhysicalAddress{address}).steps[1].entry.raw();

@@ -43,15 +43,8 @@ inline constexpr std::uint64_t low_memory_start = 0xA000;
 inline constexpr std::uint64_t low_memory_end = 0xA'0000;
 inline constexpr std::uint64_t high_memory_start = 0x10'0000;
 
-[[nodiscard]] constexpr std::uint64_t pages_for(std::uint64_t bytes) {
-    return (bytes + page_bytes - 1) / page_bytes;
-}
-
-/// The first byte of the page that holds the address.
-template <typename Space>
-[[nodiscard]] constexpr arch::Address<Space> page_of(arch::Address<Space> address) {
-    return arch::Address<Space>{address.raw() & ~(page_bytes - 1)};
-}
+using arch::page_of;
+using arch::pages_for;
 
 /// Whether bits 63:47 are all equal.  [SDM 3A 4.5 "4-Level Paging and 5-Level Paging"]
 [[nodiscard]] constexpr bool is_canonical(LinearAddress address) {

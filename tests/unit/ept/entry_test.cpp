@@ -164,7 +164,7 @@ TEST(EptEntry, TheCommonViewReadsTheSameBits) {
     EXPECT_EQ(reference.reserved_7_3, 0U);
 }
 
-// A large page's bits all come along when it is cut: only the address and bit 7 are different.
+// A large page's bits are all kept when it is split: only the address and bit 7 are different.
 TEST(EptEntry, APartOfALargePageKeepsEveryOtherBit) {
     PdeThatMaps large{.read = 1,
                       .execute = 1,

@@ -104,10 +104,10 @@ TEST(EptIdentity, SaysWhenItWouldBeTooLarge) {
     PoolMemory memory{10};
     Tables tables{*Tables::create(memory.pool, limits_of(40, true, true))};
     EXPECT_EQ(map_identity(tables, stripes).error(), EditError::no_table_left);
-    EXPECT_FALSE(retype(tables, {}, stripes).whole);
+    EXPECT_FALSE(update_memory_types(tables, {}, stripes).complete);
 }
 
-class EptRetype : public testing::Test {
+class EptTypeUpdate : public testing::Test {
 protected:
     static constexpr std::uint32_t bits = 36;
     const Limits limits_ = limits_of(bits, true, true);
@@ -116,10 +116,10 @@ protected:
     Tables tables_{*Tables::create(memory_.pool, limits_)};
 };
 
-TEST_F(EptRetype, GivesWhatMappingAnewWouldGive) {
+TEST_F(EptTypeUpdate, GivesWhatMappingAnewWouldGive) {
     MtrrSnapshot now = arch::of_machine(512, bits);
     ASSERT_TRUE(map_identity(tables_, now));
-    tables_.used_by(3);
+    tables_.attach(3);
     for (int i = 0; i < 200; ++i) {
         MtrrSnapshot after = now;
         switch (random_.below(4)) {
@@ -135,10 +135,10 @@ TEST_F(EptRetype, GivesWhatMappingAnewWouldGive) {
             default:
                 after = random_.next(bits, false);
         }
-        const Retyped done = retype(tables_, now, after);
-        ASSERT_TRUE(done.whole);
-        ASSERT_TRUE(done.due.is_nothing() || done.due.processors == ProcessorSet::only(3));
-        tables_.completed(done.due);
+        const MemoryTypeUpdate done = update_memory_types(tables_, now, after);
+        ASSERT_TRUE(done.complete);
+        ASSERT_TRUE(done.pending.empty() || done.pending.processors == arch::ProcessorSet::only(3));
+        tables_.flush_done(done.pending);
         now = after;
         expect_identity(tables_, now, random_);
         ASSERT_EQ(memory_.pool.used(), identity_table_count(now, limits_));
@@ -146,18 +146,18 @@ TEST_F(EptRetype, GivesWhatMappingAnewWouldGive) {
     }
 }
 
-TEST_F(EptRetype, ChangesNothingWhereNothingChanged) {
+TEST_F(EptTypeUpdate, ChangesNothingWhereNothingChanged) {
     const MtrrSnapshot mtrrs = arch::of_machine(512, bits);
     ASSERT_TRUE(map_identity(tables_, mtrrs));
-    tables_.used_by(0);
+    tables_.attach(0);
     MtrrSnapshot other_way = mtrrs;
     std::swap(other_way.variable[0], other_way.variable[9]);
-    const Retyped done = retype(tables_, mtrrs, other_way);
-    EXPECT_TRUE(done.whole);
-    EXPECT_TRUE(done.due.is_nothing());
+    const MemoryTypeUpdate done = update_memory_types(tables_, mtrrs, other_way);
+    EXPECT_TRUE(done.complete);
+    EXPECT_TRUE(done.pending.empty());
 }
 
-TEST_F(EptRetype, LeavesPinnedPagesAlone) {
+TEST_F(EptTypeUpdate, LeavesPinnedPagesAlone) {
     const MtrrSnapshot before = arch::of_machine(512, bits);
     ASSERT_TRUE(map_identity(tables_, before));
     const Leaf decoy{.physical = host(0x7000), .rights = read_write};
@@ -165,8 +165,8 @@ TEST_F(EptRetype, LeavesPinnedPagesAlone) {
         tables_.map({.guest = guest(gb_1 + kb_4), .bytes = kb_4, .to = decoy, .pinned = true}));
     for (const MtrrSnapshot& after :
          {arch::of_machine(2048, bits), MtrrSnapshot{}, arch::of_machine(64, bits)}) {
-        ASSERT_TRUE(retype(tables_, before, after).whole);
-        ASSERT_TRUE(retype(tables_, MtrrSnapshot{}, after).whole);
+        ASSERT_TRUE(update_memory_types(tables_, before, after).complete);
+        ASSERT_TRUE(update_memory_types(tables_, MtrrSnapshot{}, after).complete);
         const Walk walk = tables_.walk(guest(gb_1 + kb_4));
         EXPECT_EQ(walk.physical.raw(), 0x7000U);
         EXPECT_EQ(walk.rights, read_write);
@@ -176,7 +176,7 @@ TEST_F(EptRetype, LeavesPinnedPagesAlone) {
     }
 }
 
-TEST_F(EptRetype, KeepsWhatTheProcessorHasNotedOfAPage) {
+TEST_F(EptTypeUpdate, KeepsWhatTheProcessorHasNotedOfAPage) {
     const MtrrSnapshot before = arch::of_machine(512, bits);
     ASSERT_TRUE(map_identity(tables_, before));
     const auto entry = [this] { return tables_.walk(guest(7 * gb_1)).last().entry; };
@@ -184,28 +184,28 @@ TEST_F(EptRetype, KeepsWhatTheProcessorHasNotedOfAPage) {
         tables_.write_raw(guest(7 * gb_1), Level::pointers, Entry{entry().raw() | 3U << 8}));
     MtrrSnapshot after = before;
     after.default_type.type = 6;
-    ASSERT_TRUE(retype(tables_, before, after).whole);
+    ASSERT_TRUE(update_memory_types(tables_, before, after).complete);
     EXPECT_EQ(entry().leaf(Level::pointers).type, MemoryType::write_back);
     EXPECT_TRUE(entry().accessed());
     EXPECT_TRUE(entry().dirty());
 }
 
-TEST_F(EptRetype, NeedsRoomForTheTablesOfBefore) {
+TEST_F(EptTypeUpdate, NeedsRoomForTheTablesOfBefore) {
     const MtrrSnapshot one = arch::with_pairs({{0x0010'0006, 0xF'FFF0'0800}});
     const MtrrSnapshot two = arch::with_pairs({{0x9'0010'0006, 0xF'FFF0'0800}});
     for (const std::size_t pages : {4U, 6U}) {
         PoolMemory memory{pages};
         Tables tables{*Tables::create(memory.pool, limits_)};
         ASSERT_TRUE(map_identity(tables, one));
-        tables.used_by(0);
+        tables.attach(0);
         ASSERT_EQ(memory.pool.used(), 4U);
-        const Retyped done = retype(tables, one, two);
-        EXPECT_EQ(done.whole, pages == 6);
-        EXPECT_FALSE(done.due.is_nothing());
-        tables.completed(done.due);
-        // Without room, what was cut for the old range is whole again, and the new one not cut.
-        EXPECT_EQ(memory.pool.used(), done.whole ? 4U : 2U);
-        expect_identity(tables, done.whole ? two : arch::with_pairs({}), random_);
+        const MemoryTypeUpdate done = update_memory_types(tables, one, two);
+        EXPECT_EQ(done.complete, pages == 6);
+        EXPECT_FALSE(done.pending.empty());
+        tables.flush_done(done.pending);
+        // Without room, the pages of the old range are merged, and those of the new one not split.
+        EXPECT_EQ(memory.pool.used(), done.complete ? 4U : 2U);
+        expect_identity(tables, done.complete ? two : arch::with_pairs({}), random_);
     }
 }
 

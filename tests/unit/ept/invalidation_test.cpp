@@ -1,4 +1,4 @@
-// What each change of an entry owes to the processors, and how it is paid.
+// Which change of an entry needs INVEPT, and executing it.
 #include "hypervisor/ept/invalidation.hpp"
 
 #include <gmock/gmock.h>
@@ -67,30 +67,31 @@ TEST(EptInvalidation, ClearingAccessedOrDirtyNeedsIt) {
 class Invalidate : public testing::Test {
 protected:
     Invalidate() { arch::processor = {}; }
-    const PendingInvalidation due{.pointer = pointer_to(host(0x9000)),
-                                  .processors = ProcessorSet::only(1) | ProcessorSet::only(3)};
+    const PendingInvalidation pending{
+        .pointer = pointer_to(host(0x9000)),
+        .processors = arch::ProcessorSet::only(1) | arch::ProcessorSet::only(3)};
 };
 
 TEST_F(Invalidate, ExecutesTheSingleContextTypeWithThePointer) {
-    EXPECT_TRUE(invalidate_here(due, 3, all_capabilities));
+    EXPECT_TRUE(invalidate_here(pending, 3, all_capabilities));
     EXPECT_EQ(arch::processor.read("INVEPT 1"), 0x901EU);
     EXPECT_THAT(arch::processor.written, testing::ElementsAre("INVEPT 1"));
 }
 
 TEST_F(Invalidate, DoesNothingOnAProcessorThatIsNotConcerned) {
-    EXPECT_TRUE(invalidate_here(due, 2, all_capabilities));
+    EXPECT_TRUE(invalidate_here(pending, 2, all_capabilities));
     EXPECT_THAT(arch::processor.written, testing::IsEmpty());
 }
 
-TEST_F(Invalidate, LooksAtWhatTheInstructionSays) {
+TEST_F(Invalidate, ChecksTheResultOfTheInstruction) {
     arch::processor.refused["INVEPT"] = arch::VmxResult::fail_valid;
-    EXPECT_EQ(invalidate_here(due, 1, all_capabilities).error(), InvalidationError::refused);
+    EXPECT_EQ(invalidate_here(pending, 1, all_capabilities).error(), InvalidationError::refused);
 }
 
 TEST_F(Invalidate, AsksTheProcessorFirst) {
     Capability without = all_capabilities;
     without.invept_single_context = 0;
-    EXPECT_EQ(invalidate_here(due, 1, without).error(), InvalidationError::not_supported);
+    EXPECT_EQ(invalidate_here(pending, 1, without).error(), InvalidationError::not_supported);
     EXPECT_THAT(arch::processor.written, testing::IsEmpty());
 }
 

@@ -1,10 +1,10 @@
-// 100,000 random edits of nasty sizes and alignments, held against a model that is too simple to be
-// wrong, and against processors that remember as much as the SDM lets them.
+// 100,000 random edits of all sizes and alignments, compared with a model that is too simple to be
+// wrong, and with processors that cache as much as the SDM lets them.
 //
-// A processor of this test keeps every translation that it has seen, and every table on the way,
-// and forgets only when it executes what an edit says is due. So an edit that owes too little is
-// found by what a processor still believes, and a table that is used again too early by what stands
-// in it. [SDM 3C 28.3.2 "Creating and Using Cached Translation Information"]
+// A processor of this test caches every translation that it has used, and every table on the way,
+// until it executes the INVEPT that an edit returned. So an edit that returns too little is found
+// by a wrong translation in a cache, and a table that is used again too early by its contents.
+// [SDM 3C 28.3.2 "Creating and Using Cached Translation Information"]
 #include <gtest/gtest.h>
 
 #include <array>
@@ -18,17 +18,17 @@ namespace {
 class RandomEdits : public testing::Test {
 protected:
     void edit();
-    void settle(std::expected<PendingInvalidation, EditError> due);
+    void flush_done(std::expected<PendingInvalidation, EditError> pending);
     void look();
 
     RandomChoice random_{20};
     PoolMemory memory_{40};
     Tables ept_{*Tables::create(memory_.pool, all_limits)};
     Model model_;
-    std::array<RememberingProcessor, processor_count> processors_;
+    std::array<CachingProcessor, processor_count> processors_;
     std::string why_;  ///< the edit, for the report
     std::size_t refused_{};
-    std::size_t owing_{};
+    std::size_t unflushed_{};
 };
 
 void RandomEdits::edit() {
@@ -36,35 +36,35 @@ void RandomEdits::edit() {
     const std::uint64_t bytes = random_.some_size(start);
     why_ = std::to_string(start) + " " + std::to_string(bytes);
     if (random_.below(3) == 0) {
-        const auto due = ept_.unmap(guest(start), bytes);
-        if (due && bytes != 0) {
+        const auto pending = ept_.unmap(guest(start), bytes);
+        if (pending && bytes != 0) {
             model_.erase(start, start + bytes);
         }
-        return settle(due);
+        return flush_done(pending);
     }
     const Mapping mapping = random_.some_mapping(start, bytes);
-    const auto due = ept_.map(mapping);
-    if (due && mapping.bytes != 0) {
+    const auto pending = ept_.map(mapping);
+    if (pending && mapping.bytes != 0) {
         model_.map(mapping);
     }
-    settle(due);
+    flush_done(pending);
 }
 
-void RandomEdits::settle(std::expected<PendingInvalidation, EditError> due) {
-    if (!due) {
+void RandomEdits::flush_done(std::expected<PendingInvalidation, EditError> pending) {
+    if (!pending) {
         ++refused_;
-        ASSERT_EQ(due.error(), EditError::no_table_left) << why_;
+        ASSERT_EQ(pending.error(), EditError::no_table_left) << why_;
         return;
     }
     for (std::uint32_t i = 0; i < processor_count; ++i) {
         processors_[i].expect_its_tables_in(ept_);
-        if (due->processors.has(i)) {
-            processors_[i].forget();
+        if (pending->processors.has(i)) {
+            processors_[i].invept();
         }
     }
-    owing_ += due->is_nothing() ? 0 : 1;
-    ept_.completed(*due);
-    for (const RememberingProcessor& processor : processors_) {
+    unflushed_ += pending->empty() ? 0 : 1;
+    ept_.flush_done(*pending);
+    for (const CachingProcessor& processor : processors_) {
         processor.expect_it_holds([this](std::uint64_t address) { return model_.at(address); });
     }
 }
@@ -92,7 +92,7 @@ void RandomEdits::look() {
 TEST_F(RandomEdits, AgreeWithTheModel) {
     constexpr int edits = 100'000;
     for (std::uint32_t i = 0; i < processor_count; ++i) {
-        ept_.used_by(i);
+        ept_.attach(i);
     }
     for (int i = 0; i < edits && !HasFatalFailure(); ++i) {
         edit();
@@ -100,10 +100,10 @@ TEST_F(RandomEdits, AgreeWithTheModel) {
     }
     EXPECT_GT(refused_, 0U) << "the pool was never used up";
     EXPECT_LT(refused_, edits / 10U);
-    EXPECT_GT(owing_, edits / 10U);
-    const auto due = ept_.unmap(guest(0), 1ULL << 48);
-    ASSERT_TRUE(due);
-    ept_.completed(*due);
+    EXPECT_GT(unflushed_, edits / 10U);
+    const auto pending = ept_.unmap(guest(0), 1ULL << 48);
+    ASSERT_TRUE(pending);
+    ept_.flush_done(*pending);
     EXPECT_EQ(memory_.pool.used(), 1U) << "only the PML4 table is left";
     EXPECT_EQ(memory_.pool.free() + 1, memory_.pages.size());
 }

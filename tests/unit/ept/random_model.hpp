@@ -1,5 +1,5 @@
 // What random edits of EPTs are held against: a model that is too simple to be wrong, and
-// processors that remember as much as the SDM lets them.
+// processors that cache as much as the SDM lets them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,8 +25,8 @@ public:
     };
 
     void erase(std::uint64_t start, std::uint64_t end) {
-        cut(start);
-        cut(end);
+        split_at(start);
+        split_at(end);
         stretches_.erase(stretches_.lower_bound(start), stretches_.lower_bound(end));
     }
     void map(std::uint64_t start, const Stretch& stretch) {
@@ -50,7 +50,7 @@ public:
     }
 
 private:
-    void cut(std::uint64_t where) {
+    void split_at(std::uint64_t where) {
         auto found = stretches_.lower_bound(where);
         if (found == stretches_.begin() || where >= (--found)->second.end) {
             return;
@@ -68,19 +68,19 @@ private:
 using Place = std::pair<Level, std::uint64_t>;
 
 /// A processor in its guest.
-struct RememberingProcessor {
+struct CachingProcessor {
     std::map<std::uint64_t, Leaf> pages{};    ///< by page number
     std::map<std::uint64_t, Place> tables{};  ///< by physical address
 
     void access(const Tables& ept, std::uint64_t address) {
-        // It may forget whenever it likes. That it remembers no more than this keeps the test
-        // short.
+        // A processor may drop cached translations at any time. That this one keeps no more keeps
+        // the test short.
         constexpr std::size_t most_pages = 16;
         if (pages.size() == most_pages) {
-            forget();
+            invept();
         }
         const Walk walk = ept.walk(guest(address));
-        // Nothing is remembered of entries that are not present.
+        // Nothing is cached of entries that are not present.
         if (walk.end == WalkEnd::page) {
             pages[address / kb_4] = {.physical = walk.physical - address % kb_4,
                                      .rights = walk.rights,
@@ -94,26 +94,26 @@ struct RememberingProcessor {
             }
         }
     }
-    void forget() {
+    void invept() {
         pages.clear();
         tables.clear();
     }
-    /// Before it has forgotten anything: no table that it remembers may have become another one.
+    /// Before its INVEPT: no table whose use it has cached may have become another one.
     void expect_its_tables_in(const Tables& ept) const {
         for (const auto& [page, leaf] : pages) {
             const Walk walk = ept.walk(guest(page * kb_4));
             for (std::uint32_t i = 0; i < walk.step_count; ++i) {
                 const WalkStep& step = walk.steps[i];
-                const auto remembered = tables.find(step.table.raw());
-                if (remembered != tables.end() && step.level != Level::pml4) {
+                const auto cached = tables.find(step.table.raw());
+                if (cached != tables.end() && step.level != Level::pml4) {
                     const Place place{
                         step.level, page * kb_4 / (bytes_of_entry(step.level) * entries_of_table)};
-                    ASSERT_EQ(remembered->second, place) << "a table was used again too early";
+                    ASSERT_EQ(cached->second, place) << "a table was used again too early";
                 }
             }
         }
     }
-    /// After it has paid: what it remembers still holds, perhaps with more rights.
+    /// After its INVEPT: what it has cached still holds, perhaps with more rights.
     template <typename At>
     void expect_it_holds(At at) const {
         for (const auto& [page, leaf] : pages) {

@@ -17,12 +17,12 @@ protected:
 
     PendingInvalidation map(std::uint64_t from, std::uint64_t bytes, std::uint64_t to,
                             Level largest = Level::page_table, Rights rights = everything) {
-        const auto due = tables.map({.guest = guest(from),
-                                     .bytes = bytes,
-                                     .to = {.physical = host(to), .rights = rights},
-                                     .largest = largest});
-        EXPECT_TRUE(due);
-        return due.value_or(PendingInvalidation{});
+        const auto pending = tables.map({.guest = guest(from),
+                                         .bytes = bytes,
+                                         .to = {.physical = host(to), .rights = rights},
+                                         .largest = largest});
+        EXPECT_TRUE(pending);
+        return pending.value_or(PendingInvalidation{});
     }
 };
 
@@ -36,7 +36,7 @@ TEST_F(EptTables, AnEmptyOneExplainsNothing) {
 }
 
 TEST_F(EptTables, APageOf4KilobytesTakesThreeTables) {
-    EXPECT_TRUE(map(0x7654'3000, kb_4, 0xABC'D000, Level::page_table, read_execute).is_nothing());
+    EXPECT_TRUE(map(0x7654'3000, kb_4, 0xABC'D000, Level::page_table, read_execute).empty());
     EXPECT_EQ(memory.pool.used(), 4U);
     const Walk walk = tables.walk(guest(0x7654'3210));
     EXPECT_EQ(walk.end, WalkEnd::page);
@@ -73,10 +73,10 @@ TEST_F(EptTables, AProcessorWithoutLargePagesGetsSmallOnes) {
 }
 
 TEST_F(EptTables, ALargePageIsSplitWhereAPartChanges) {
-    tables.used_by(2);
+    tables.attach(2);
     static_cast<void>(map(0, mb_2, mb_2, Level::directory, read_execute));
-    const PendingInvalidation due = map(kb_4, kb_4, 0x7000);
-    EXPECT_EQ(due.processors, ProcessorSet::only(2));
+    const PendingInvalidation pending = map(kb_4, kb_4, 0x7000);
+    EXPECT_EQ(pending.processors, arch::ProcessorSet::only(2));
     EXPECT_EQ(tables.walk(guest(kb_4)).physical.raw(), 0x7000U);
     EXPECT_EQ(tables.walk(guest(2 * kb_4)).physical.raw(), mb_2 + 2 * kb_4);
     EXPECT_EQ(tables.walk(guest(0)).rights, read_execute);
@@ -84,45 +84,47 @@ TEST_F(EptTables, ALargePageIsSplitWhereAPartChanges) {
 }
 
 TEST_F(EptTables, ATableIsNotUsedAgainBeforeItsInvalidation) {
-    tables.used_by(0);
+    tables.attach(0);
     static_cast<void>(map(0, kb_4, 0));
-    const auto due = tables.unmap(guest(0), kb_4);
-    ASSERT_TRUE(due);
-    EXPECT_EQ(due->processors, ProcessorSet::only(0));
+    const auto pending = tables.unmap(guest(0), kb_4);
+    ASSERT_TRUE(pending);
+    EXPECT_EQ(pending->processors, arch::ProcessorSet::only(0));
     EXPECT_EQ(memory.pool.retired(), 3U);
-    static_cast<void>(map(gb_512, kb_4, 0));  // owes nothing, and must not free what waits
+    static_cast<void>(
+        map(gb_512, kb_4, 0));  // leaves nothing pending, and must not free what is retired
     EXPECT_EQ(memory.pool.retired(), 3U);
-    tables.completed(*due);
+    tables.flush_done(*pending);
     EXPECT_EQ(memory.pool.retired(), 0U);
     EXPECT_EQ(memory.pool.used(), 4U);
 }
 
 TEST_F(EptTables, EachOfTwoInvalidationsIsWaitedFor) {
-    tables.used_by(0);
+    tables.attach(0);
     static_cast<void>(map(0, kb_4, 0));
     static_cast<void>(map(gb_512, kb_4, 0));
     const auto first = tables.unmap(guest(0), kb_4);
     const auto second = tables.unmap(guest(gb_512), kb_4);
-    tables.completed(*second);
+    tables.flush_done(*second);
     EXPECT_EQ(memory.pool.retired(), 6U);
-    tables.completed(*first);
+    tables.flush_done(*first);
     EXPECT_EQ(memory.pool.retired(), 0U);
 }
 
 TEST_F(EptTables, OnlyProcessorsThatUseItAreConcerned) {
     static_cast<void>(map(0, kb_4, 0));
-    EXPECT_TRUE(map(0, kb_4, kb_4).is_nothing()) << "nobody has seen it";
-    tables.used_by(0);
-    tables.used_by(5);
-    EXPECT_EQ(map(0, kb_4, 0).processors, ProcessorSet::only(0) | ProcessorSet::only(5));
-    tables.left_by(0);
-    EXPECT_EQ(map(0, kb_4, kb_4).processors, ProcessorSet::only(5));
+    EXPECT_TRUE(map(0, kb_4, kb_4).empty()) << "no processor uses it";
+    tables.attach(0);
+    tables.attach(5);
+    EXPECT_EQ(map(0, kb_4, 0).processors,
+              arch::ProcessorSet::only(0) | arch::ProcessorSet::only(5));
+    tables.detach(0);
+    EXPECT_EQ(map(0, kb_4, kb_4).processors, arch::ProcessorSet::only(5));
 }
 
 TEST_F(EptTables, RefusesWhatAProcessorWouldRefuse) {
     const auto refused = [&](std::uint64_t from, std::uint64_t bytes, Leaf to) {
-        const auto due = tables.map({.guest = guest(from), .bytes = bytes, .to = to});
-        return due ? std::optional<EditError>{} : due.error();
+        const auto pending = tables.map({.guest = guest(from), .bytes = bytes, .to = to});
+        return pending ? std::optional<EditError>{} : pending.error();
     };
     const auto page = [](std::uint64_t raw, Rights rights = everything) {
         return Leaf{.physical = host(raw), .rights = rights};
@@ -144,10 +146,10 @@ TEST_F(EptTables, RefusesWhatAProcessorWouldRefuse) {
 TEST_F(EptTables, AnEditHappensWholeOrNotAtAll) {
     PoolMemory little{4};
     Tables small{*Tables::create(little.pool, all_limits)};
-    const auto due = small.map({.guest = guest(mb_2 - kb_4),
-                                .bytes = 2 * kb_4,
-                                .to = {.physical = host(0), .rights = everything}});
-    EXPECT_EQ(due.error(), EditError::no_table_left);
+    const auto pending = small.map({.guest = guest(mb_2 - kb_4),
+                                    .bytes = 2 * kb_4,
+                                    .to = {.physical = host(0), .rights = everything}});
+    EXPECT_EQ(pending.error(), EditError::no_table_left);
     EXPECT_EQ(little.pool.used(), 1U);
     EXPECT_EQ(small.walk(guest(mb_2 - kb_4)).end, WalkEnd::not_present);
     PoolMemory nothing{0};
@@ -155,7 +157,7 @@ TEST_F(EptTables, AnEditHappensWholeOrNotAtAll) {
 }
 
 TEST_F(EptTables, TheWalkerNamesTheRuleThatAnEntryBreaks) {
-    tables.used_by(1);
+    tables.attach(1);
     static_cast<void>(map(0, kb_4, 0));
     EXPECT_TRUE(tables.write_raw(guest(0), Level::page_table, Entry{0x3F}).processors.has(1));
     Walk walk = tables.walk(guest(0));
@@ -178,8 +180,8 @@ TEST_F(EptTables, RightsAreWhatAllEntriesAllow) {
     EXPECT_EQ(tables.walk(guest(0)).rights, read_execute);
 }
 
-TEST_F(EptTables, SplitAndJoinKeepAllButTheSize) {
-    tables.used_by(1);
+TEST_F(EptTables, SplitAndMergeKeepAllButTheSize) {
+    tables.attach(1);
     ASSERT_TRUE(tables.map({.guest = guest(gb_1),
                             .bytes = gb_1,
                             .to = {.physical = host(2 * gb_1),
@@ -189,7 +191,7 @@ TEST_F(EptTables, SplitAndJoinKeepAllButTheSize) {
     const Entry before = tables.walk(guest(gb_1)).last().entry;
     const auto split = tables.split(guest(gb_1 + 5 * mb_2), Level::page_table);
     ASSERT_TRUE(split);
-    EXPECT_FALSE(split->is_nothing());
+    EXPECT_FALSE(split->empty());
     for (const std::uint64_t offset : {std::uint64_t{0}, 5 * mb_2 + kb_4, gb_1 - 1}) {
         const Walk walk = tables.walk(guest(gb_1 + offset));
         EXPECT_EQ(walk.physical.raw(), 2 * gb_1 + offset);
@@ -198,16 +200,16 @@ TEST_F(EptTables, SplitAndJoinKeepAllButTheSize) {
     }
     EXPECT_EQ(tables.walk(guest(gb_1 + 5 * mb_2)).last().level, Level::page_table);
     EXPECT_EQ(tables.walk(guest(gb_1 + 6 * mb_2)).last().level, Level::directory);
-    EXPECT_EQ(tables.join(guest(gb_1), Level::pointers).error(), EditError::not_one_page)
+    EXPECT_EQ(tables.merge(guest(gb_1), Level::pointers).error(), EditError::not_one_page)
         << "one part is not a page of 2 MBytes";
-    ASSERT_TRUE(tables.join(guest(gb_1 + 5 * mb_2), Level::directory));
-    const auto joined = tables.join(guest(gb_1), Level::pointers);
-    ASSERT_TRUE(joined);
-    EXPECT_EQ(joined->processors, ProcessorSet::only(1));
+    ASSERT_TRUE(tables.merge(guest(gb_1 + 5 * mb_2), Level::directory));
+    const auto merged = tables.merge(guest(gb_1), Level::pointers);
+    ASSERT_TRUE(merged);
+    EXPECT_EQ(merged->processors, arch::ProcessorSet::only(1));
     EXPECT_EQ(tables.walk(guest(gb_1)).last().entry, before);
 }
 
-TEST_F(EptTables, AJoinedPageIsDirtyIfOneOfItsPartsIs) {
+TEST_F(EptTables, AMergedPageIsDirtyIfOneOfItsPartsIs) {
     ASSERT_TRUE(tables.map(
         {.guest = guest(0), .bytes = mb_2, .to = {.physical = host(0), .rights = everything}}));
     const auto note = [this](std::uint64_t address, std::uint64_t flags) {
@@ -217,7 +219,7 @@ TEST_F(EptTables, AJoinedPageIsDirtyIfOneOfItsPartsIs) {
     };
     note(3 * kb_4, 1U << 8);
     note(511 * kb_4, 3U << 8);
-    ASSERT_TRUE(tables.join(guest(0), Level::directory));
+    ASSERT_TRUE(tables.merge(guest(0), Level::directory));
     const Entry entry = tables.walk(guest(0)).last().entry;
     EXPECT_TRUE(entry.accessed());
     EXPECT_TRUE(entry.dirty());
@@ -225,10 +227,10 @@ TEST_F(EptTables, AJoinedPageIsDirtyIfOneOfItsPartsIs) {
     EXPECT_TRUE(tables.walk(guest(0)).last().entry.dirty()) << "a part of a dirty page may be";
 }
 
-TEST_F(EptTables, OnlyEqualPartsInARowAreJoined) {
+TEST_F(EptTables, OnlyEqualConsecutivePartsAreMerged) {
     const auto refused = [this](std::uint64_t at) {
-        const auto joined = tables.join(guest(at), Level::directory);
-        return !joined && joined.error() == EditError::not_one_page;
+        const auto merged = tables.merge(guest(at), Level::directory);
+        return !merged && merged.error() == EditError::not_one_page;
     };
     EXPECT_TRUE(refused(0)) << "nothing is mapped";
     static_cast<void>(map(0, mb_2, 0));
@@ -247,13 +249,13 @@ TEST_F(EptTables, OnlyEqualPartsInARowAreJoined) {
                             .bytes = mb_2,
                             .to = {.physical = host(kb_4), .rights = everything}}));
     EXPECT_TRUE(refused(mb_2)) << "not aligned";
-    EXPECT_EQ(tables.join(guest(0), Level::pml4).error(), EditError::would_misconfigure);
+    EXPECT_EQ(tables.merge(guest(0), Level::pml4).error(), EditError::would_misconfigure);
 }
 
 TEST_F(EptTables, AViewNeverChangesItsBase) {
     static_cast<void>(map(0, mb_2, 0));
     PoolMemory own{8, 0x8000'0000};
-    Tables view{*Tables::create_over(own.pool, tables)};
+    Tables view{*Tables::create_view(own.pool, tables)};
     EXPECT_EQ(own.pool.used(), 1U);
     EXPECT_EQ(view.walk(guest(kb_4)).physical.raw(), kb_4);
     const std::vector<Table> before = memory.pages;
@@ -274,14 +276,14 @@ TEST_F(EptTables, TheirPointerSaysWhetherAccessesAreRecorded) {
     tables.record_accesses();
     EXPECT_EQ(tables.pointer().accessed_and_dirty, 1U);
     PoolMemory own{1, 0x8000'0000};
-    EXPECT_EQ(Tables::create_over(own.pool, tables)->pointer().accessed_and_dirty, 1U);
+    EXPECT_EQ(Tables::create_view(own.pool, tables)->pointer().accessed_and_dirty, 1U);
 }
 
 TEST(EptTablesAll, GiveEveryPageBack) {
     PoolMemory memory{600};
     {
         Tables tables{*Tables::create(memory.pool, all_limits)};
-        tables.used_by(0);
+        tables.attach(0);
         EXPECT_TRUE(tables.map({.guest = guest(kb_4),
                                 .bytes = gb_1,
                                 .to = {.physical = host(0), .rights = everything}}));

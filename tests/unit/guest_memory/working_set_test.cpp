@@ -62,12 +62,12 @@ TEST(EptNeededPages, RefuseWhatTheGuestCannotReach) {
                   .add({arch::GuestLinearAddress{0x1F'E000}, 4097, Role::data, read_write}, paging,
                        reader)
                   .error(),
-              NeedError::not_mapped);
+              WorkingSetError::not_mapped);
     WorkingSet full;
     EXPECT_EQ(
         full.add({arch::GuestLinearAddress{0}, 4096 * 100, Role::data, read_write}, paging, reader)
             .error(),
-        NeedError::too_many);
+        WorkingSetError::too_many);
 }
 
 TEST(EptNeededPages, AnEptForThemTakesTheLeastTables) {
@@ -78,7 +78,7 @@ TEST(EptNeededPages, AnEptForThemTakesTheLeastTables) {
                            paging, reader));
     PoolMemory memory{32};
     Tables tables{*Tables::create(memory.pool, all_limits)};
-    for (const NeededPage& page : needed.pages()) {
+    for (const WorkingSetPage& page : needed.pages()) {
         EXPECT_TRUE(tables.map({.guest = page.page,
                                 .bytes = 4096,
                                 .to = {.physical = host(page.page.raw()), .rights = page.rights}}));

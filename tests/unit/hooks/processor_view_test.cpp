@@ -1,5 +1,5 @@
-// One processor among views: where each violation leads, what a step leaves behind, and that pages
-// are cut and joined in all views alike.
+// One processor and its views: where each violation leads, what is left after a step, and that
+// pages are split and merged in all views alike.
 #include "hypervisor/hooks/processor_view.hpp"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ protected:
     static constexpr std::uint64_t code = 8 * gb_1;
 
     EptProcessorView()
-        : pages_(Views::pages_needed(identity_tables, 1, 2)),
+        : pages_(SplitViews::pages_needed(identity_tables, 1, 2)),
           links_(pages_.size()),
           views_{{.pages = pages_, .links = links_, .physical = host(0x7000'0000)},
                  identity_tables,
@@ -32,7 +32,7 @@ protected:
                  {.capability = all_capabilities, .physical_address_bits = bits}},
           view_{views_, 0, frames_, host(0x7800'0000), {.show = show, .context = this}} {
         EXPECT_TRUE(views_.build(arch::of_machine(2048, bits), true));
-        views_.used_by(0);
+        views_.attach(0);
         memory(page).fill(std::byte{0xDA});
         memory(code).fill(std::byte{0xC0});
         EXPECT_TRUE(views_.add({.page = guest(page), .data = host(page), .code = host(code)}));
@@ -54,7 +54,7 @@ protected:
 
     std::vector<Table> pages_;
     std::vector<std::uint32_t> links_;
-    Views views_;
+    SplitViews views_;
     StepFrames frames_{};
     std::map<std::uint64_t, StepFrames::Bytes> memory_{};
     ProcessorView view_;
@@ -76,10 +76,10 @@ TEST_F(EptProcessorView, AStepIsPaidForAndWhatItWroteIsKept) {
     const auto outcome = view_.on_violation({.guest_physical = guest(page), .qualification = write},
                                             false, {.first = guest(page + 0x100)});
     EXPECT_EQ(outcome.kind, Kind::step);
-    EXPECT_TRUE(outcome.due.processors.has(0)) << "the page leads to another frame";
-    EXPECT_EQ(outcome.due.pointer.frame, view_.pointer().frame);
+    EXPECT_TRUE(outcome.pending.processors.has(0)) << "the page leads to another frame";
+    EXPECT_EQ(outcome.pending.pointer.frame, view_.pointer().frame);
     EXPECT_EQ(frames_.frames[0][0x100], std::byte{0xC0}) << "the instruction";
-    EXPECT_EQ(frames_.frames[0][0x10F], std::byte{0xDA}) << "behind 15 bytes";
+    EXPECT_EQ(frames_.frames[0][0x10F], std::byte{0xDA}) << "after 15 bytes";
     EXPECT_EQ(view_.instruction({.first = guest(page + 0x100)})[0], 0xC0);
     frames_.frames[0][0x800] = std::byte{0x77};  // the instruction
     view_.after_step();
@@ -108,22 +108,22 @@ TEST_F(EptProcessorView, AnInstructionEndsAtItsPage) {
     EXPECT_EQ(view_.instruction({.first = guest(0x5000)}).size(), 15U);
 }
 
-TEST_F(EptProcessorView, PagesAreCutAndJoinedInAllViews) {
+TEST_F(EptProcessorView, PagesAreSplitAndMergedInAllViews) {
     const auto far = guest(0x6000'0000);
     const Level before = views_.identity().walk(far).last().level;
     ASSERT_GT(before, Level::page_table);
-    EXPECT_FALSE(views_.forget_accesses(far)) << "a large page has one flag for all";
+    EXPECT_FALSE(views_.clear_accessed_flags(far)) << "a large page has one flag for all";
     ASSERT_TRUE(views_.split(far));
     for (const View view : {View::data, View::code, View::step}) {
         EXPECT_EQ(views_.tables(view, 0).walk(far).last().level, Level::page_table);
     }
-    EXPECT_TRUE(views_.forget_accesses(far));
-    views_.completed();
-    EXPECT_TRUE(views_.join(far, Level::directory));
+    EXPECT_TRUE(views_.clear_accessed_flags(far));
+    views_.flush_done();
+    EXPECT_TRUE(views_.merge(far, Level::directory));
     for (const View view : {View::data, View::code, View::step}) {
         EXPECT_EQ(views_.tables(view, 0).walk(far).last().level, Level::directory);
     }
-    views_.completed();
+    views_.flush_done();
 }
 
 }  // namespace

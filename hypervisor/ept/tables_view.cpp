@@ -1,4 +1,5 @@
-// Pages that become large again, and what a view shares with its base.
+// A view and its base: creating the view, giving a page back to the base, following the base's
+// edits. The view's own tables are compared with what the base has in their place.
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -8,11 +9,11 @@
 namespace hvp::ept {
 namespace {
 
-bool says_the_same(Entry a, Entry b) {
+bool same_but_flags(Entry a, Entry b) {
     return a.without_flags() == b.without_flags();
 }
 
-/// What the processor has noted of a page stays, as long as it is the same memory.
+/// A page keeps its accessed and dirty flags as long as it is the same memory.
 Entry keeping_flags(Level level, Entry by, Entry before) {
     const bool same_page =
         by.maps_page(level) && before.maps_page(level) && by.address() == before.address();
@@ -21,39 +22,7 @@ Entry keeping_flags(Level level, Entry by, Entry before) {
 
 }  // namespace
 
-std::expected<PendingInvalidation, EditError> Tables::join(arch::GuestPhysicalAddress guest,
-                                                           Level level) {
-    if (level == Level::page_table || largest_allowed(level) != level) {
-        return std::unexpected{EditError::would_misconfigure};
-    }
-    Entry* place = &(*root_)[index_at(Level::pml4, guest.raw())];
-    for (Level at = Level::pml4; at != level; at = below(at)) {
-        if (!references_own(at, *place)) {
-            return std::unexpected{EditError::not_one_page};
-        }
-        place = &pool_->at(place->address())[index_at(below(at), guest.raw())];
-    }
-    if (!references_own(level, *place)) {
-        return std::unexpected{EditError::not_one_page};
-    }
-    const Table& parts = pool_->at(place->address());
-    const Entry first = parts[0].without_flags();
-    if (!first.maps_page(below(level)) || first.address().raw() % bytes_of_entry(level) != 0) {
-        return std::unexpected{EditError::not_one_page};
-    }
-    Entry page = first.whole();
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        if (parts[i].without_flags() != first.whole().part(level, i)) {
-            return std::unexpected{EditError::not_one_page};
-        }
-        page = page.with_flags_of(parts[i]);
-    }
-    bool due = false;
-    replace(level, *place, page, due);
-    return owe(due);
-}
-
-std::expected<Tables, EditError> Tables::create_over(TablePool& pool, const Tables& base) {
+std::expected<Tables, EditError> Tables::create_view(TablePool& pool, const Tables& base) {
     auto view = create(pool, base.limits_);
     if (view) {
         *view->root_ = *base.root_;
@@ -76,45 +45,44 @@ PendingInvalidation Tables::restore(arch::GuestPhysicalAddress guest) {
         level = below(level);
         place(level) = &table[index_at(level, guest.raw())];
     }
-    bool due = false;
     while (true) {
         Entry& entry = *place(level);
         const Entry wanted = in_base(level, guest.raw());
-        if (!says_the_same(entry, wanted)) {
-            replace(level, entry, keeping_flags(level, wanted, entry), due);
+        if (!same_but_flags(entry, wanted)) {
+            replace(level, entry, keeping_flags(level, wanted, entry));
         }
         if (level == Level::pml4) {
             break;
         }
         const Level next = above(level);
-        if (!is_as_in_base(next, in_base(next, guest.raw()), pool_->at(place(next)->address()))) {
+        if (!matches_base(next, in_base(next, guest.raw()), pool_->at(place(next)->address()))) {
             break;
         }
         level = next;
     }
-    return owe(due);
+    return finish_edit();
 }
 
-PendingInvalidation Tables::follow(const PendingInvalidation& edit_of_base) {
-    bool due = !edit_of_base.is_nothing();
+PendingInvalidation Tables::sync_with_base(const PendingInvalidation& edit_of_base) {
+    flush_needed_ = !edit_of_base.empty();
     for (std::size_t i = 0; i < root_->size(); ++i) {
-        follow_at(Level::pml4, (*root_)[i], (*base_root_)[i], due);
+        sync_entry(Level::pml4, (*root_)[i], (*base_root_)[i]);
     }
-    return owe(due);
+    return finish_edit();
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): four levels
-void Tables::follow_at(Level level, Entry& entry, Entry base, bool& due) {
-    if (says_the_same(entry, base)) {
+void Tables::sync_entry(Level level, Entry& entry, Entry base) {
+    if (same_but_flags(entry, base)) {
         return;  // which is so for nearly all of them
     }
     if (references_own(level, entry)) {
         Table& table = pool_->at(entry.address());
         for (std::size_t i = 0; i < table.size(); ++i) {
-            follow_at(below(level), table[i], below_in_base(level, base, i), due);
+            sync_entry(below(level), table[i], below_in_base(level, base, i));
         }
-    } else if (!entry.has(Entry::Mark::own)) {
-        replace(level, entry, keeping_flags(level, base, entry), due);
+    } else if (!entry.has(Entry::Mark::of_view)) {
+        replace(level, entry, keeping_flags(level, base, entry));
     }
 }
 
@@ -135,9 +103,9 @@ Entry Tables::in_base(Level level, std::uint64_t address) const {
     return entry;
 }
 
-bool Tables::is_as_in_base(Level level, Entry base, const Table& table) const {
+bool Tables::matches_base(Level level, Entry base, const Table& table) const {
     for (std::size_t i = 0; i < table.size(); ++i) {
-        if (!says_the_same(table[i], below_in_base(level, base, i))) {
+        if (!same_but_flags(table[i], below_in_base(level, base, i))) {
             return false;
         }
     }
