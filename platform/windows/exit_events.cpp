@@ -42,11 +42,11 @@ const char* name_of(vmx::StopReason end) {
         case vmx::StopReason::none:
             return "nothing";
         case vmx::StopReason::stopped_by_guest:
-            return "it asked to be stopped";
+            return "requested by hypercall";
         case vmx::StopReason::unhandled_exit:
-            return "no handler knows this exit reason";
+            return "no handler for this exit reason";
         case vmx::StopReason::unhandled_detail:
-            return "the handler does not know this form of the exit";
+            return "its handler does not know this form of the exit";
         case vmx::StopReason::triple_fault:
             return "triple fault";
         case vmx::StopReason::entry_refused:
@@ -54,13 +54,13 @@ const char* name_of(vmx::StopReason end) {
         case vmx::StopReason::entry_failed:
             return "VM entry failed";
         case vmx::StopReason::exception_in_vmm:
-            return "an exception in the VMM";
+            return "exception in the VMM";
         case vmx::StopReason::outside_memory:
-            return "it went outside the memory that it was given";
+            return "access outside the memory that it was given";
         case vmx::StopReason::ept_misconfigured:
-            return "an entry of its EPT is one that the processor refuses";
+            return "EPT misconfiguration";
         case vmx::StopReason::event_refused:
-            return "an event for it is one that VM entry refuses";
+            return "VM entry refuses an event for it";
     }
     return "unknown";
 }

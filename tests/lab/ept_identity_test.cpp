@@ -138,7 +138,7 @@ TEST(Identity, TellsItsStory) {
     const Answer answer = playground({"run", "ept-identity"});
     EXPECT_EQ(answer.status, 0) << answer.errors;
     EXPECT_THAT(answer.output, HasSubstr("read the function's own bytes in 2 of 2 reads"));
-    EXPECT_THAT(answer.output, HasSubstr("one face again: a call gave 0xaa"));
+    EXPECT_THAT(answer.output, HasSubstr("with one page for both again: a call gave 0xaa"));
 }
 
 // [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical Addresses"]: the guest's write

@@ -11,21 +11,13 @@
 #include "hypervisor/ept/misconfiguration.hpp"
 #include "hypervisor/vmcs/exit_reason.hpp"
 #include "hypervisor/vmcs/instruction_error.hpp"
+#include "hypervisor/vmcs/names/exception_names.hpp"
 #include "tool/record/exit_details.hpp"
 
 namespace hvp::tool {
 namespace {
 
 using vmx::Shape;
-
-constexpr std::array<std::string_view, 22> exception_names{
-    "#DE", "#DB", "NMI", "#BP", "#OF",       "#BR", "#UD", "#NM", "#DF", "vector 9", "#TS",
-    "#NP", "#SS", "#GP", "#PF", "vector 15", "#MF", "#AC", "#MC", "#XM", "#VE",      "#CP"};
-
-std::string exception_name(std::uint64_t vector) {
-    return vector < exception_names.size() ? std::string{exception_names[vector]}
-                                           : fmt::format("vector {}", vector);
-}
 
 std::string memory_type(std::uint64_t type) {
     constexpr std::array<std::string_view, 8> names{"UC", "WC", "reserved", "reserved",
@@ -284,7 +276,7 @@ std::string interruption_words(std::uint32_t raw) {
     std::string text = event.valid != 0 ? "" : "not valid: nothing; else ";
     text += types[event.type];
     text += fmt::format(", vector {}", vector);
-    if (is_exception && vector < exception_names.size()) {
+    if (is_exception && !vmx::exception_mnemonic(vector).empty()) {
         text += fmt::format(" ({})", exception_name(vector));
     }
     text += event.has_error_code != 0 ? ", with error code" : "";

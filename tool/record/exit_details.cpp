@@ -5,6 +5,8 @@
 #include <array>
 #include <string_view>
 
+#include "hypervisor/vmcs/names/exception_names.hpp"
+
 namespace hvp::tool {
 namespace {
 
@@ -68,13 +70,8 @@ std::string ept_violation(std::uint64_t qualification) {
 // Events"]
 std::string exception_or_nmi(std::uint64_t information) {
     constexpr std::uint64_t nmi = 2;
-    return (information >> 8 & 7) == nmi ? "NMI" : fmt::format("exception {}", information & 0xFF);
+    return (information >> 8 & 7) == nmi ? "NMI" : exception_name(information & 0xFF);
 }
-
-// By vector.  [SDM 3A 6.15 "Exception and Interrupt Reference"], table 6-1
-constexpr std::array<std::string_view, 22> exceptions{
-    "#DE", "#DB", "",    "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "",    "#TS",
-    "#NP", "#SS", "#GP", "#PF", "",    "#MF", "#AC", "#MC", "#XM", "#VE", "#CP"};
 
 }  // namespace
 
@@ -123,13 +120,21 @@ std::string injected_event(const Event& exit) {
     if (type == software_interrupt) {
         return fmt::format("INT {:#x}", vector);
     }
-    return vector < exceptions.size() && !exceptions[vector].empty()
-               ? std::string{exceptions[vector]}
-               : fmt::format("exception {}", vector);
+    return exception_name(vector);
 }
 
-std::string exit_words(const Event& exit) {
-    const std::string details = exit_details(exit);
+std::string exception_name(std::uint64_t vector) {
+    const std::string_view mnemonic = vmx::exception_mnemonic(vector);
+    return mnemonic.empty() ? fmt::format("exception {}", vector) : std::string{mnemonic};
+}
+
+std::string exit_words(const Event& exit, const HypercallNames& hypercalls) {
+    constexpr std::uint64_t vmcall = 18;
+    std::string details = exit_details(exit);
+    if (exit.number("reason_number") == vmcall && exit.fields.contains("detail")) {
+        const auto found = hypercalls.find(exit.number("detail"));
+        details = found == hypercalls.end() ? details : found->second;
+    }
     // These say it all.
     constexpr std::uint64_t control_register_access = 28;
     if (exit.number("reason_number") == control_register_access) {

@@ -1,6 +1,8 @@
 // What a VM exit was about, in words: the leaf of a CPUID, the MSR, the control register.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 
 #include "tool/record/event.hpp"
@@ -12,9 +14,15 @@ namespace hvp::tool {
 /// Source   [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-3]
 [[nodiscard]] std::string exit_details(const Event& exit);
 
-/// Returns  the whole exit in few words: "HLT", "CPUID (leaf 0x1)", "MOV from CR3 to RAX"; with the
-///          bare qualification where we cannot read it
-[[nodiscard]] std::string exit_words(const Event& exit);
+/// Names of a guest's calls to its VMM, by the number in RAX at VMCALL.
+using HypercallNames = std::map<std::uint64_t, std::string>;
+
+/// Returns  the whole exit in few words: "HLT", "CPUID (leaf 0x1)", "MOV from CR3 to RAX",
+///          "VMCALL (stop)"; with the bare qualification where we cannot read it
+[[nodiscard]] std::string exit_words(const Event& exit, const HypercallNames& hypercalls);
+
+/// Returns  an exception's mnemonic, "#UD", or "exception 9" where it has none
+[[nodiscard]] std::string exception_name(std::uint64_t vector);
 
 /// Returns  what the entry behind the exit gives the guest: "#UD", "NMI", "interrupt 0xd1"; empty
 /// where

@@ -166,7 +166,7 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
     entry_failure_ =
         explain_entry_failure(timeline, repository_, options_.driver ? "" : options_.stage,
                               options_.model, layout_of_output().width);
-    const std::vector<StoryStep> steps = tell(timeline, names);
+    const std::vector<StoryStep> steps = tell(timeline, names, inputs_.sentences);
     check_story(verdict, steps);
     recording_.write_evidence(
         folder_, verdict.result != Result::passed && verdict.result != Result::refused);

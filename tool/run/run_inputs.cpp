@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t largest_driver = 1ULL << 30;
 constexpr std::size_t sha256_digits = 64;
+constexpr std::string_view sentences_file = "sentences.txt";
 
 std::string sha256(const fs::path& file) {
     const auto answer = capture({.arguments = {"sha256sum", "--", file.string()}, .folder = {}});
@@ -32,6 +33,44 @@ std::string plain_name(const fs::path& driver) {
     }
     constexpr std::size_t longest = 60;
     return name.substr(0, longest);
+}
+
+std::expected<SentenceTable, std::string> read_sentences(const fs::path& file,
+                                                         const Repository& repository) {
+    const auto text = read_text(file);
+    return text ? SentenceTable::parse(*text, fs::relative(file, repository.root).string())
+                : std::unexpected{text.error()};
+}
+
+// A stage's own sentences and those that all stages share. Another driver may be a stage's, changed
+// and renamed: its events are told in the words of any stage. Its calls have the names that all
+// share, as each stage numbers its own from the same number.
+std::expected<SentenceTable, std::string> sentences_for(const RunOptions& options,
+                                                        const Repository& repository) {
+    SentenceTable all;
+    for (const std::string& stage :
+         options.driver ? repository.stages() : std::vector{options.stage}) {
+        const fs::path file = repository.stage(stage) / sentences_file;
+        std::error_code ignored;
+        if (!fs::exists(file, ignored)) {
+            continue;
+        }
+        const auto own = read_sentences(file, repository);
+        if (!own) {
+            return own;
+        }
+        all.append_sentences(*own);
+        if (!options.driver) {
+            all.append_hypercalls(*own);
+        }
+    }
+    const auto shared = read_sentences(repository.stage("shared") / sentences_file, repository);
+    if (!shared) {
+        return shared;
+    }
+    all.append_sentences(*shared);
+    all.append_hypercalls(*shared);
+    return all;
 }
 
 }  // namespace
@@ -68,6 +107,11 @@ std::expected<RunInputs, std::string> read_inputs(const RunOptions& options,
         return std::unexpected{fmt::format("{}: {}", repository.kernel().string(), kernel.error())};
     }
     inputs.kernel = std::move(*kernel);
+    auto sentences = sentences_for(options, repository);
+    if (!sentences) {
+        return std::unexpected{sentences.error()};
+    }
+    inputs.sentences = std::move(*sentences);
     return inputs;
 }
 

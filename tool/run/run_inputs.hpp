@@ -12,6 +12,7 @@
 #include "tool/record/addresses.hpp"
 #include "tool/record/run_folder.hpp"
 #include "tool/run/summary.hpp"
+#include "tool/story/sentence_table.hpp"
 
 namespace hvp::tool {
 
@@ -21,9 +22,10 @@ struct RunInputs {
     std::vector<std::byte> driver;
     DriverFile driver_facts;
     lab::pe::MappedImage kernel;
+    SentenceTable sentences;
 };
 
-/// Reads driver and kernel.
+/// Reads driver, kernel and the sentences for the driver's events.
 [[nodiscard]] std::expected<RunInputs, std::string> read_inputs(const RunOptions& options,
                                                                 const Repository& repository);
 

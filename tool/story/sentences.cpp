@@ -7,9 +7,6 @@
 #include <charconv>
 
 #include "tool/record/exit_details.hpp"
-#include "tool/story/ept_sentences.hpp"
-#include "tool/story/identity_sentences.hpp"
-#include "tool/story/injection_sentences.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -55,12 +52,6 @@ std::string all_fields(const Event& event) {
         text += fmt::format("{} {} {}", text.empty() ? "" : ",", key, event.text(key));
     }
     return text;
-}
-
-std::string where(const Sentences& sentences, const Event& event, std::string_view field) {
-    const std::string place = sentences.names().module_and_offset(event.number(field));
-    const std::string symbol = event.text("symbol");
-    return symbol.empty() ? place : symbol + " (" + place + ")";
 }
 
 // The stack, innermost first: the instruction itself after a trap, the call that ended in the bug
@@ -177,13 +168,13 @@ Steps lab_event(const Sentences& sentences, const Event& event) {
 // handler, and how many instructions later the guest went on.
 StoryStep exit_in_one_line(const Sentences& sentences, const ToldExit& exit) {
     const std::string injected = injected_event(*exit.driver);
-    return {
-        .who = "processor",
-        .text = fmt::format(
-            "exit {} {} at {}: {}{}", exit.driver->text("reason_number"), exit_words(*exit.driver),
-            sentences.names().function_and_offset(exit.driver->number("guest_rip")),
-            exit.driver->text("handler"), injected.empty() ? "" : " injects " + injected),
-        .aside = exit.ticks ? fmt::format("{} ticks", grouped(*exit.ticks)) : ""};
+    return {.who = "processor",
+            .text = fmt::format(
+                "exit {} {} at {}: {}{}", exit.driver->text("reason_number"),
+                exit_words(*exit.driver, sentences.table().hypercalls()),
+                sentences.names().function_and_offset(exit.driver->number("guest_rip")),
+                exit.driver->text("handler"), injected.empty() ? "" : " injects " + injected),
+            .aside = exit.ticks ? fmt::format("+{} instr", grouped(*exit.ticks)) : ""};
 }
 
 Steps processor_event(const Sentences& sentences, const Event& event) {
@@ -217,101 +208,12 @@ Steps processor_event(const Sentences& sentences, const Event& event) {
     return {};
 }
 
-Steps driver_failure(const Event& event) {
-    return {{"driver", "gives up at " + event.text("step"), event.text("rule")},
-            {"", event.text("remedy")}};
-}
-
-/// Events of a VMM that handles exits.
-Steps vmm_event(const Sentences& sentences, const Event& event) {
-    if (event.name == "HostException") {
-        return {{"driver", fmt::format("exception {} in the VMM while it handled {}, at {}",
-                                       event.text("vector"), event.text("during"),
-                                       sentences.names().in_full(event.number("rip")))},
-                {"", fmt::format("error code {}, CR2 {}", event.text("error_code"),
-                                 event.text("cr2"))}};
-    }
-    if (event.name == "GuestEnded" && event.fields.contains("why")) {
-        return {{"driver", "leaves the guest: " + event.text("why")}};
-    }
-    if (event.name == "RegistersProof") {
-        return {
-            {"guest", fmt::format("kept its registers in {} of {} exits; the VMM saw the same in "
-                                  "{}; {} answers right",
-                                  event.text("kept_by_guest"), event.text("steps"),
-                                  event.text("same_for_vmm"), event.text("answers_right"))}};
-    }
-    return {};
-}
-
 Steps driver_event(const Sentences& sentences, const Event& event) {
-    const std::string& name = event.name;
-    if (name == "Supported") {
-        return {{"driver",
-                 fmt::format("VT-x present, revision {}, VMCS {} bytes {}", event.text("revision"),
-                             event.text("vmcs_bytes"), event.text("memory_type")),
-                 "SDM 3C 24.2"}};
-    }
-    if (name == "VmxOn") {
-        return {{"driver", "VMXON: the processor is in VMX root operation"}};
-    }
-    if (name == "VmEntry") {
-        return {};  // the processor has said so
-    }
-    if (name == "GuestRuns") {
-        return {{"guest", "running, on its own stack at " + event.text("rsp")}};
-    }
-    if (name == "VmExit") {
-        const std::string details = exit_details(event);
-        return {{"driver",
-                 fmt::format("saw exit {} {}{} at {}", event.text("reason_number"),
-                             event.text("reason"), details.empty() ? "" : " (" + details + ")",
-                             where(sentences, event, "guest_rip"))}};
-    }
-    if (name == "GuestProof") {
-        const bool right = event.text("answered") == event.text("expected");
-        return {{"guest", fmt::format("was asked {}, answered {}: {}", event.text("asked"),
-                                      event.text("answered"),
-                                      right ? "right" : "expected " + event.text("expected"))}};
-    }
-    if (name == "VmxOff") {
-        return {{"driver", "VMXOFF, state given back"}};
-    }
-    if (name == "VmxInstructionFailed") {
-        // VMfailInvalid has no number: there is no VMCS that could hold one.
-        const std::string error = event.text("error");
-        return {{"driver",
-                 fmt::format("{} failed: {}{}", event.text("instruction"), event.text("result"),
-                             error.empty() ? ""
-                                           : fmt::format(", error {} \"{}\"",
-                                                         event.text("error_number"), error))}};
-    }
-    if (name == "EntryFailure") {
-        return {{"driver", fmt::format("saw VM entry fail: exit {} {}, qualification {}",
-                                       event.text("reason_number"), event.text("reason"),
-                                       decimal_or_hexadecimal(event, "qualification"))}};
-    }
-    if (name == "VmcsFields") {
-        const std::size_t words = event.fields.value("fields", Json::array()).size();
-        return {{"driver", fmt::format("noted the VMCS, {} fields: vmcs.txt", words / 2)}};
-    }
-    if (name == "Failure") {
-        return driver_failure(event);
-    }
-    if (name == "DebugPrint") {
+    if (event.name == "DebugPrint") {
         return {{.who = "driver", .text = "prints: " + event.text("text"), .optional = true}};
     }
-    Steps steps = vmm_event(sentences, event);
-    if (steps.empty()) {
-        steps = ept_event(sentences.names(), event);
-        if (steps.empty()) {
-            steps = identity_event(sentences.names(), event);
-        }
-    }
-    if (steps.empty()) {
-        steps = injection_event(sentences.names(), event);
-    }
-    return steps.empty() ? Steps{{"driver", name + all_fields(event)}} : steps;
+    auto steps = sentences.table().steps_of(event, sentences.names());
+    return steps ? std::move(*steps) : Steps{{"driver", event.name + all_fields(event)}};
 }
 
 }  // namespace

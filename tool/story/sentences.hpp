@@ -1,4 +1,5 @@
-// From an event to a sentence: the table behind the story.
+// From an event to its steps in the story: the lab's and the processor's in words of our own, a
+// driver's in those of its stage's sentences.txt.
 #pragma once
 
 #include <string>
@@ -8,6 +9,7 @@
 #include "tool/record/addresses.hpp"
 #include "tool/record/event.hpp"
 #include "tool/record/told_exits.hpp"
+#include "tool/story/sentence_table.hpp"
 #include "tool/story/story.hpp"
 
 namespace hvp::tool {
@@ -15,17 +17,20 @@ namespace hvp::tool {
 /// Makes the steps of a story, event by event, in the order of time.
 class Sentences {
 public:
-    Sentences(const AddressNames& names, const ToldExits& exits) : names_{names}, exits_{exits} {}
+    Sentences(const SentenceTable& table, const AddressNames& names, const ToldExits& exits)
+        : table_{table}, names_{names}, exits_{exits} {}
 
     /// Returns  no, one or several steps about this event.
     [[nodiscard]] std::vector<StoryStep> about(const Event& event);
 
+    [[nodiscard]] const SentenceTable& table() const { return table_; }
     [[nodiscard]] const AddressNames& names() const { return names_; }
     [[nodiscard]] const ToldExits& exits() const { return exits_; }
     /// Returns  the instruction by which the processor last tried to enter a guest.
     [[nodiscard]] std::string_view entry_instruction() const { return entry_instruction_; }
 
 private:
+    const SentenceTable& table_;
     const AddressNames& names_;
     const ToldExits& exits_;
     std::string entry_instruction_ = "VM entry";

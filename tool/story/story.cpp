@@ -70,10 +70,11 @@ void tell_what_came_before(const Timeline& timeline, const Event& bug_check,
 
 }  // namespace
 
-std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names) {
+std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names,
+                            const SentenceTable& table) {
     std::vector<StoryStep> steps;
     const ToldExits exits{timeline};
-    Sentences sentences{names, exits};
+    Sentences sentences{table, names, exits};
     for (const Event& event : timeline.events()) {
         std::ranges::move(sentences.about(event), std::back_inserter(steps));
         if (event.is("lab", "BugCheck")) {

@@ -9,6 +9,8 @@
 
 namespace hvp::tool {
 
+class SentenceTable;
+
 struct StoryStep {
     std::string who;  ///< driver, guest, processor, lab; empty: more about the step before
     std::string text;
@@ -17,7 +19,8 @@ struct StoryStep {
 };
 
 /// Returns  the steps of a run, from its events in the order of time.
-[[nodiscard]] std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names);
+[[nodiscard]] std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names,
+                                          const SentenceTable& table);
 
 struct StoryLayout {
     unsigned width = 100;

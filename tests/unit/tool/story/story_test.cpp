@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tool/story/sentence_table.hpp"
+
 namespace hvp::tool {
 namespace {
 
@@ -40,6 +42,11 @@ TEST(Story, WrapsOnANarrowTerminal) {
 TEST(Story, HasColourOnlyWhereAsked) {
     EXPECT_FALSE(lay_out({{"lab", "x"}}, {.width = 80, .colour = false}).contains('\033'));
     EXPECT_TRUE(lay_out({{"lab", "x"}}, {.width = 80, .colour = true}).contains('\033'));
+}
+
+SentenceTable sentences() {
+    return *SentenceTable::parse(
+        "VmExit\n  driver saw exit {reason_number} {reason:exit} at {guest_rip:place}\n", "");
 }
 
 Timeline launch_timeline() {
@@ -87,13 +94,14 @@ Timeline exits_timeline(unsigned claimed_reason, std::string claimed_name) {
 
 TEST(Story, TellsAnExitOfWhichBothWitnessesSayTheSameInOneLine) {
     const AddressNames names;
-    EXPECT_EQ(lay_out(tell(exits_timeline(12, "HLT"), names), {.width = 80, .colour = false}),
-              "   0  processor  exit 12 HLT at 0x1234: on_hlt                          90 ticks\n");
+    EXPECT_EQ(lay_out(tell(exits_timeline(12, "HLT"), names, sentences()),
+                      {.width = 80, .colour = false}),
+              "   0  processor  exit 12 HLT at 0x1234: on_hlt                         +90 instr\n");
 }
 
 TEST(Story, TellsWhatEachSaysWhereTheyDiffer) {
     const AddressNames names;
-    const auto steps = tell(exits_timeline(10, "CPUID"), names);
+    const auto steps = tell(exits_timeline(10, "CPUID"), names, sentences());
     ASSERT_EQ(steps.size(), 3U);
     EXPECT_EQ(steps[0].text, "VM exit 12 HLT, qualification 0");
     EXPECT_EQ(steps[1].text, "saw exit 10 CPUID at 0x1234");
@@ -102,7 +110,7 @@ TEST(Story, TellsWhatEachSaysWhereTheyDiffer) {
 
 TEST(Story, TellsALaunch) {
     const AddressNames names;
-    EXPECT_EQ(lay_out(tell(launch_timeline(), names), {.width = 80, .colour = false}),
+    EXPECT_EQ(lay_out(tell(launch_timeline(), names, sentences()), {.width = 80, .colour = false}),
               "   0  driver     DriverEntry on processor 0 at PASSIVE_LEVEL\n"
               "   1  processor  VMLAUNCH: VM entry                                instruction 2\n"
               "   2  processor  VM exit 12 HLT, qualification 0           instruction 1 204 131\n"
