@@ -54,6 +54,11 @@ struct DiffOptions {
     std::string after;
 };
 
+struct NewOptions {
+    std::string name;
+    std::string from = "guest-state";  ///< a stage
+};
+
 struct ListOptions {};
 struct CleanOptions {};
 
@@ -89,7 +94,7 @@ struct Done {
     ExitStatus status;
 };
 
-using Options = std::variant<RunOptions, TestOptions, DiffOptions, ListOptions, CleanOptions,
+using Options = std::variant<RunOptions, TestOptions, DiffOptions, NewOptions, ListOptions, CleanOptions,
                              BenchOptions, RulesOptions, ExplainOptions, Done>;
 
 }  // namespace hvp::tool

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "tool/base/nearest.hpp"
+#include "tool/cli/new_stage.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -208,6 +209,14 @@ Options finish_diff(const DiffOptions& options, const Repository& repository) {
     return options;
 }
 
+Options finish_new(const NewOptions& options, const Repository& repository) {
+    std::string complaint = stage_name_complaint(options.name, repository);
+    if (complaint.empty()) {
+        complaint = check_stage(options.from, repository);
+    }
+    return complaint.empty() ? Options{options} : Options{bad_usage(complaint)};
+}
+
 // CLI11 says which argument it did not expect; we add what may have been meant.
 std::string explain_extras(const CLI::App& app, const std::string& extra) {
     std::vector<std::string> known;
@@ -267,6 +276,13 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
         ->required()
         ->type_name("STAGE");
 
+    NewOptions new_options;
+    CLI::App* make_new = app.add_subcommand("new", "make a stage of your own, which runs at once");
+    make_new->add_option("name", new_options.name, "its name")->required()->type_name("NAME");
+    make_new->add_option("--from", new_options.from, "the stage to begin with")
+        ->type_name("STAGE")
+        ->capture_default_str();
+
     CLI::App* list = app.add_subcommand("list", "show the stages");
     CLI::App* clean = app.add_subcommand("clean", "remove what was built and all runs");
 
@@ -315,6 +331,9 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     }
     if (*diff) {
         return finish_diff(diff_options, repository);
+    }
+    if (*make_new) {
+        return finish_new(new_options, repository);
     }
     if (*list) {
         return ListOptions{};

@@ -8,6 +8,7 @@
 #include "tool/cli/command_line.hpp"
 #include "tool/cli/diff.hpp"
 #include "tool/cli/housekeeping.hpp"
+#include "tool/cli/new_stage.hpp"
 #include "tool/explain/explain.hpp"
 #include "tool/explain/rules.hpp"
 #include "tool/run/run.hpp"
@@ -30,6 +31,9 @@ public:
                                      : bench_exits(options, repository_);
     }
     ExitStatus operator()(const DiffOptions& options) const { return diff(options, repository_); }
+    ExitStatus operator()(const NewOptions& options) const {
+        return new_stage(options, repository_);
+    }
     ExitStatus operator()(const ListOptions&) const { return list(repository_); }
     ExitStatus operator()(const CleanOptions&) const { return clean(repository_); }
     ExitStatus operator()(const RulesOptions& options) const { return rules(options); }

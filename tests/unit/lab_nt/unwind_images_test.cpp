@@ -10,6 +10,7 @@
 #include <functional>
 #include <iterator>
 #include <random>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -364,17 +365,23 @@ TEST_P(RealUnwindData, MayBeDamagedWithoutHarm) {
     EXPECT_LT(refused, rounds);
 }
 
-INSTANTIATE_TEST_SUITE_P(Of, RealUnwindData,
-                         testing::Values("ntoskrnl.exe", "drivers/launch.sys",
-                                         "drivers/guest-state.sys", "drivers/ept.sys",
-                                         "drivers/ept-identity.sys", "drivers/event-injection.sys",
-                                         "drivers/contract_seh.sys", "drivers/contract_unwind.sys",
-                                         "drivers/msvc_image.sys", "drivers/misbehave.sys"),
-                         [](const auto& instance) {
-                             std::string name = std::filesystem::path{instance.param}.stem();
-                             std::ranges::replace(name, '-', '_');
-                             return name;
-                         });
+/// The images that are linked before: the kernel, every stage, and drivers of the lab's tests.
+std::vector<std::string> images() {
+    std::vector<std::string> names{"ntoskrnl.exe", "drivers/contract_seh.sys",
+                                   "drivers/contract_unwind.sys", "drivers/msvc_image.sys",
+                                   "drivers/misbehave.sys"};
+    std::istringstream stages{HVP_STAGES};
+    for (std::string stage; stages >> stage;) {
+        names.push_back("drivers/" + stage + ".sys");
+    }
+    return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, RealUnwindData, testing::ValuesIn(images()), [](const auto& instance) {
+    std::string name = std::filesystem::path{instance.param}.stem();
+    std::ranges::replace(name, '-', '_');
+    return name;
+});
 
 }  // namespace
 }  // namespace hvp::tests
