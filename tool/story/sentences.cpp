@@ -166,7 +166,7 @@ Steps lab_event(const Sentences& sentences, const Event& event) {
 
 // One line for what both witnesses say, and what the VMM did: the exit, where the guest was, the
 // handler, and how many instructions later the guest went on.
-StoryStep exit_in_one_line(const Sentences& sentences, const ToldExit& exit) {
+StoryStep exit_in_one_line(const Sentences& sentences, const PairedExit& exit) {
     const std::string injected = injected_event(*exit.driver);
     return {.who = "processor",
             .text = fmt::format(
@@ -183,8 +183,8 @@ Steps processor_event(const Sentences& sentences, const Event& event) {
                  instruction(event)}};
     }
     if (event.name == "VmExit") {
-        if (const ToldExit* told = sentences.exits().about(event)) {
-            return {exit_in_one_line(sentences, *told)};
+        if (const PairedExit* paired = sentences.exits().of(event)) {
+            return {exit_in_one_line(sentences, *paired)};
         }
         return {{"processor",
                  fmt::format("VM exit {} {}, qualification {}", event.number("reason_number"),
@@ -222,7 +222,7 @@ std::vector<StoryStep> Sentences::about(const Event& event) {
     if (event.name == "VmLaunch" || event.name == "VmResume") {
         entry_instruction_ = event.name == "VmLaunch" ? "VMLAUNCH" : "VMRESUME";
     }
-    if (exits_.holds(event)) {
+    if (exits_.contains(event)) {
         return {};
     }
     if (event.from == "processor") {

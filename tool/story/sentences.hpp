@@ -8,7 +8,7 @@
 
 #include "tool/record/addresses.hpp"
 #include "tool/record/event.hpp"
-#include "tool/record/told_exits.hpp"
+#include "tool/record/exit_pairs.hpp"
 #include "tool/story/sentence_table.hpp"
 #include "tool/story/story.hpp"
 
@@ -17,7 +17,7 @@ namespace hvp::tool {
 /// Makes the steps of a story, event by event, in the order of time.
 class Sentences {
 public:
-    Sentences(const SentenceTable& table, const AddressNames& names, const ToldExits& exits)
+    Sentences(const SentenceTable& table, const AddressNames& names, const ExitPairs& exits)
         : table_{table}, names_{names}, exits_{exits} {}
 
     /// Returns  no, one or several steps about this event.
@@ -25,14 +25,14 @@ public:
 
     [[nodiscard]] const SentenceTable& table() const { return table_; }
     [[nodiscard]] const AddressNames& names() const { return names_; }
-    [[nodiscard]] const ToldExits& exits() const { return exits_; }
+    [[nodiscard]] const ExitPairs& exits() const { return exits_; }
     /// Returns  the instruction by which the processor last tried to enter a guest.
     [[nodiscard]] std::string_view entry_instruction() const { return entry_instruction_; }
 
 private:
     const SentenceTable& table_;
     const AddressNames& names_;
-    const ToldExits& exits_;
+    const ExitPairs& exits_;
     std::string entry_instruction_ = "VM entry";
 };
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "tool/record/told_exits.hpp"
+#include "tool/record/exit_pairs.hpp"
 #include "tool/story/sentences.hpp"
 
 namespace hvp::tool {
@@ -73,7 +73,7 @@ void tell_what_came_before(const Timeline& timeline, const Event& bug_check,
 std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names,
                             const SentenceTable& table) {
     std::vector<StoryStep> steps;
-    const ToldExits exits{timeline};
+    const ExitPairs exits{timeline};
     Sentences sentences{table, names, exits};
     for (const Event& event : timeline.events()) {
         std::ranges::move(sentences.about(event), std::back_inserter(steps));

@@ -143,7 +143,7 @@ TEST(Witnesses, NoticeAnEntryTooMany) {
     Testimony testimony = honest();
     testimony.claim("VmEntry", Json::object());
     EXPECT_EQ(testimony.compare().disagreement,
-              "VM entries of processor 0: the driver tells of 2, the processor logged 1");
+              "VM entries of processor 0: the driver reported 2, the processor logged 1");
 }
 
 TEST(Witnesses, NoticeTheWrongProcessor) {
