@@ -40,7 +40,8 @@ const std::vector<Layer> layers{
     {.folder = "tool/",
      .may_include = {"lab/machine/", "lab/boot/", "lab/nt/ldr/pe", "lab/nt/hosted/",
                      "hypervisor/vmcs/", "hypervisor/ept/entry.hpp",
-                     "hypervisor/ept/misconfiguration.hpp", "hypervisor/arch/msr.hpp"}},
+                     "hypervisor/ept/misconfiguration.hpp", "hypervisor/ept/violation.hpp",
+                     "hypervisor/arch/msr.hpp"}},
 };
 
 /// The quoted includes of `file` that its layer does not allow.

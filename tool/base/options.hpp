@@ -94,7 +94,7 @@ struct Done {
     ExitStatus status;
 };
 
-using Options = std::variant<RunOptions, TestOptions, DiffOptions, NewOptions, ListOptions, CleanOptions,
-                             BenchOptions, RulesOptions, ExplainOptions, Done>;
+using Options = std::variant<RunOptions, TestOptions, DiffOptions, NewOptions, ListOptions,
+                             CleanOptions, BenchOptions, RulesOptions, ExplainOptions, Done>;
 
 }  // namespace hvp::tool

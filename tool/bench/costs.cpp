@@ -31,10 +31,10 @@ std::vector<Json> events_in(const fs::path& path) {
 
 // "CPUID"; "MOV from CR3 to RAX" where one reason stands for several instructions.
 std::string kind_of(const Json& exit) {
-    constexpr unsigned control_register_access = 28;
-    return exit.value("reason_number", 0U) == control_register_access
-               ? exit_details(
-                     {.t = 0, .cpu = 0, .from = "processor", .name = "VmExit", .fields = exit})
+    const Event event{.t = 0, .from = "driver", .name = "VmExit", .fields = exit};
+    const ExitNumbers numbers = ExitNumbers::of(event);
+    return numbers.reason == vmx::ExitReason::control_register_access
+               ? exit_details(numbers)
                : exit.at("reason").get<std::string>();
 }
 

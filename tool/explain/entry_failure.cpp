@@ -107,7 +107,7 @@ std::optional<EntryFailure> explain_entry_failure(const Timeline& timeline,
     if (!processor || (noted == nullptr && !is_refused)) {
         return std::nullopt;
     }
-    VmcsImage image = noted != nullptr ? read_dump(json_line(*noted)) : VmcsImage{};
+    VmcsImage image = noted != nullptr ? image_of(*noted) : VmcsImage{};
     if (is_refused) {
         add_what_failed(timeline, image);
     }

@@ -10,8 +10,10 @@
 #include "tool/base/nearest.hpp"
 #include "tool/explain/explanation.hpp"
 #include "tool/explain/field_names.hpp"
+#include "tool/explain/numbers.hpp"
 #include "tool/explain/value_words.hpp"
 #include "tool/explain/vmcs_dump.hpp"
+#include "tool/record/qualification_words.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -56,7 +58,8 @@ Meaning exit_meaning(const ExplainOptions& options) {
         if (!qualification) {
             return no_number("qualification", options.qualification);
         }
-        const std::string about = qualification_words(reason, *qualification);
+        const std::string about =
+            qualification_words(static_cast<vmx::ExitReason>(reason), *qualification);
         words += fmt::format(
             "\nqualification {:#x}: {}", *qualification,
             about.empty() ? "this exit reason has none, or none that we can read" : about);

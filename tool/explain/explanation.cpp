@@ -8,6 +8,7 @@
 #include "hypervisor/vmcs/exit_reason.hpp"
 #include "hypervisor/vmcs/instruction_error.hpp"
 #include "tool/explain/value_words.hpp"
+#include "tool/record/qualification_words.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -119,7 +120,7 @@ std::string broken_text(const BrokenRule& broken, const Judged& judged, const Te
 std::string what_the_processor_said(const VmcsImage& image) {
     if (const auto reason = late_failure(image)) {
         const auto qualification = image.find(vmx::exit_qualification.encoding).value_or(0);
-        const std::string words = qualification_words(reason->basic_reason, qualification);
+        const std::string words = qualification_words(reason->basic(), qualification);
         return fmt::format("The processor said: exit {}, {}; qualification {:#x}{}.\n",
                            static_cast<unsigned>(reason->basic_reason),
                            vmx::exit_reason_name(reason->basic_reason), qualification,

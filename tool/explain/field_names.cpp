@@ -10,6 +10,7 @@
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tool/base/nearest.hpp"
 #include "tool/explain/item_names.hpp"
+#include "tool/explain/numbers.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -272,6 +273,33 @@ std::string nearest_name(std::string_view name) {
     }
     const std::string near = nearest(upper, names().known());
     return near.empty() ? nearest(name, names().known()) : near;
+}
+
+std::optional<NamedItem> item_of_encoding_in(std::string_view name, bool is_sure) {
+    while (!name.empty() && (name.back() == ')' || name.back() == ']')) {
+        name.remove_suffix(1);
+    }
+    const std::size_t start = name.find_last_of(" \t([,:");
+    const std::string_view word = start == std::string_view::npos ? name : name.substr(start + 1);
+    if (word.size() < 4 && !(is_sure && word.starts_with("0x"))) {
+        return std::nullopt;
+    }
+    const auto value = number_in(word);
+    return value ? item_of_encoding(*value) : std::nullopt;
+}
+
+std::optional<NamedItem> item_at_end_of(std::string_view text) {
+    while (!text.empty()) {
+        if (const auto named = item_of_name(text)) {
+            return named;
+        }
+        const std::size_t next = text.find_first_of(" \t:]>)|.");
+        if (next == std::string_view::npos) {
+            return std::nullopt;
+        }
+        text.remove_prefix(next + 1);
+    }
+    return std::nullopt;
 }
 
 }  // namespace hvp::tool

@@ -29,4 +29,12 @@ struct NamedItem {
 /// Returns  the known name that comes nearest; empty when none does
 [[nodiscard]] std::string nearest_name(std::string_view name);
 
+/// Returns  the field of a text that is an encoding: "0x6800", "6800h", "(0x681e)", "6800"; of a
+///          short number only if `is_sure` that it is one
+[[nodiscard]] std::optional<NamedItem> item_of_encoding_in(std::string_view name, bool is_sure);
+
+/// Returns  what the longest end of the text names that is a known name: before it stand a log's
+///          own words
+[[nodiscard]] std::optional<NamedItem> item_at_end_of(std::string_view text);
+
 }  // namespace hvp::tool

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "hypervisor/vmcs/names/field_names.hpp"
+#include "tool/base/text.hpp"
 #include "tool/explain/item_names.hpp"
 
 namespace hvp::tool {
@@ -121,22 +122,10 @@ std::vector<const EntryRule*> rules_matching(std::string_view word) {
 
 std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
     std::string result;
-    std::string line(indent, ' ');
-    while (!text.empty()) {
-        const std::size_t end = std::min(text.find(' '), text.size());
-        const std::string_view word = text.substr(0, end);
-        const bool is_first = line.size() == indent;
-        if (!is_first && line.size() + 1 + word.size() > width) {
-            result += line + "\n";
-            line.assign(indent, ' ');
-        }
-        if (line.size() > indent) {
-            line += ' ';
-        }
-        line += word;
-        text.remove_prefix(std::min(end + 1, text.size()));
+    for (const std::string& line : wrapped_lines(text, width - std::min(indent, width))) {
+        result += std::string(indent, ' ') + line + "\n";
     }
-    return result + line + "\n";
+    return result;
 }
 
 std::string rules_page() {

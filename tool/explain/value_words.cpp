@@ -103,49 +103,6 @@ std::string segment_type(const arch::AccessRights& rights) {
     return text + ((type & 1) != 0 ? ", accessed" : ", not accessed");
 }
 
-// Which rule of VM entry's failure the qualification hints at.
-// [SDM 3C 26.7 "VM-Entry Failures During or After Loading Guest State"]
-std::string entry_failure_words(std::uint64_t qualification) {
-    switch (qualification) {
-        case 0:
-            return "most rules of the guest state give 0";
-        case 2:
-            return "a problem with the PDPTEs (26.3.1.6)";
-        case 3:
-            return "an NMI under blocking by STI (26.3.1.5)";
-        case 4:
-            return "the VMCS link pointer (26.3.1.5)";
-        default:
-            return "";
-    }
-}
-
-// [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-5]
-std::string io_words(std::uint64_t qualification) {
-    return fmt::format(
-        "{} port {:#x}, {} byte{}{}{}", (qualification >> 3 & 1) != 0 ? "IN from" : "OUT to",
-        qualification >> 16 & 0xFFFF, (qualification & 7) + 1, (qualification & 7) == 0 ? "" : "s",
-        (qualification >> 4 & 1) != 0 ? ", string" : "",
-        (qualification >> 5 & 1) != 0 ? ", REP" : "");
-}
-
-// [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-1]
-std::string debug_words(std::uint64_t qualification) {
-    std::string text;
-    const auto add = [&](unsigned bit, std::string_view name) {
-        if ((qualification >> bit & 1) != 0) {
-            text += fmt::format("{}{}", text.empty() ? "" : " ", name);
-        }
-    };
-    add(0, "B0");
-    add(1, "B1");
-    add(2, "B2");
-    add(3, "B3");
-    add(13, "BD");
-    add(14, "BS");
-    return text;
-}
-
 std::string entry_at_level(ept::Level level, std::string_view name, std::uint64_t raw) {
     const ept::Entry entry{raw};
     const ept::Limits limits{.capability = std::bit_cast<ept::Capability>(0x0F01'0633'4141ULL),
@@ -283,30 +240,6 @@ std::string interruption_words(std::uint32_t raw) {
     text += event.nmi_unblocking != 0 ? ", bit 12 (NMI unblocking)" : "";
     text += event.reserved_30_13 != 0 ? ", reserved bits 30:13" : "";
     return event.valid == 0 && raw == 0 ? "none" : text;
-}
-
-std::string qualification_words(std::uint32_t reason, std::uint64_t qualification) {
-    Event exit;
-    exit.fields = {{"reason_number", reason}, {"qualification", qualification}, {"detail", 0}};
-    switch (reason) {
-        case 0:
-        case 37:
-            return debug_words(qualification);
-        case 30:
-            return io_words(qualification);
-        case 33:
-            return entry_failure_words(qualification);
-        case 34:
-            return fmt::format("entry {} of the VM-entry MSR-load area, from 1", qualification);
-        case 28:
-            return exit_details(exit);
-        case 48: {
-            const std::string words = exit_details(exit);
-            return words.substr(0, words.find("; guest-physical"));
-        }
-        default:
-            return "";
-    }
 }
 
 std::string ept_entry_words(std::uint64_t entry) {

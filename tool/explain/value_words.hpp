@@ -25,9 +25,6 @@ namespace hvp::tool {
 /// `hardware exception, vector 13 (#GP), with error code`
 [[nodiscard]] std::string interruption_words(std::uint32_t information);
 
-/// What an exit's qualification says; empty where the reason has none.
-[[nodiscard]] std::string qualification_words(std::uint32_t reason, std::uint64_t qualification);
-
 /// An EPT entry as each of the four levels would read it.
 [[nodiscard]] std::string ept_entry_words(std::uint64_t entry);
 

@@ -3,16 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
-#include <charconv>
 #include <vector>
 
 #include "hypervisor/vmcs/names/field_names.hpp"
+#include "tool/base/text.hpp"
 #include "tool/explain/field_names.hpp"
 #include "tool/explain/item_names.hpp"
 #include "tool/explain/kernel_dumps.hpp"
+#include "tool/explain/numbers.hpp"
 #include "tool/explain/rule_words.hpp"
-#include "tool/record/event.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -21,44 +20,6 @@ constexpr std::size_t most_unknown = 100;
 constexpr std::size_t most_suggestions = 10;
 constexpr std::string_view processor_prefix = "processor: ";
 constexpr std::string_view memory_prefix = "memory ";
-
-bool is_space(char letter) {
-    return std::isspace(static_cast<unsigned char>(letter)) != 0;
-}
-
-std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && is_space(text.front())) {
-        text.remove_prefix(1);
-    }
-    while (!text.empty() && is_space(text.back())) {
-        text.remove_suffix(1);
-    }
-    return text;
-}
-
-bool starts_with_letters(std::string_view text, std::string_view letters) {
-    return text.size() >= letters.size() &&
-           std::ranges::equal(text.substr(0, letters.size()), letters, [](char a, char b) {
-               return std::tolower(static_cast<unsigned char>(a)) == b;
-           });
-}
-
-std::optional<std::uint64_t> digits(std::string_view text, int base) {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-    const bool all = error == std::errc{} && end == text.data() + text.size() && !text.empty();
-    return all ? std::optional{value} : std::nullopt;
-}
-
-// The first word of a text, as far as it can belong to a number.
-std::string_view first_word(std::string_view text) {
-    std::size_t end = 0;
-    while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) != 0 ||
-                                 text[end] == '`' || text[end] == '_' || text[end] == '\'')) {
-        ++end;
-    }
-    return text.substr(0, end);
-}
 
 // "name = value", where it was found, and what stands before a colon on the same line.
 struct Pair {
@@ -71,11 +32,13 @@ struct Pair {
 class Reader {
 public:
     VmcsImage read(std::string_view text);
+    VmcsImage read(const Event& vmcs_fields);
 
 private:
     void read_line(std::string_view line);
     bool read_own(std::string_view line);
     bool read_event(std::string_view line);
+    void read_fields(const Json& fields);
     bool read_segment(std::string_view line);
     bool read_sysenter(std::string_view line);
     bool read_pairs(std::string_view line);
@@ -92,10 +55,16 @@ private:
 
 VmcsImage Reader::read(std::string_view text) {
     while (!text.empty()) {
-        const std::size_t end = std::min(text.find('\n'), text.size());
         ++line_;
-        read_line(trimmed(text.substr(0, end)));
-        text.remove_prefix(std::min(end + 1, text.size()));
+        read_line(trimmed(take_line(text)));
+    }
+    return std::move(image_);
+}
+
+VmcsImage Reader::read(const Event& vmcs_fields) {
+    const auto fields = vmcs_fields.fields.find("fields");
+    if (fields != vmcs_fields.fields.end() && fields->is_array()) {
+        read_fields(*fields);
     }
     return std::move(image_);
 }
@@ -178,14 +147,17 @@ bool Reader::read_event(std::string_view line) {
     if (!event.is_object() || !event.contains("fields") || !event["fields"].is_array()) {
         return true;
     }
-    const Json& fields = event["fields"];
+    read_fields(event["fields"]);
+    return true;
+}
+
+// Encodings and values in turn.
+void Reader::read_fields(const Json& fields) {
     for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
-        const std::uint64_t encoding = number_of(fields[i]);
-        if (const auto named = item_of_encoding(encoding)) {
+        if (const auto named = item_of_encoding(number_of(fields[i]))) {
             set_field(*named, "", number_of(fields[i + 1]));
         }
     }
-    return true;
 }
 
 // "CS:   sel=0x0010, attr=0x0a09b, limit=0xffffffff, base=0x0" (KVM), "CS: 0010 0a09b ffffffff 0"
@@ -217,7 +189,7 @@ bool Reader::read_segment(std::string_view line) {
         if (equals < end) {
             rest.remove_prefix(equals + 1);
         }
-        const std::string_view word = first_word(rest);
+        const std::string_view word = number_word(rest);
         const auto value = number_in(word);
         if (!value) {
             return false;
@@ -252,7 +224,7 @@ bool Reader::read_sysenter(std::string_view line) {
     }
     const auto set = [&](std::string_view name, std::string_view text) {
         const auto encoding = encoding_in_part(part_, name);
-        if (const auto value = number_in(first_word(text)); value && encoding) {
+        if (const auto value = number_in(number_word(text)); value && encoding) {
             set_field(*item_of_encoding(*encoding), name, *value);
         }
     };
@@ -260,35 +232,6 @@ bool Reader::read_sysenter(std::string_view line) {
     set("sysentercs", both);
     set("sysenterrip", both.substr(colon + 1));
     return true;
-}
-
-// Whether a name is a number that can only be an encoding: "0x6800", "6800h", "(0x681e)", "6800".
-std::optional<NamedItem> as_encoding(std::string_view name, bool is_sure) {
-    while (!name.empty() && (name.back() == ')' || name.back() == ']')) {
-        name.remove_suffix(1);
-    }
-    const std::size_t start = name.find_last_of(" \t([,:");
-    const std::string_view word = start == std::string_view::npos ? name : name.substr(start + 1);
-    if (word.size() < 4 && !(is_sure && word.starts_with("0x"))) {
-        return std::nullopt;
-    }
-    const auto value = number_in(word);
-    return value ? item_of_encoding(*value) : std::nullopt;
-}
-
-// The longest end of the text that is a known name: what stands before is a log's own.
-std::optional<NamedItem> as_name(std::string_view text) {
-    while (!text.empty()) {
-        if (const auto named = item_of_name(text)) {
-            return named;
-        }
-        const std::size_t next = text.find_first_of(" \t:]>)|.");
-        if (next == std::string_view::npos) {
-            return std::nullopt;
-        }
-        text.remove_prefix(next + 1);
-    }
-    return std::nullopt;
 }
 
 bool Reader::take(const Pair& pair) {
@@ -324,9 +267,9 @@ bool Reader::take(const Pair& pair) {
     }
     const std::string whole =
         pair.prefix.empty() ? std::string{pair.name} : fmt::format("{} {}", pair.prefix, pair.name);
-    auto named = as_name(whole);
+    auto named = item_at_end_of(whole);
     if (!named) {
-        named = as_encoding(pair.name, true);
+        named = item_of_encoding_in(pair.name, true);
     }
     if (named) {
         set_field(*named, pair.name, *value);
@@ -348,7 +291,7 @@ bool Reader::read_pairs(std::string_view line) {
         if (value_at == std::string_view::npos) {
             break;
         }
-        const std::string_view word = first_word(line.substr(value_at));
+        const std::string_view word = number_word(line.substr(value_at));
         const Pair pair{prefix, name, word, line.substr(value_at + word.size())};
         if (!word.empty() && number_in(word) && take(pair)) {
             found = true;
@@ -383,9 +326,9 @@ void Reader::read_two_words(std::string_view line) {
     if (!value) {
         return;
     }
-    if (const auto named = as_name(name)) {
+    if (const auto named = item_at_end_of(name)) {
         set_field(*named, name, *value);
-    } else if (const auto encoding = as_encoding(name, false)) {
+    } else if (const auto encoding = item_of_encoding_in(name, false)) {
         set_field(*encoding, name, *value);
     } else if (!name.contains(' ') && name.contains('_')) {
         note(name, "no such field", suggestion_for(name));
@@ -414,33 +357,12 @@ void Reader::read_line(std::string_view line) {
 
 }  // namespace
 
-std::optional<std::uint64_t> number_in(std::string_view text) {
-    text = trimmed(text);
-    const std::string_view word = first_word(text);
-    const std::string_view behind = trimmed(text.substr(word.size()));
-    std::string letters{word};
-    std::erase_if(letters,
-                  [](char letter) { return letter == '`' || letter == '_' || letter == '\''; });
-    if (starts_with_letters(letters, "0n")) {
-        return digits(std::string_view{letters}.substr(2), 10);
-    }
-    if (starts_with_letters(behind, "(dec")) {
-        return digits(letters, 10);
-    }
-    if (starts_with_letters(letters, "0x")) {
-        letters.erase(0, 2);
-    } else if (letters.ends_with('h') || letters.ends_with('H')) {
-        letters.pop_back();
-    }
-    while (letters.ends_with('u') || letters.ends_with('U') || letters.ends_with('l') ||
-           letters.ends_with('L')) {
-        letters.pop_back();
-    }
-    return digits(letters, 16);
-}
-
 VmcsImage read_dump(std::string_view text) {
     return Reader{}.read(text);
+}
+
+VmcsImage image_of(const Event& vmcs_fields) {
+    return Reader{}.read(vmcs_fields);
 }
 
 std::string write_dump(const VmcsImage& image) {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "tool/base/text.hpp"
 #include "tool/story/sentence_table.hpp"
 
 namespace hvp::tool {
@@ -23,20 +24,7 @@ constexpr auto format_names = std::to_array<std::pair<std::string_view, FieldFor
     {"function", FieldFormat::function},
 });
 
-constexpr std::string_view blanks = " \t\r";
-
-std::string_view trimmed(std::string_view text) {
-    const std::size_t first = std::min(text.find_first_not_of(blanks), text.size());
-    text.remove_prefix(first);
-    return text.substr(0, text.find_last_not_of(blanks) + 1);
-}
-
-std::string_view take_line(std::string_view& text) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return line;
-}
+constexpr std::string_view blanks = " \t";
 
 std::string_view take_word(std::string_view& text) {
     const std::size_t end = std::min(text.find_first_of(blanks), text.size());

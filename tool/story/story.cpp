@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "tool/base/text.hpp"
 #include "tool/record/exit_pairs.hpp"
 #include "tool/story/sentences.hpp"
 
@@ -14,27 +15,6 @@ namespace {
 constexpr std::size_t who_column = 6;
 constexpr std::size_t text_column = 17;
 constexpr std::size_t least_text_columns = 20;
-
-// Cuts `text` into lines of at most `width` columns, at spaces where there are any.
-std::vector<std::string> wrap(std::string_view text, std::size_t width) {
-    std::vector<std::string> lines;
-    std::string line;
-    while (!text.empty()) {
-        const std::size_t word_end = std::min(text.find(' '), text.size());
-        const std::string_view word = text.substr(0, word_end);
-        if (!line.empty() && columns(line) + 1 + columns(word) > width) {
-            lines.push_back(std::move(line));
-            line.clear();
-        }
-        if (!line.empty() || word.empty()) {
-            line += ' ';
-        }
-        line += word;
-        text.remove_prefix(std::min(word_end + 1, text.size()));
-    }
-    lines.push_back(std::move(line));
-    return lines;
-}
 
 std::string_view colour_of(std::string_view who) {
     if (who == "processor") {
@@ -92,7 +72,7 @@ std::string lay_out(const std::vector<StoryStep>& steps, const StoryLayout& layo
     for (const StoryStep& step : steps) {
         std::string start = start_of_line(step, number, layout.colour);
         number += step.who.empty() ? 0 : 1;
-        std::vector<std::string> lines = wrap(step.text, text_width);
+        std::vector<std::string> lines = wrapped_lines(step.text, text_width);
         if (!step.aside.empty()) {
             const std::size_t used = columns(lines.back()) + 2 + columns(step.aside);
             if (used > text_width) {
@@ -123,12 +103,6 @@ std::string size_text(std::uint64_t bytes) {
         return fmt::format("{} bytes", bytes);
     }
     return fmt::format("{} KB", (bytes + kilobyte / 2) / kilobyte);
-}
-
-std::size_t columns(std::string_view text) {
-    // Every byte but the continuation bytes of UTF-8.
-    return static_cast<std::size_t>(std::ranges::count_if(
-        text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
 }  // namespace hvp::tool

@@ -36,7 +36,4 @@ struct StoryLayout {
 /// Returns  a size for people: `9 KB`.
 [[nodiscard]] std::string size_text(std::uint64_t bytes);
 
-/// Returns  how many columns a UTF-8 text takes, as far as our own words go.
-[[nodiscard]] std::size_t columns(std::string_view text);
-
 }  // namespace hvp::tool

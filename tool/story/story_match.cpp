@@ -4,17 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <regex>
+#include <utility>
 #include <vector>
 
 namespace hvp::tool {
 namespace {
-
-bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-bool is_hexadecimal(char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'f');
-}
 
 // Leading and trailing spaces go, inner runs become one.
 std::string squeezed(std::string_view line) {
@@ -30,47 +25,16 @@ std::string squeezed(std::string_view line) {
     return result;
 }
 
-// How many characters at the front a placeholder may stand for, at most.
-std::size_t longest_run(std::string_view placeholder, std::string_view line) {
-    if (placeholder == "{hex}") {
-        const std::size_t prefix = line.starts_with("0x") ? 2 : 0;
-        const auto end = std::ranges::find_if_not(line.substr(prefix), is_hexadecimal);
-        const auto digits = static_cast<std::size_t>(end - line.substr(prefix).begin());
-        return digits == 0 ? 0 : prefix + digits;
+// The placeholders as parts of a regular expression; all else stands for itself.
+std::regex pattern_of(const std::string& expected) {
+    static const std::regex special{R"([.*+?^$|()\[\]\\/])"};
+    std::string pattern = std::regex_replace(expected, special, R"(\$&)");
+    for (const auto& [placeholder, meaning] : {std::pair{R"(\{hex\})", "(?:0x)?[0-9a-f]+"},
+                                               {R"(\{number\})", "[0-9]+(?: [0-9]+)*"},
+                                               {R"(\{text\})", ".*"}}) {
+        pattern = std::regex_replace(pattern, std::regex{placeholder}, meaning);
     }
-    if (placeholder == "{number}") {
-        std::size_t end = 0;
-        while (end < line.size() &&
-               (is_digit(line[end]) || (end > 0 && line[end] == ' ' && end + 1 < line.size() &&
-                                        is_digit(line[end + 1])))) {
-            ++end;
-        }
-        return end;
-    }
-    return line.size();
-}
-
-bool matches_squeezed(std::string_view expected, std::string_view line) {
-    for (const std::string_view placeholder : {"{hex}", "{number}", "{text}"}) {
-        if (!expected.starts_with(placeholder)) {
-            continue;
-        }
-        const std::string_view rest = expected.substr(placeholder.size());
-        const std::size_t least = placeholder == "{text}" ? 0 : 1;
-        for (std::size_t taken = longest_run(placeholder, line); taken + 1 > least; --taken) {
-            if (matches_squeezed(rest, line.substr(taken))) {
-                return true;
-            }
-            if (taken == 0) {
-                break;
-            }
-        }
-        return false;
-    }
-    if (expected.empty() || line.empty()) {
-        return expected.empty() && line.empty();
-    }
-    return expected[0] == line[0] && matches_squeezed(expected.substr(1), line.substr(1));
+    return std::regex{pattern};
 }
 
 constexpr std::array<std::string_view, 4> witnesses{"driver ", "guest ", "processor ", "lab "};
@@ -93,7 +57,7 @@ std::vector<std::string> expected_lines(std::string_view story) {
 }  // namespace
 
 bool matches(std::string_view expected, std::string_view line) {
-    return matches_squeezed(squeezed(expected), squeezed(line));
+    return std::regex_match(squeezed(line), pattern_of(squeezed(expected)));
 }
 
 std::string story_difference(std::string_view expected, std::span<const std::string> told,

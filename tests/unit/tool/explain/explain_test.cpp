@@ -13,8 +13,10 @@
 #include "tool/explain/explain_number.hpp"
 #include "tool/explain/explanation.hpp"
 #include "tool/explain/field_names.hpp"
+#include "tool/explain/numbers.hpp"
 #include "tool/explain/value_words.hpp"
 #include "tool/explain/vmcs_dump.hpp"
+#include "tool/record/qualification_words.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -205,7 +207,8 @@ TEST(ValueWords, DecodeBitsAndParts) {
     EXPECT_EQ(value_words(vmx::Shape::ept_pointer, 0x501E),
               "tables WB, walk length 4, PML4 at 0x5000");
     EXPECT_EQ(bit_numbers(0b1011'0001), "bits 0, 5:4, 7");
-    EXPECT_EQ(qualification_words(33, 4), "the VMCS link pointer (26.3.1.5)");
+    EXPECT_EQ(qualification_words(vmx::ExitReason::invalid_guest_state, 4),
+              "the VMCS link pointer (26.3.1.5)");
     EXPECT_THAT(ept_entry_words(0x1A006), HasSubstr("misconfigured"));
 }
 

@@ -19,23 +19,25 @@ Event exit_event(unsigned reason, const char* qualification, const char* detail 
 }
 
 TEST(ExitDetails, NameLeafMsrAndCall) {
-    EXPECT_EQ(exit_details(exit_event(10, "0x0", "0x40000000")), "leaf 0x40000000");
-    EXPECT_EQ(exit_details(exit_event(31, "0x0", "0x3a")), "MSR 0x3a");
-    EXPECT_EQ(exit_details(exit_event(32, "0x0", "0xc0000080")), "MSR 0xc0000080");
-    EXPECT_EQ(exit_details(exit_event(18, "0x0", "0x48565000")), "call 0x48565000");
+    EXPECT_EQ(exit_details(ExitNumbers::of(exit_event(10, "0x0", "0x40000000"))),
+              "leaf 0x40000000");
+    EXPECT_EQ(exit_details(ExitNumbers::of(exit_event(31, "0x0", "0x3a"))), "MSR 0x3a");
+    EXPECT_EQ(exit_details(ExitNumbers::of(exit_event(32, "0x0", "0xc0000080"))), "MSR 0xc0000080");
+    EXPECT_EQ(exit_details(ExitNumbers::of(exit_event(18, "0x0", "0x48565000"))),
+              "call 0x48565000");
 }
 
 TEST(ExitDetails, DecodeTheQualificationOfControlRegisters) {
-    EXPECT_EQ(exit_details(exit_event(28, "0x3")), "MOV from RAX to CR3");
-    EXPECT_EQ(exit_details(exit_event(28, "0xd13")), "MOV from CR3 to R13");
-    EXPECT_EQ(exit_details(exit_event(28, "0x400")), "MOV from RSP to CR0");
-    EXPECT_EQ(exit_details(exit_event(28, "0x20")), "CLTS");
-    EXPECT_EQ(exit_details(exit_event(28, "0x30")), "LMSW of 0x0");
+    EXPECT_EQ(exit_details(ExitNumbers::of(exit_event(28, "0x3"))), "MOV from RAX to CR3");
+    EXPECT_EQ(exit_details(ExitNumbers::of(exit_event(28, "0xd13"))), "MOV from CR3 to R13");
+    EXPECT_EQ(exit_details(ExitNumbers::of(exit_event(28, "0x400"))), "MOV from RSP to CR0");
+    EXPECT_EQ(exit_details(ExitNumbers::of(exit_event(28, "0x20"))), "CLTS");
+    EXPECT_EQ(exit_details(ExitNumbers::of(exit_event(28, "0x30"))), "LMSW of 0x0");
 }
 
 TEST(ExitDetails, SayNothingWhereThereIsNothing) {
-    EXPECT_EQ(exit_details(exit_event(12, "0x0", "0x0")), "");
-    EXPECT_EQ(exit_details(exit_event(10, "0x0")), "");
+    EXPECT_EQ(exit_details(ExitNumbers::of(exit_event(12, "0x0", "0x0"))), "");
+    EXPECT_EQ(exit_details(ExitNumbers::of(exit_event(10, "0x0"))), "");
 }
 
 TEST(InjectedEvent, HasItsName) {
@@ -59,7 +61,7 @@ TEST(InjectedEvent, HasItsName) {
 // [SDM 3C 27.2.1 "Basic VM-Exit Information", Table 27-7]: each bit, one after the other.
 TEST(ExitDetails, EveryBitOfAnEptViolation) {
     const auto details = [](const char* qualification) {
-        return exit_details(exit_event(48, qualification, "0x5000"));
+        return exit_details(ExitNumbers::of(exit_event(48, qualification, "0x5000")));
     };
     EXPECT_EQ(details("0x181"), "read; mapped ---; guest-physical 0x5000");
     EXPECT_EQ(details("0x182"), "write; mapped ---; guest-physical 0x5000");

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tool/base/text.hpp"
 #include "tool/story/sentence_table.hpp"
 
 namespace hvp::tool {
