@@ -1,10 +1,11 @@
-// Reading the MTRRs, and resolving what they say.
+// Reading the MTRRs, and the types that follow from them.
 #include "hypervisor/arch/mtrr.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <utility>
 
+#include "hypervisor/arch/cpuid.hpp"
 #include "hypervisor/arch/instructions.hpp"
 
 namespace hvp::arch {
@@ -14,19 +15,6 @@ constexpr std::uint64_t mask_valid = 1U << 11;
 constexpr std::uint64_t frame_bits = 0x000F'FFFF'FFFF'F000;
 constexpr std::uint64_t no_change = ~0ULL;
 
-/// Registers of fixed ranges that lie in a row, as MSRs and as addresses.
-/// [SDM 3A 11.11.2.2 "Fixed Range MTRRs", Table 11-9]
-struct FixedGroup {
-    Msr first;
-    std::uint32_t registers;
-    std::uint64_t start;
-    std::uint64_t bytes_of_range;
-};
-constexpr auto fixed_groups = std::to_array<FixedGroup>({
-    {Msr::mtrr_fix64k_00000, 1, 0x0'0000, 0x1'0000},
-    {Msr::mtrr_fix16k_80000, 2, 0x8'0000, 0x4000},
-    {Msr::mtrr_fix4k_c0000, 8, 0xC'0000, 0x1000},
-});
 constexpr std::uint32_t ranges_of_register = 8;
 constexpr std::uint64_t fixed_end = 0x10'0000;
 
@@ -50,7 +38,7 @@ struct FixedRange {
 };
 FixedRange fixed_range_at(const MtrrSnapshot& mtrrs, std::uint64_t address) {
     std::size_t first = 0;
-    const FixedGroup* group = fixed_groups.data();
+    const FixedMtrrs* group = fixed_mtrrs.data();
     while (address >=
            group->start + group->registers * ranges_of_register * group->bytes_of_range) {
         first += group->registers;
@@ -122,13 +110,12 @@ std::uint32_t offset_in_pairs(Msr msr) {
     return std::to_underlying(msr) - std::to_underlying(Msr::mtrr_physbase0);
 }
 bool is_variable(Msr msr, MtrrCapabilities capabilities) {
-    const auto pairs =
-        std::min<std::size_t>(capabilities.variable_count, MtrrSnapshot::most_variable);
+    const auto pairs = std::min<std::size_t>(capabilities.variable_count, most_variable_mtrrs);
     return offset_in_pairs(msr) < 2 * pairs;
 }
 bool is_fixed(Msr msr, MtrrCapabilities capabilities) {
     return capabilities.fixed_ranges != 0 &&
-           std::ranges::any_of(fixed_groups, [msr](const FixedGroup& group) {
+           std::ranges::any_of(fixed_mtrrs, [msr](const FixedMtrrs& group) {
                return msr >= group.first && msr < group.first + group.registers;
            });
 }
@@ -136,7 +123,6 @@ bool is_fixed(Msr msr, MtrrCapabilities capabilities) {
 }  // namespace
 
 MtrrSnapshot read_mtrrs() {
-    constexpr std::uint32_t cpuid_1_edx_mtrr = 1U << 12;
     MtrrSnapshot mtrrs{};
     if ((cpuid(1).edx & cpuid_1_edx_mtrr) == 0) {
         return mtrrs;
@@ -145,7 +131,7 @@ MtrrSnapshot read_mtrrs() {
     mtrrs.default_type = std::bit_cast<MtrrDefaultType>(rdmsr(Msr::mtrr_def_type));
     if (mtrrs.capabilities.fixed_ranges != 0) {
         std::size_t next = 0;
-        for (const FixedGroup& group : fixed_groups) {
+        for (const FixedMtrrs& group : fixed_mtrrs) {
             for (std::uint32_t i = 0; i < group.registers; ++i) {
                 mtrrs.fixed[next++] = rdmsr(group.first + i);
             }

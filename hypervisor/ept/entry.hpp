@@ -107,8 +107,8 @@ struct PageTableEntry {
 };
 static_assert(sizeof(PageTableEntry) == sizeof(std::uint64_t));
 
-/// How a page is cached.  [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical
-/// Addresses"]
+/// How a page is cached.
+/// [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical Addresses"]
 using arch::MemoryType;
 
 /// What an entry allows; a whole walk allows what all of its entries allow.

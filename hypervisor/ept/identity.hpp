@@ -3,8 +3,8 @@
 //
 // A page has one memory type, so a large one is right only where the MTRRs give all of it the same
 // type. [SDM 3A 11.11.9 "Large Page Size Considerations"]. "Ignore PAT" stays clear: what the
-// guest's own page tables say of caching still counts, as without EPT. [SDM 3C 28.2.6.2 "Memory
-// Type Used for Translated Guest-Physical Addresses"]
+// guest's own page tables say of caching still counts, as without EPT.
+// [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical Addresses"]
 #pragma once
 
 #include <cstddef>

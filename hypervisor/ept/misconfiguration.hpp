@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "hypervisor/arch/bits.hpp"
 #include "hypervisor/ept/capability.hpp"
 #include "hypervisor/ept/entry.hpp"
 
@@ -40,14 +41,10 @@ enum class Misconfiguration : std::uint8_t {
     return "unknown";
 }
 
-/// Bits `high` to `low`, as the SDM writes them.
-[[nodiscard]] constexpr std::uint64_t bits(unsigned high, unsigned low) {
-    return high < low ? 0 : (~0ULL >> (63 - high)) & ~((1ULL << low) - 1);
-}
-
 /// The bits that must be 0 in an entry of this level.  Tables 28-1 to 28-6.
 [[nodiscard]] constexpr std::uint64_t reserved_bits(Level level, Entry entry,
                                                     const Limits& limits) {
+    using arch::bits;
     constexpr unsigned large_bit = 7;
     const std::uint64_t beyond = bits(51, limits.physical_address_bits);
     if (level == Level::pml4) {

@@ -1,8 +1,9 @@
-// Pages for EPT tables: taken before launch, since nothing can be taken in VMX root operation.
+// Pages for EPT tables: allocated before launch, since nothing can be allocated in VMX root
+// operation.
 //
-// The pool knows for each of its pages both addresses, so nobody asks the operating system for one.
-// A table that an edit has taken out of use is not free yet: until every processor has executed
-// INVEPT, one may still walk through it. So it is *retired*, and becomes free when that is over.
+// The pool knows both addresses of each of its pages, so the host system is never asked for one. A
+// table that is no longer referenced is not free yet: until every processor has executed INVEPT,
+// one may still walk through it. So it is *retired* first, and free after that INVEPT.
 // [SDM 3C 28.3.2 "Creating and Using Cached Translation Information"]
 #pragma once
 
@@ -20,12 +21,12 @@ namespace hvp::ept {
 using Table = std::array<Entry, entries_of_table>;
 static_assert(sizeof(Table) == arch::page_bytes);
 
-/// Pages in a row, in linear and in physical addresses.
+/// Consecutive pages, in linear and in physical addresses.
 class TablePool {
 public:
     /// Needs    the pages live as long as the pool, and nobody else touches them; `links` has a
-    /// place
-    ///          for each. They are not kept in the pages: a processor may still read a retired one.
+    ///          place for each. They are not kept in the pages: a processor may still read a
+    ///          retired one.
     TablePool(std::span<Table> pages, std::span<std::uint32_t> links,
               arch::HostPhysicalAddress physical)
         : pages_{pages}, links_{links}, physical_{physical}, free_count_{pages.size()} {
@@ -36,7 +37,7 @@ public:
     TablePool(const TablePool&) = delete;
     TablePool& operator=(const TablePool&) = delete;
 
-    /// An empty table, or null: the pool is used up.
+    /// An empty table, or null: no page is free.
     [[nodiscard]] Table* take() {
         if (free_ == none) {
             return nullptr;
@@ -47,13 +48,13 @@ public:
         return &table;
     }
 
-    /// Nothing references the table any more, but a processor may remember it.
+    /// Nothing references the table any more, but a processor may have cached it.
     void retire(Table& table) {
         push(retired_, static_cast<std::uint32_t>(&table - pages_.data()));
         ++retired_count_;
     }
 
-    /// Every processor has forgotten what was retired.
+    /// Every processor has executed INVEPT since the last table was retired.
     void reclaim() {
         while (retired_ != none) {
             push(free_, pop(retired_));
@@ -68,7 +69,7 @@ public:
     [[nodiscard]] arch::HostPhysicalAddress physical_of(const Table& table) const {
         return physical_ + static_cast<std::uint64_t>(&table - pages_.data()) * arch::page_bytes;
     }
-    /// Whether the page with this physical address is one of ours.
+    /// Whether the page with this physical address belongs to the pool.
     [[nodiscard]] bool owns(arch::HostPhysicalAddress physical) const {
         return physical >= physical_ && physical - physical_ < pages_.size_bytes();
     }

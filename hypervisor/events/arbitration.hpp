@@ -63,8 +63,8 @@ struct Event {
 enum class Severity : std::uint8_t { benign, contributory, page_fault, double_fault };
 
 /// Interrupts, and events that are instructions, are benign whatever their vector is: what has
-/// failed is the instruction, and it is executed again. [SDM 3C 31.7.1.1 "Reflecting Exceptions to
-/// Guest Software"]
+/// failed is the instruction, and it is executed again.
+/// [SDM 3C 31.7.1.1 "Reflecting Exceptions to Guest Software"]
 [[nodiscard]] constexpr Severity severity_of(const InterruptionInformation& event) {
     if (!event.is(EventType::hardware_exception)) {
         return Severity::benign;
@@ -169,8 +169,9 @@ struct Decision {
 namespace injection {
 
 /// A trap of the last instruction comes before an NMI and an interrupt; and an entry that injects
-/// one of these forgets the trap.  [SDM 3A 6.9 "Priority Among Simultaneous Exceptions and
-/// Interrupts"], [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]
+/// one of these forgets the trap.
+/// [SDM 3A 6.9 "Priority Among Simultaneous Exceptions and Interrupts"],
+/// [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]
 ///
 /// Blocking by STI holds NMIs back, too: some processors demand it at the entry.
 [[nodiscard]] constexpr bool takes_nmi(const GuestBlockingState& guest) {
@@ -261,8 +262,8 @@ enum class InjectionRule : std::uint8_t {
 
 /// Which rule of VM entry an injection would break, on a processor that takes no event of type 7
 /// and no instruction length of 0: what all processors with VT-x can do. A guest in real mode is an
-/// unrestricted one. [SDM 3C 26.2.1.3 "VM-Entry Control Fields"], [SDM 3C 26.3.1.5 "Checks on Guest
-/// Non-Register State"]
+/// unrestricted one. [SDM 3C 26.2.1.3 "VM-Entry Control Fields"],
+/// [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"]
 [[nodiscard]] constexpr InjectionRule broken_rule(const Event& event,
                                                   const GuestBlockingState& guest) {
     const InterruptionInformation& what = event.what;

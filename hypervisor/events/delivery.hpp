@@ -12,8 +12,8 @@
 namespace hvp::vmx {
 
 /// An event of an exit as the next VM entry takes it. Bits 30:12 must be 0 there, and bit 12 can be
-/// anything in what an exit has reported.  [SDM 3C 31.7.1.2 "Resuming Guest Software after Handling
-/// an Exception"]
+/// anything in what an exit has reported.
+/// [SDM 3C 31.7.1.2 "Resuming Guest Software after Handling an Exception"]
 [[nodiscard]] constexpr InterruptionInformation to_inject(const InterruptionInformation& event) {
     return {.vector = event.vector,
             .type = event.type,
@@ -151,8 +151,8 @@ template <VmcsAccess V>
 }
 
 /// The RFLAGS image of a fault has RF set, so that the instruction can be tried again without
-/// meeting its own code breakpoint. Injection pushes RFLAGS as they are. [SDM 3C 26.5.1.1 "Details
-/// of Vectored-Event Injection"]
+/// meeting its own code breakpoint. Injection pushes RFLAGS as they are.
+/// [SDM 3C 26.5.1.1 "Details of Vectored-Event Injection"]
 template <VmcsAccess V>
 void set_resume_flag(V& vmcs) {
     vmcs.write(guest_rflags, vmcs.read(guest_rflags) | arch::Rflags::resume);

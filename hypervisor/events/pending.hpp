@@ -20,8 +20,8 @@ template <VmcsAccess V>
 
 /// Lets the next entry deliver the most urgent of what waits, if the guest can take it. For the
 /// rest there is a window: an exit as soon as the guest can. The windows are closed first, so that
-/// an NMI that comes meanwhile, to the VMM, can open its own by itself. [SDM 3C 33.3.3.4
-/// "Generation of Virtual Interrupt Events by VMM"]
+/// an NMI that comes meanwhile, to the VMM, can open its own by itself.
+/// [SDM 3C 33.3.3.4 "Generation of Virtual Interrupt Events by VMM"]
 template <VmcsAccess V>
 [[nodiscard, gnu::noinline]] AfterEvent deliver_pending(Exit<V> exit) {
     V& vmcs = exit.vmcs;

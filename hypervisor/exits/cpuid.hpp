@@ -1,6 +1,7 @@
 // CPUID: the processor's answer, but for what is different in a guest.
 #pragma once
 
+#include "hypervisor/arch/cpuid.hpp"
 #include "hypervisor/vcpu/exit.hpp"
 
 namespace hvp::vmx {
@@ -19,12 +20,6 @@ static_assert(vmm_identity.rcx == ('a' | 'y' << 8 | 'g' << 16 | 'r' << 24));
 static_assert(vmm_identity.rdx == ('o' | 'u' << 8 | 'n' << 16 | 'd' << 24));
 inline constexpr std::uint32_t vmm_interface = 'H' | 'V' << 8 | 'P' << 16 | '1' << 24;
 
-/// Bits of CPUID.1:ECX and CPUID.7:ECX that a guest must not see as they are here.
-inline constexpr std::uint64_t cpuid_1_ecx_vmx = 1U << 5;
-inline constexpr std::uint64_t cpuid_1_ecx_osxsave = 1U << 27;
-inline constexpr std::uint64_t cpuid_1_ecx_hypervisor = 1U << 31;
-inline constexpr std::uint64_t cpuid_7_ecx_ospke = 1U << 4;
-
 /// One bit of a CPUID answer mirrors CR4. We ask with the host's CR4 loaded, the guest means its
 /// own. [SDM 3A 2.5 "Control Registers"]
 [[nodiscard]] constexpr std::uint64_t mirrored(std::uint64_t answer, std::uint64_t bit, bool set) {
@@ -41,11 +36,11 @@ Next on_cpuid(Exit<V> exit) {
         answer = arch::cpuid_registers(leaf, exit.registers().low(Register::rcx));
         if (leaf == 1) {
             // There is no VT-x for the guest, and there is a VMM.
-            answer.rcx = (answer.rcx & ~cpuid_1_ecx_vmx) | cpuid_1_ecx_hypervisor;
-            answer.rcx = mirrored(answer.rcx, cpuid_1_ecx_osxsave,
+            answer.rcx = (answer.rcx & ~arch::cpuid_1_ecx_vmx) | arch::cpuid_1_ecx_hypervisor;
+            answer.rcx = mirrored(answer.rcx, arch::cpuid_1_ecx_osxsave,
                                   exit.vmcs.read(guest_cr4).has(arch::Cr4::os_xsave));
         } else if (leaf == 7) {
-            answer.rcx = mirrored(answer.rcx, cpuid_7_ecx_ospke,
+            answer.rcx = mirrored(answer.rcx, arch::cpuid_7_ecx_ospke,
                                   exit.vmcs.read(guest_cr4).has(arch::Cr4::protection_keys));
         }
     } else if (leaf == first_vmm_leaf) {

@@ -11,6 +11,7 @@
 #include <span>
 
 #include "hypervisor/arch/msr.hpp"
+#include "hypervisor/arch/mtrr.hpp"
 #include "hypervisor/events/delivery.hpp"
 
 namespace hvp::vmx {
@@ -37,8 +38,8 @@ enum class MsrAccess : std::uint8_t { read, write };
     return std::nullopt;
 }
 
-/// The capability MSRs of VMX, which a processor without VMX lacks.  [SDM 3D A.1 "Basic VMX
-/// Information"]
+/// The capability MSRs of VMX, which a processor without VMX lacks.
+/// [SDM 3D A.1 "Basic VMX Information"]
 inline constexpr std::uint32_t first_vmx_msr = 0x480;
 inline constexpr std::uint32_t last_vmx_msr = 0x491;
 
@@ -59,18 +60,13 @@ constexpr void fill_msr_bitmap(std::span<std::byte> bitmap) {
     intercept(static_cast<std::uint32_t>(arch::Msr::efer), MsrAccess::write);
 }
 
-/// The MTRRs: a base and a mask for each variable range, the fixed ranges, the default type.
-/// [SDM 3A 11.11.2 "Setting Memory Ranges with MTRRs"]
-[[nodiscard]] constexpr bool is_mtrr(std::uint32_t msr) {
-    return (msr >= 0x200 && msr < 0x220) || msr == 0x250 || msr == 0x258 || msr == 0x259 ||
-           (msr >= 0x268 && msr <= 0x26F) || msr == 0x2FF;
-}
-
 /// For a guest with an EPT, whose memory types are our copy of what the MTRRs say: writes of them
 /// come here. Reads do not.
 constexpr void intercept_mtrr_writes(std::span<std::byte> bitmap) {
-    for (std::uint32_t msr = 0x200; msr <= 0x2FF; ++msr) {
-        if (is_mtrr(msr)) {
+    constexpr auto first = static_cast<std::uint32_t>(arch::Msr::mtrr_physbase0);
+    constexpr auto last = static_cast<std::uint32_t>(arch::Msr::mtrr_def_type);
+    for (std::uint32_t msr = first; msr <= last; ++msr) {
+        if (arch::is_mtrr(static_cast<arch::Msr>(msr))) {
             const std::size_t bit = msr_bitmap_bit(msr, MsrAccess::write).value_or(0);
             bitmap[bit / 8] |= std::byte{1} << bit % 8;
         }
@@ -128,7 +124,7 @@ Next on_wrmsr(Exit<V> exit) {
         }
     }
     const StageHooks& hooks = exit.processor().hooks;
-    if (is_mtrr(msr) && hooks.on_mtrr_write != nullptr &&
+    if (hooks.on_mtrr_write != nullptr && arch::is_mtrr(static_cast<arch::Msr>(msr)) &&
         hooks.on_mtrr_write(hooks.stage, msr, exit.registers().edx_eax())) {
         return Next::step_over;
     }

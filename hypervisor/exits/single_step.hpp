@@ -121,8 +121,8 @@ template <VmcsAccess V>
 
 /// Whether an instruction that is stepped by TF would see or take what is not the guest's: PUSHF
 /// stores TF and IF, POPF and IRET replace them, and after a MOV to SS there is one more
-/// instruction before the debug exception.  [SDM 3A 6.8.3 "Masking Exceptions and Interrupts When
-/// Switching Stacks"]
+/// instruction before the debug exception.
+/// [SDM 3A 6.8.3 "Masking Exceptions and Interrupts When Switching Stacks"]
 [[nodiscard]] constexpr bool cannot_be_stepped_by_trap_flag(std::span<const std::uint8_t> code) {
     for (const std::uint8_t byte : code) {
         const bool is_prefix = (byte & 0xF0) == 0x40 || byte == 0x66 || byte == 0x67 ||

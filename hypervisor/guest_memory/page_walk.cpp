@@ -1,9 +1,11 @@
 #include "hypervisor/guest_memory/page_walk.hpp"
 
-#include "hypervisor/ept/misconfiguration.hpp"
+#include "hypervisor/arch/bits.hpp"
 
 namespace hvp::ept {
 namespace {
+
+using arch::bits;
 
 constexpr std::uint64_t present = 1U << 0;
 constexpr std::uint64_t writable = 1U << 1;

@@ -3,6 +3,7 @@
 #include <bit>
 #include <utility>
 
+#include "hypervisor/arch/cpuid.hpp"
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/vmx/adjusted_controls.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
@@ -76,9 +77,8 @@ std::expected<ept::Limits, Failure> check_ept_support() {
     if (const ept::Requirement* const missing = ept::missing_requirement(msr)) {
         return lacks(*missing);
     }
-    constexpr std::uint32_t address_sizes = 0x8000'0008;
     return ept::Limits{.capability = std::bit_cast<ept::Capability>(msr),
-                       .physical_address_bits = arch::cpuid(address_sizes).eax & 0xFF};
+                       .physical_address_bits = arch::physical_address_bits()};
 }
 
 std::expected<void, Failure> enable_ept(ept::Pointer pointer) {

@@ -13,6 +13,7 @@
 
 #include "hypervisor/arch/address.hpp"
 #include "hypervisor/arch/descriptor_tables.hpp"
+#include "hypervisor/arch/page.hpp"
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/arch/segments.hpp"
 #include "hypervisor/vmx/failure.hpp"
@@ -21,11 +22,6 @@ namespace hvp::vmx {
 
 struct VirtualProcessor;
 struct HostTrap;
-
-/// A page of memory.
-struct alignas(arch::page_bytes) Page {
-    std::array<std::byte, arch::page_bytes> bytes{};
-};
 
 /// A stack of one page for one kind of trap. Its last two quadwords tell which function handles it
 /// and which virtual processor it concerns: a trap can trust nothing else, not even GS.
@@ -66,14 +62,14 @@ enum class TrapStackIndex : std::uint8_t { exception = 1, machine_check = 2, nmi
 struct HostStacks {
     static constexpr std::size_t main_pages = 4;
 
-    Page hole_0;
+    arch::Page hole_0;
     TrapStack exception;
-    Page hole_1;
+    arch::Page hole_1;
     TrapStack machine_check;
-    Page hole_2;
+    arch::Page hole_2;
     TrapStack nmi;
-    Page hole_3;
-    std::array<Page, main_pages> main;
+    arch::Page hole_3;
+    std::array<arch::Page, main_pages> main;
 };
 
 /// What a host segment or table field must hold.

@@ -4,6 +4,7 @@
 #include <array>
 #include <new>
 
+#include "hypervisor/arch/cpuid.hpp"
 #include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/exits/msr.hpp"
 #include "hypervisor/vcpu/entry.hpp"
@@ -19,12 +20,7 @@ namespace {
 template <typename T>
 using Expected = std::expected<T, Failure>;
 
-std::uint32_t physical_address_bits() {
-    constexpr std::uint32_t address_sizes = 0x8000'0008;
-    return arch::cpuid(address_sizes).eax & 0xFF;
-}
-
-void write_revision_identifier(Page& region, const VmxBasic& basic) {
+void write_revision_identifier(arch::Page& region, const VmxBasic& basic) {
     *reinterpret_cast<std::uint32_t*>(region.bytes.data()) =
         static_cast<std::uint32_t>(basic.revision_identifier);
 }
@@ -174,7 +170,7 @@ void prepare(const ProcessorRegion& region, const VmxCapabilities& capabilities)
     processor.ring = &memory.ring;
     processor.cr0_ones = capabilities.cr0_ones;
     processor.cr4_ones = capabilities.cr4_ones;
-    processor.physical_address_bits = physical_address_bits();
+    processor.physical_address_bits = arch::physical_address_bits();
 }
 
 std::expected<void, arch::MapError> map(arch::AddressSpace& space, const ProcessorRegion& region) {

@@ -168,9 +168,9 @@ static_assert(sizeof(VirtualProcessor) <= arch::page_bytes);
 
 /// The memory of one virtual processor: pages in a row, linear and physical, zeroed.
 struct ProcessorMemory {
-    Page vmxon;
-    Page vmcs;
-    Page msr_bitmap;
+    arch::Page vmxon;
+    arch::Page vmcs;
+    arch::Page msr_bitmap;
     HostTables tables;
     HostStacks stacks;
     alignas(arch::page_bytes) VirtualProcessor processor;

@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "hypervisor/arch/cpuid.hpp"
 #include "hypervisor/arch/instructions.hpp"
 
 namespace hvp::vmx {
@@ -27,10 +28,8 @@ std::expected<void, Failure> check_processor() {
         };
         return std::unexpected{not_supported(why)};
     }
-    constexpr std::uint32_t vmx_bit = 1U << 5;
-    constexpr std::uint32_t hypervisor_present_bit = 1U << 31;
     const arch::CpuidResult features = arch::cpuid(1);
-    if ((features.ecx & vmx_bit) == 0) {
+    if ((features.ecx & arch::cpuid_1_ecx_vmx) == 0) {
         static constexpr Explanation none{
             .step = "CPUID.1:ECX.VMX",
             .rule = {"3C", "23.6", "Discovering Support for VMX"},
@@ -43,7 +42,7 @@ std::expected<void, Failure> check_processor() {
                 "a hypervisor below hides VT-x: turn Hyper-V and memory integrity off, or "
                 "nested virtualisation on",
         };
-        const bool virtualised = (features.ecx & hypervisor_present_bit) != 0;
+        const bool virtualised = (features.ecx & arch::cpuid_1_ecx_hypervisor) != 0;
         return std::unexpected{not_supported(virtualised ? hidden : none)};
     }
     if (arch::read_cr4().has(Cr4::vmx_enable)) {

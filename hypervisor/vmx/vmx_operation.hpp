@@ -28,8 +28,8 @@ namespace hvp::vmx {
 /// Being in VMX operation.
 class VmxOperation {
 public:
-    /// Needs    CR0 and CR4 as `probe_vmx` says; the region begins with the revision
-    /// identifier. Where    The processor that is to enter, interrupts off.
+    /// Needs    CR0 and CR4 as `probe_vmx` says; the region begins with the revision identifier.
+    /// Where    The processor that is to enter, interrupts off.
     [[nodiscard, gnu::always_inline]] static std::expected<VmxOperation, Failure> enter(
         arch::HostPhysicalAddress region) {
         const arch::VmxResult result = arch::vmxon(region);

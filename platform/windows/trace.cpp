@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <span>
 
-#include "hypervisor/trace/provider_guid.hpp"
+#include "hypervisor/trace/guid.hpp"
 #include "hypervisor/vmcs/instruction_error.hpp"
 
 namespace hvp::windows {
@@ -16,7 +16,8 @@ using trace::Level;
 using trace::Text;
 using trace::UInt32;
 
-constexpr trace::Guid guid = trace::provider_guid("HVPlayground");
+constexpr trace::Guid guid{
+    0xf18b05d4, 0x159f, 0x5b35, {0xc1, 0xfa, 0x61, 0x00, 0x5b, 0x8e, 0xc7, 0xb6}};
 constexpr std::span<const std::uint8_t> traits = trace::provider_metadata<"HVPlayground">;
 
 static_assert(sizeof(GUID) == sizeof(trace::Guid));

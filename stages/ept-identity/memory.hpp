@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "hypervisor/arch/page.hpp"
 #include "hypervisor/hooks/processor_view.hpp"
 #include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vmx/failure.hpp"
@@ -28,7 +29,7 @@ inline constexpr std::size_t spare_tables = 32;
 /// What only the VMM has, but for the EPT's tables, which lie behind it: how many they are, the
 /// MTRRs say.
 struct VmmPages {
-    vmx::Page decoy{};  ///< what the guest finds in place of all this
+    arch::Page decoy{};  ///< what the guest finds in place of all this
     std::array<std::uint64_t, words_of_page> write_log{};
     ept::StepFrames frames{};
     std::optional<Machine> machine{};

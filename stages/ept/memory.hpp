@@ -7,10 +7,10 @@
 #include <expected>
 #include <optional>
 
+#include "hypervisor/arch/page.hpp"
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/ept/table_pool.hpp"
 #include "hypervisor/guest_memory/working_set.hpp"
-#include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vmx/failure.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/memory.hpp"
@@ -25,7 +25,7 @@ inline constexpr std::size_t table_pages = 64;
 
 /// What lies in the stage's pages. The guest gets the first two of them, the VMM all.
 struct Memory {
-    vmx::Page guest_stack{};
+    arch::Page guest_stack{};
     GuestData guest{};
     alignas(arch::page_bytes) std::array<ept::Table, table_pages> tables{};
     std::array<std::uint32_t, table_pages> links{};

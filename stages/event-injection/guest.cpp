@@ -138,7 +138,7 @@ bool is_as_outside_vmx(const Verdict& verdict) {
 }
 
 bool hides_vmx(const Conversation& conversation) {
-    return (conversation.cpuid_1_ecx & vmx::cpuid_1_ecx_vmx) == 0 &&
+    return (conversation.cpuid_1_ecx & arch::cpuid_1_ecx_vmx) == 0 &&
            !arch::Flags<arch::Cr4>{conversation.cr4}.has(arch::Cr4::vmx_enable);
 }
 

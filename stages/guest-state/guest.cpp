@@ -46,8 +46,8 @@ void fill(Step& step, std::uint64_t& random, std::uint64_t cr3) {
     for (std::uint8_t i = 0; i < 16; ++i) {
         step.before[static_cast<Register>(i)] = next_random(random);
     }
-    // In the place of RSP: RFLAGS with random status flags.  [SDM 3A 2.3 "System Flags and Fields
-    // in the EFLAGS Register"]
+    // In the place of RSP: RFLAGS with random status flags.
+    // [SDM 3A 2.3 "System Flags and Fields in the EFLAGS Register"]
     constexpr std::uint64_t status_flags = 0x8D5;
     constexpr std::uint64_t always_one = 2;
     step.before[Register::rsp] = (step.before[Register::rsp] & status_flags) | always_one;
@@ -117,8 +117,8 @@ bool answered_right(const Step& step) {
         case Probe::cpuid:
             return step.rax == vmx::first_vmm_leaf
                        ? after[Register::rbx] == vmx::vmm_identity.rbx
-                       : (after[Register::rcx] & vmx::cpuid_1_ecx_vmx) == 0 &&
-                             (after[Register::rcx] & vmx::cpuid_1_ecx_hypervisor) != 0;
+                       : (after[Register::rcx] & arch::cpuid_1_ecx_vmx) == 0 &&
+                             (after[Register::rcx] & arch::cpuid_1_ecx_hypervisor) != 0;
         case Probe::rdmsr:
             return after.edx_eax() == 1;
         case Probe::read_cr3:

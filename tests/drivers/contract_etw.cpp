@@ -4,7 +4,7 @@
 #include <span>
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/trace/provider_guid.hpp"
+#include "hypervisor/trace/guid.hpp"
 #include "hypervisor/trace/tracelogging.hpp"
 #include "tests/drivers/contract.hpp"
 
@@ -13,7 +13,8 @@ namespace {
 using namespace hvp::tests;
 namespace trace = hvp::trace;
 
-constexpr trace::Guid guid = trace::provider_guid("ContractEtw");
+constexpr trace::Guid guid{
+    0x6e961447, 0xb955, 0x5c54, {0x9b, 0xf1, 0x83, 0x9b, 0x32, 0x0c, 0xcf, 0x71}};
 constexpr std::span<const std::uint8_t> traits = trace::provider_metadata<"ContractEtw">;
 
 using Hello = trace::Event<"Hello", {.keyword = 1}, trace::Text<"text">, trace::UInt32<"number">>;

@@ -246,8 +246,8 @@ void check_driver_object(const DRIVER_OBJECT& driver, const UNICODE_STRING& path
 }
 
 /// What VT-x can do here: each MSR exists only if one before it says so. Nothing without VT-x.
-/// [SDM 3D A.1 "Basic VMX Information"], [SDM 3D A.3.3 "Secondary Processor-Based VM-Execution
-/// Controls"]
+/// [SDM 3D A.1 "Basic VMX Information"],
+/// [SDM 3D A.3.3 "Secondary Processor-Based VM-Execution Controls"]
 void tell_vmx_msrs() {
     constexpr std::uint32_t has_vmx = 1U << 5;
     if ((arch::cpuid(1).ecx & has_vmx) == 0) {

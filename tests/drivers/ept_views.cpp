@@ -36,7 +36,7 @@ std::uint64_t physical_of(const volatile void* address) {
 
 /// What only the VMM has; the tables lie behind it.
 struct Hidden {
-    vmx::Page decoy{};
+    arch::Page decoy{};
     std::array<std::uint64_t, arch::page_bytes / sizeof(std::uint64_t)> secret{};
     std::array<ept::StepFrames, most_processors> frames{};
     std::optional<ept::SplitViews> views{};

@@ -3,8 +3,9 @@
 # The code between hvp_low_begin and hvp_low_end is copied to the first page of a block below 1 MiB,
 # and does not depend on which one: all segments begin at the block, and the page tables map the
 # block to itself. LowData lies in the second page (low_modes.cpp).
-# [SDM 3A 9.8.5.4 "Switching Out of IA-32e Mode Operation"], [SDM 3A 9.9.2 "Switching Back to
-# Real-Address Mode"], [SDM 3A 20.2.5 "Entering Virtual-8086 Mode"]
+# [SDM 3A 9.8.5.4 "Switching Out of IA-32e Mode Operation"],
+# [SDM 3A 9.9.2 "Switching Back to Real-Address Mode"],
+# [SDM 3A 20.2.5 "Entering Virtual-8086 Mode"]
 
     data = 0x1000
     runner_rsp = data + 0

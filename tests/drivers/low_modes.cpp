@@ -145,8 +145,8 @@ void fill_tables(LowData& low, const arch::ProcessorState& windows) {
 }
 
 /// What an exception pushes: an error code, if it has one, below the rest.
-/// [SDM 3A 20.1.4 "Interrupt and Exception Handling"], [SDM 3A 20.3.1.1 "Handling an Interrupt or
-/// Exception Through a Protected-Mode Trap or Interrupt Gate"]
+/// [SDM 3A 20.1.4 "Interrupt and Exception Handling"],
+/// [SDM 3A 20.3.1.1 "Handling an Interrupt or Exception Through a Protected-Mode Trap or Interrupt Gate"]
 LowFound read_stack(const LowData& low, const Page& stacks, LowMode mode) {
     constexpr std::uint32_t stacks_offset = 0x3000;
     const bool is_real = mode == LowMode::real_address;

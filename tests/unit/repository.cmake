@@ -11,6 +11,8 @@ add_test(NAME sources.are_formatted
 add_test(NAME layers.compile_alone
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/repository/check-layers
             ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+add_test(NAME trace.guids_follow_from_the_names
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/repository/check-provider-guids ${PROJECT_SOURCE_DIR})
 # tests/repository/check-tidy SOURCE BUILD takes as long as all tests together: it is run by hand.
 add_test(NAME launch.is_built_the_same_elsewhere
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/repository/check-reproducible

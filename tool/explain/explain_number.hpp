@@ -18,8 +18,7 @@ struct NumberMeaning {
 };
 
 /// Returns  the meanings of all numbers that were asked for, in the order of the options; or what
-/// is
-///          wrong with one of them
+///          is wrong with one of them
 [[nodiscard]] std::expected<std::vector<NumberMeaning>, std::string> meanings(
     const ExplainOptions& options, const ModelProcessor& model);
 

@@ -25,7 +25,7 @@ struct Event {
     /// Returns  the field as people read it: strings without quotes; empty when there is none.
     [[nodiscard]] std::string text(std::string_view field) const;
     /// Returns  a number, whether it was written as one or as a hexadecimal string; else
-    /// `otherwise`.
+    ///          `otherwise`.
     [[nodiscard]] std::uint64_t number(std::string_view field, std::uint64_t otherwise = 0) const;
 };
 

@@ -45,7 +45,7 @@ public:
     void on_console(std::string_view bytes) { console_.feed(bytes); }
     void on_log(std::string_view bytes);
     /// Returns  false when it makes no sense to go on: a file cannot be written, or the emulator is
-    /// not the one whose log we know.
+    ///          not the one whose log we know.
     [[nodiscard]] bool go_on() const;
     /// Both channels are at their end.
     void finish();

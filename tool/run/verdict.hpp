@@ -44,7 +44,7 @@ struct RunFacts {
 [[nodiscard]] bool is_complete(const lab::EmulatorOutcome& outcome, const Timeline& timeline);
 
 /// Returns  the addresses that a verdict or a story wants to name in full: those in complaints, and
-/// those where a machine hung. None when all is well, for looking them up takes time.
+///          those where a machine hung. None when all is well, for looking them up takes time.
 [[nodiscard]] std::vector<std::uint64_t> addresses_to_explain(const Timeline& timeline,
                                                               std::string_view evidence);
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "hypervisor/arch/bits.hpp"
 #include "hypervisor/vmcs/citation.hpp"
 #include "hypervisor/vmcs/entry_checks/vmcs_under_test.hpp"
 
@@ -97,13 +98,8 @@ template <auto control>
 
 // ---- Forms ------------------------------------------------------------------------------------
 
-/// Bits `high` to `low`, as the SDM writes them.
-[[nodiscard]] constexpr std::uint64_t bits(unsigned high, unsigned low) {
-    return (~0ULL >> (63 - high)) & ~((1ULL << low) - 1);
-}
-[[nodiscard]] constexpr std::uint64_t bit(unsigned number) {
-    return 1ULL << number;
-}
+using arch::bit;
+using arch::bits;
 
 /// These bits of the field must be 0.
 template <auto applies, auto field, std::uint64_t mask>
@@ -161,21 +157,5 @@ template <auto count>
 [[nodiscard]] bool has_entries(VmcsUnderTest& x) {
     return x.raw(count) != 0;
 }
-
-/// Each byte of IA32_PAT is one of the memory types 0, 1, 4, 5, 6 and 7.
-[[nodiscard]] constexpr std::uint64_t wrong_pat_bytes(std::uint64_t pat) {
-    std::uint64_t wrong = 0;
-    for (unsigned byte = 0; byte < 8; ++byte) {
-        const std::uint64_t type = pat >> 8 * byte & 0xFF;
-        if (type > 7 || type == 2 || type == 3) {
-            wrong |= 0xFFULL << 8 * byte;
-        }
-    }
-    return wrong;
-}
-
-/// All bits of IA32_EFER but SCE, LME, LMA and NXE.  [SDM 3A 2.2.1 "Extended Feature Enable
-/// Register"]
-inline constexpr std::uint64_t efer_reserved = ~(bit(0) | bit(8) | bit(10) | bit(11));
 
 }  // namespace hvp::vmx::checks

@@ -2,8 +2,7 @@
 // [SDM 3C 26.3.1.1 "Checks on Guest Control Registers, Debug Registers, and MSRs"]
 #pragma once
 
-#include "hypervisor/vmcs/entry_checks/entry_rule.hpp"
-#include "hypervisor/vmcs/entry_checks/host_state.hpp"
+#include "hypervisor/vmcs/entry_checks/shared_checks.hpp"
 
 namespace hvp::vmx::checks {
 

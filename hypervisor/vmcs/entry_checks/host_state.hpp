@@ -4,7 +4,7 @@
 // [SDM 3C 26.2.4 "Checks Related to Address-Space Size"]
 #pragma once
 
-#include "hypervisor/vmcs/entry_checks/entry_rule.hpp"
+#include "hypervisor/vmcs/entry_checks/shared_checks.hpp"
 
 namespace hvp::vmx::checks {
 
@@ -12,75 +12,6 @@ inline constexpr Citation section_host{"3C", "26.2.2", "Checks on Host Control R
 inline constexpr Citation section_host_segments{
     "3C", "26.2.3", "Checks on Host Segment and Descriptor-Table Registers"};
 inline constexpr Citation section_size{"3C", "26.2.4", "Checks Related to Address-Space Size"};
-
-/// NW and CD of CR0 are not checked: neither VM entry nor VM exit changes them.
-inline constexpr std::uint64_t cr0_unchecked = bits(30, 29);
-
-/// Bits of a control register that VMX operation wants to be 1, and are 0.
-/// [SDM 3C 23.8 "Restrictions on VMX Operation"]
-template <auto field, Msr fixed0, std::uint64_t unchecked>
-[[nodiscard]] CheckResult fixed_to_1(VmcsUnderTest& x) {
-    return broken_by(x.raw(item(fixed0)) & ~x.raw(field) & ~unchecked);
-}
-/// Bits that it wants to be 0, and are 1.
-template <auto field, Msr fixed1, std::uint64_t unchecked>
-[[nodiscard]] CheckResult fixed_to_0(VmcsUnderTest& x) {
-    return broken_by(x.raw(field) & ~x.raw(item(fixed1)) & ~unchecked);
-}
-
-/// CR3 is a physical address: nothing in bits 63:52, and nothing that the processor lacks.
-template <auto field>
-[[nodiscard]] CheckResult cr3_within_width(VmcsUnderTest& x) {
-    if (!x.is(Fact::has_intel_64)) {
-        return holds;
-    }
-    const std::uint64_t width = x.raw(item(Fact::physical_address_bits));
-    const std::uint64_t cr3 = x.raw(field);
-    return broken_by((width < 64 ? cr3 >> width << width : 0) | (cr3 & bits(63, 52)));
-}
-
-/// [SDM 3A 18.2.2 "Architectural Performance Monitoring Version 2"], figure 18-3
-template <auto control, auto field>
-[[nodiscard]] CheckResult perf_global_ctrl_reserved(VmcsUnderTest& x) {
-    return x.has(control) ? broken_by(x.raw(field) & ~x.raw(item(Fact::perf_global_ctrl_mask)))
-                          : holds;
-}
-
-template <auto control, auto field>
-[[nodiscard]] CheckResult pat_types(VmcsUnderTest& x) {
-    return x.has(control) ? broken_by(wrong_pat_bytes(x.raw(field))) : holds;
-}
-
-/// Bits of IA32_S_CET that are reserved, and SUPPRESS with TRACKER, which exclude each other.
-/// From the December 2022 edition; Bochs 2.7 checks the same bits.
-[[nodiscard]] constexpr std::uint64_t wrong_s_cet_bits(std::uint64_t value) {
-    constexpr std::uint64_t suppress_and_tracker = bits(11, 10);
-    const bool both = (value & suppress_and_tracker) == suppress_and_tracker;
-    return (value & bits(9, 6)) | (both ? suppress_and_tracker : 0);
-}
-template <auto control, auto field>
-[[nodiscard]] CheckResult s_cet_valid(VmcsUnderTest& x) {
-    if (!x.has(control)) {
-        return holds;
-    }
-    const std::uint64_t value = x.raw(field);
-    const std::uint64_t wrong = wrong_s_cet_bits(value);
-    return {.broken = wrong != 0 || !x.is_canonical(value & ~bits(11, 0)), .wrong_bits = wrong};
-}
-template <auto control, auto field>
-[[nodiscard]] CheckResult ssp_valid(VmcsUnderTest& x) {
-    if (!x.has(control)) {
-        return holds;
-    }
-    const std::uint64_t value = x.raw(field);
-    return {.broken = (value & bits(1, 0)) != 0 || !x.is_canonical(value),
-            .wrong_bits = value & bits(1, 0)};
-}
-template <auto cr0, auto cr4>
-[[nodiscard]] CheckResult cet_needs_wp(VmcsUnderTest& x) {
-    return broken_if(x.read(cr4).has(arch::Cr4::control_flow_enforcement) &&
-                     !x.read(cr0).has(arch::Cr0::write_protect));
-}
 
 inline constexpr auto host_rules = std::to_array<EntryRule>({
     {"host-cr0-fixed-1", &section_host,

@@ -326,8 +326,8 @@ TEST(BrokenRule, OfTheFieldsAlone) {
     }
 }
 
-// [SDM 3C 26.2.1.3 "VM-Entry Control Fields"], [SDM 3C 26.5.1.3 "Event Injection for VM Entries to
-// Real-Address Mode"]
+// [SDM 3C 26.2.1.3 "VM-Entry Control Fields"],
+// [SDM 3C 26.5.1.3 "Event Injection for VM Entries to Real-Address Mode"]
 TEST(RealMode, NoExceptionHasAnErrorCode) {
     const GuestBlockingState guest{.real_mode = true};
     for (std::uint32_t vector = 0; vector < 32; ++vector) {
@@ -349,8 +349,8 @@ TEST(RealMode, NoExceptionHasAnErrorCode) {
     EXPECT_EQ(both.what.has_error_code, 0U);
 }
 
-// [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"], [SDM 3C 26.3.1.4 "Checks on Guest RIP and
-// RFLAGS"]
+// [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"],
+// [SDM 3C 26.3.1.4 "Checks on Guest RIP and RFLAGS"]
 TEST(BrokenRule, OfTheGuestsState) {
     const Event interrupt{.what = external_interrupt(0x41)};
     const Event nmi{.what = injected_nmi};

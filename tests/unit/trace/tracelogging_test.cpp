@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "hypervisor/trace/provider_guid.hpp"
 #include "tests/unit/trace/written.hpp"
 
 namespace hvp::trace {
@@ -102,37 +101,6 @@ TEST(TraceLogging, OnlyAFieldsOwnTypeFits) {
     using Word = Event<"Word", {}, Text<"a">>;
     static_assert(Word::takes<const char*>);
     static_assert(!Word::takes<const void*>);
-}
-
-// Both vectors are published by Microsoft.
-TEST(ProviderGuid, FollowsFromTheName) {
-    static_assert(
-        provider_guid("MyProvider") ==
-        Guid{0xb3864c38, 0x4273, 0x58c5, {0x54, 0x5b, 0x8b, 0x36, 0x08, 0x34, 0x34, 0x71}});
-    static_assert(
-        provider_guid("MyCompany.MyComponent.MyProvider") ==
-        Guid{0xd5b90669, 0x1aad, 0x5db8, {0x16, 0xc9, 0x62, 0x86, 0xa7, 0xfc, 0xfe, 0x33}});
-    // Ours; docs/tracing.md and hv-playground.wprp have it too.
-    static_assert(
-        provider_guid("HVPlayground") ==
-        Guid{0xf18b05d4, 0x159f, 0x5b35, {0xc1, 0xfa, 0x61, 0x00, 0x5b, 0x8e, 0xc7, 0xb6}});
-    EXPECT_EQ(provider_guid("myprovider"), provider_guid("MYPROVIDER"));
-}
-
-// The examples of the standard: one block, and two.  [FIPS 180-4]
-TEST(Sha1, OfKnownMessages) {
-    const auto hexadecimal_of = [](const Sha1& hash) {
-        std::string text;
-        for (const std::uint8_t byte : hash) {
-            constexpr const char* digits = "0123456789abcdef";
-            text += {digits[byte >> 4], digits[byte & 15]};
-        }
-        return text;
-    };
-    EXPECT_EQ(hexadecimal_of(sha1("abc")), "a9993e364706816aba3e25717850c26c9cd0d89d");
-    EXPECT_EQ(hexadecimal_of(sha1("")), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
-    EXPECT_EQ(hexadecimal_of(sha1("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")),
-              "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ using arch::processor;
 
 class VirtualProcessorTest : public VirtualProcessorMemory {
 protected:
-    static std::uint32_t revision_of(const Page& page) {
+    static std::uint32_t revision_of(const arch::Page& page) {
         std::uint32_t revision{};
         std::memcpy(&revision, page.bytes.data(), sizeof revision);
         return revision;
