@@ -1,8 +1,9 @@
-// Page tables of our own: which linear address leads to which physical one, and to nothing else.
+// Page tables of the VMM: they map its own memory and nothing else.
 //
-// Windows' page tables change while we run, belong to a process that may end, and map everything
-// that a mistake of ours could destroy. The VMM's map what it needs: its code, read-only; its data;
-// its stacks with holes between them. [SDM 3A 4.5 "4-Level Paging and 5-Level Paging"]
+// The host system's page tables change while the VMM runs, belong to a process that may end, and
+// map everything that an error in the VMM could overwrite. The VMM's own map what it needs: its
+// code,
+// read-only; its data; its stacks with unmapped pages between them. [SDM 3A 4.5 "4-Level Paging and 5-Level Paging"]
 #pragma once
 
 #include <array>
@@ -23,7 +24,7 @@ static_assert(sizeof(PageTable) == page_bytes);
 /// What may be done with a page.
 enum class Access : std::uint8_t { read, read_write, read_execute };
 
-/// Pages in a row of linear addresses and of physical ones.
+/// Consecutive pages, in linear and in physical addresses.
 struct MappedRange {
     HostLinearAddress linear{0};
     HostPhysicalAddress physical{0};
@@ -37,7 +38,7 @@ enum class MapError : std::uint8_t {
     mapped_already,  ///< at another place, or with other rights
 };
 
-/// A set of page tables in a reserve of pages that was taken before, all of it in a row.
+/// A set of page tables in a reserve of consecutive pages that was allocated before.
 class AddressSpace {
 public:
     /// Needs    `reserve`: zeroed pages; the first becomes the top level.

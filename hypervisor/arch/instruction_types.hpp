@@ -36,7 +36,8 @@ static_assert(sizeof(TableRegister) == 10);
 enum class VmxResult : std::uint8_t {
     succeed,       ///< VMsucceed
     fail_invalid,  ///< VMfailInvalid, CF = 1: there is no current VMCS to put an error number into
-    fail_valid,    ///< VMfailValid, ZF = 1: the current VMCS's VM-instruction error field tells why
+    fail_valid,    ///< VMfailValid, ZF = 1: the current VMCS's VM-instruction error field has the
+                   ///< reason
 };
 
 /// VMfailInvalid sets CF, VMfailValid sets ZF, VMsucceed clears both.
@@ -47,19 +48,19 @@ enum class VmxResult : std::uint8_t {
     return zero ? VmxResult::fail_valid : VmxResult::succeed;
 }
 
-/// What INVEPT shall make the processor forget.  [SDM 3C 30.3 "VMX Instructions"] INVEPT
+/// Which cached translations INVEPT invalidates.  [SDM 3C 30.3 "VMX Instructions"] INVEPT
 enum class InveptType : std::uint64_t {
-    single_context = 1,  ///< what came from one EPT
-    all_contexts = 2,    ///< what came from any
+    single_context = 1,  ///< those from one EPT
+    all_contexts = 2,    ///< those from any
 };
 
-/// What INVVPID shall make the processor forget.  [SDM 3C 30.3 "VMX Instructions"] INVVPID
+/// Which cached translations INVVPID invalidates.  [SDM 3C 30.3 "VMX Instructions"] INVVPID
 enum class InvvpidType : std::uint64_t {
-    single_context = 1,                    ///< all that one VPID has
-    single_context_retaining_globals = 3,  ///< … but what the guest's own tables call global
+    single_context = 1,                    ///< all of one VPID
+    single_context_retaining_globals = 3,  ///< … except those of global pages
 };
 
-/// What VMCALL brings back, by the convention of our VMM.
+/// What VMCALL returns, by the convention of our VMM.
 struct VmcallResult {
     std::uint64_t rax;
     std::uint64_t rdx;
@@ -84,8 +85,8 @@ enum class Refused : std::uint8_t {
     read_vmx_msr,  ///< RDMSR of IA32_VMX_BASIC
 };
 
-/// Where an instruction is that is going to fault: for the handler, which has to know where to go
-/// on, and to look whether it has been told right.
+/// Where an instruction is that is going to fault: for the handler, which has to know where to
+/// continue, and compares this with what it got.
 struct Place {
     std::uint64_t at{};
     std::uint64_t behind{};

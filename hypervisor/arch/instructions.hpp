@@ -122,7 +122,7 @@ namespace hvp::arch {
     asm volatile("mov %[value], %%cr8" : : [value] "r"(value) : "memory");
 }
 
-/// Debug register `number`: 0 to 3 hold breakpoint addresses, 6 tells which one was met.
+/// Debug register `number`: 0 to 3 hold breakpoint addresses, 6 reports which one was met.
 template <int number>
 [[nodiscard, gnu::always_inline]] inline std::uint64_t read_dr() {
     static_assert((number >= 0 && number <= 3) || number == 6);
@@ -165,7 +165,7 @@ template <int number>
     asm volatile("cli" : : : "memory");
 }
 
-/// STI: interrupts come again, from behind the next instruction on.
+/// STI: interrupts are delivered again, after the next instruction.
 [[gnu::always_inline]] inline void sti() {
     asm volatile("sti" : : : "memory");
 }
@@ -181,12 +181,12 @@ template <int number>
     asm volatile("hlt" : : : "memory");
 }
 
-/// STI, HLT: waits for an interrupt. None can come between the two and be slept through.
+/// STI, HLT: waits for an interrupt. None can be delivered between the two and be missed.
 [[gnu::always_inline]] inline void sti_and_hlt() {
     asm volatile("sti\n\thlt" : : : "memory");
 }
 
-/// PAUSE: tells the processor that this is a loop that waits.
+/// PAUSE: a hint that this is a spin-wait loop.
 [[gnu::always_inline]] inline void pause() {
     asm volatile("pause" : : : "memory");
 }
@@ -312,13 +312,14 @@ inline void end_nmi_blocking() {
     asm volatile("mov %[selector], %%fs" : : [selector] "r"(selector) : "memory");
 }
 
-/// MOV to GS. It also loads the base from the descriptor, and Windows finds everything through
-/// that base: write IA32_GS_BASE afterwards, and keep interrupts off between the two.
+/// MOV to GS. It also loads the base from the descriptor, and the host system finds its
+/// per-processor data through that base: write IA32_GS_BASE afterwards, and keep interrupts off
+/// between the two.
 [[gnu::always_inline]] inline void write_gs(std::uint16_t selector) {
     asm volatile("mov %[selector], %%gs" : : [selector] "r"(selector) : "memory");
 }
 
-/// Reloads CS with what the GDT says: a far return to the next instruction.
+/// Reloads CS from the GDT: a far return to the next instruction.
 [[gnu::always_inline]] inline void reload_cs(std::uint16_t selector) {
     std::uint64_t scratch{};
     asm volatile(
@@ -388,7 +389,7 @@ inline void end_nmi_blocking() {
     asm volatile("fxrstor64 (%[area])" : : [area] "r"(area) : "memory");
 }
 
-/// INVLPG: forgets the translation of one page, global ones too.
+/// INVLPG: invalidates the translation of one page, global ones too.
 [[gnu::always_inline]] inline void invlpg(HostLinearAddress address) {
     asm volatile("invlpg (%[address])" : : [address] "r"(address.raw()) : "memory");
 }
@@ -526,7 +527,7 @@ inline void end_nmi_blocking() {
 }
 
 /// VMREAD where it cannot fail: in a VM-exit handler, of a field that every processor has. Without
-/// a look at the flags it is two instructions.
+/// a test of the flags it is two instructions.
 [[nodiscard, gnu::always_inline]] inline std::uint64_t vmread_unchecked(std::uint64_t encoding) {
     std::uint64_t value{};
     asm volatile("vmread %[encoding], %[value]"
@@ -544,12 +545,12 @@ inline void end_nmi_blocking() {
                  : "memory", "cc");
 }
 
-/// INVEPT: this processor forgets translations that came from EPT paging structures. Bits 63:0 of
+/// INVEPT: invalidates this processor's translations from EPT paging structures. Bits 63:0 of
 /// the descriptor are an EPT pointer, the rest is reserved.
 ///
 /// Returns  a failure for a type that the processor lacks, and for a descriptor that VM entry would
 ///          not take as an EPT pointer
-/// Where    VMX root operation; what other processors remember stays
+/// Where    VMX root operation; caches of other processors are not affected
 /// Source   [SDM 3C 30.3 "VMX Instructions"] INVEPT
 [[nodiscard, gnu::always_inline]] inline VmxResult invept(InveptType type,
                                                           std::uint64_t ept_pointer) {
@@ -563,11 +564,11 @@ inline void end_nmi_blocking() {
     return vmx_result(carry, zero);
 }
 
-/// INVVPID: this processor forgets translations of linear addresses that one VPID has. Bits 15:0 of
+/// INVVPID: invalidates this processor's translations of linear addresses of one VPID. Bits 15:0 of
 /// the descriptor are the VPID.
 ///
 /// Returns  a failure for a type that the processor lacks, and for VPID 0
-/// Where    VMX root operation; what other processors remember stays
+/// Where    VMX root operation; caches of other processors are not affected
 /// Source   [SDM 3C 30.3 "VMX Instructions"] INVVPID
 [[nodiscard, gnu::always_inline]] inline VmxResult invvpid(InvvpidType type, std::uint16_t vpid) {
     const std::uint64_t descriptor[2] = {vpid, 0};

@@ -1,7 +1,7 @@
 // memcpy, memset, memmove, memcmp: the compiler calls them on its own, so they must be ours.
 //
-// Without them a copy in VMX root operation would run through ntoskrnl's. They are byte by byte by
-// intention: nothing here copies much, and REP needs no vector registers.
+// Without them a copy in VMX root operation would run through the host system's. They are byte by
+// byte by intention: nothing here copies much, and REP needs no vector registers.
 #include <cstddef>
 #include <cstdint>
 

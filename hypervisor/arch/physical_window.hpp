@@ -1,7 +1,7 @@
-// A few linear addresses through which the VMM looks at any physical page.
+// A few linear addresses through which the VMM reads and writes any physical page.
 //
-// The VMM's own page tables map only what it always needs. For a look at a page of the guest, an
-// entry of theirs is pointed at it, for as long as the look takes.
+// The VMM's own page tables map only what it always needs. To access a page of the guest, one of
+// their entries is made to map it for a while.
 #pragma once
 
 #include <bit>

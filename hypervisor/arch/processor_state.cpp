@@ -33,13 +33,13 @@ ProcessorState ProcessorState::capture() {
 }
 
 void ProcessorState::restore_after_vm_exit() const {
-    // The limits first: with GDTR's at FFFFh a selector beyond the real table would load rubbish.
+    // The limits first: with GDTR's at FFFFh a selector beyond the real table would load garbage.
     // [SDM 3C 27.5.2 "Loading Host Segment and Descriptor-Table Registers"]
     lgdt(gdtr);
     lidt(idtr);
     restore_selectors();
     // TR needs nothing: selector and base were host fields, and the limit that every VM exit sets,
-    // 67h, is the one of Windows' TSS. `launch` makes sure of that before VMLAUNCH.
+    // 67h, is the one of the host system's TSS. `launch` makes sure of that before VMLAUNCH.
     restore_debug_state();
 }
 

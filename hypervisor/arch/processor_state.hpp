@@ -1,8 +1,8 @@
-// The state of one processor that a VM exit does not bring back: kept before, put back after.
+// The state of one processor that a VM exit does not restore: saved before, restored after.
 //
 // A VM exit loads the host state, and that is less than what was there before: table limits become
-// FFFFh, selectors lose their RPL, DR7 and IA32_DEBUGCTL get fixed values. A driver that leaves VMX
-// operation without mending this leaves a processor on which Windows crashes minutes later.
+// FFFFh, selectors lose their RPL, DR7 and IA32_DEBUGCTL get fixed values. If a VMM leaves VMX
+// operation without restoring these, the host system crashes minutes later.
 // [SDM 3C 27.5 "Loading Host State"]
 #pragma once
 
@@ -46,10 +46,10 @@ struct ProcessorState {
     ///          half of another's is worse than none.
     [[nodiscard]] static ProcessorState capture();
 
-    /// Puts back what a VM exit changed; CR0 and CR4 only after VMXOFF, see `restore_cr0_cr4`.
+    /// Restores what a VM exit changed; CR0 and CR4 only after VMXOFF, see `restore_cr0_cr4`.
     ///
     /// Where    The processor of `capture`, interrupts off: between the selector of GS and its
-    ///          base Windows' per-processor data cannot be found.
+    ///          base the host system's per-processor data cannot be found.
     void restore_after_vm_exit() const;
 
     /// The parts of it, for a VMM that has tables of its own: the selectors with the bases of FS
@@ -57,7 +57,7 @@ struct ProcessorState {
     void restore_selectors() const;
     void restore_debug_state() const;
 
-    /// Puts back CR0 and CR4, and with it CR4.VMXE.
+    /// Restores CR0 and CR4, and with it CR4.VMXE.
     ///
     /// Where    Outside VMX operation, which forbids to clear VMXE.
     ///          [SDM 3C 23.8 "Restrictions on VMX Operation"]
@@ -66,8 +66,9 @@ struct ProcessorState {
 
 /// Maskable interrupts stay off while it lives; then RFLAGS are as they were.
 ///
-/// An interrupt that arrives while our guest runs would run Windows' handler *in the guest*, and
-/// this guest is not ready for that: the handler may execute RDTSCP, which is #UD in a guest unless
+/// An interrupt that arrives while our guest runs would run the host system's handler *in the
+/// guest*, and this guest is not ready for that: the handler may execute RDTSCP, which is #UD in a
+/// guest unless
 /// a control allows it.  [SDM 3C 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"]
 class InterruptsOff {
 public:
@@ -80,7 +81,7 @@ private:
     Flags<Rflags> before_;
 };
 
-/// This processor's state, put back at the end where a VM exit has changed it.
+/// Saves this processor's state, and restores on destruction what a VM exit has changed.
 class ProcessorStateGuard {
 public:
     ProcessorStateGuard() : before_{ProcessorState::capture()} {}

@@ -1,8 +1,8 @@
-// Segments: what a selector says, what a descriptor says, and how a VMCS wants to hear it.
+// Segments: selectors, descriptors, and their form in a VMCS.
 //
 // In 64-bit mode segments hardly matter, but a VMCS has four fields for each of eight of them, and
-// VM entry checks all. The hidden part of a segment register cannot be read, so we look up in
-// memory what the processor once loaded from there.
+// VM entry checks all. The hidden part of a segment register cannot be read, so we read the
+// descriptor that the processor once loaded it from.
 // [SDM 3A 3.4.5 "Segment Descriptors"], [SDM 3C 24.4.1 "Guest Register State"]
 #pragma once
 
@@ -22,7 +22,7 @@ struct Selector {
     std::uint16_t index : 13 {};
 
     [[nodiscard]] constexpr bool is_null() const { return index == 0 && local_table == 0; }
-    /// The same segment, as the host-state area wants it.
+    /// The same segment, as the host-state area requires it.
     /// [SDM 3C 26.2.3 "Checks on Host Segment and Descriptor-Table Registers"]
     [[nodiscard]] constexpr Selector for_host() const { return {.index = index}; }
 };
@@ -70,7 +70,7 @@ struct Segment {
 
 /// Why a selector could not be resolved.
 enum class SegmentError : std::uint8_t {
-    in_local_table,  ///< we do not walk LDTs; 64-bit Windows has none
+    in_local_table,  ///< we do not walk LDTs; 64-bit systems have none
     beyond_limit,    ///< the GDT ends before this descriptor
 };
 

@@ -1,4 +1,4 @@
-// What this processor can do with EPT, as its capability MSR says.
+// What this processor can do with EPT, by its capability MSR.
 #pragma once
 
 #include <array>
@@ -8,8 +8,8 @@ namespace hvp::ept {
 
 /// IA32_VMX_EPT_VPID_CAP.  [SDM 3D A.10 "VPID and EPT Capabilities"]
 ///
-/// Every bit has its name, the reserved ones too: with one too few, all that come behind it answer
-/// for their neighbour, and a VMM believes in INVEPT types that are not there.
+/// Every bit has its name, the reserved ones too: with one too few, all after it would be read from
+/// their neighbour's place, and a VMM would use INVEPT types that the processor lacks.
 struct Capability {
     std::uint64_t execute_only : 1 {};
     std::uint64_t reserved_5_1 : 5 {};
@@ -40,7 +40,7 @@ struct Capability {
 };
 static_assert(sizeof(Capability) == sizeof(std::uint64_t));
 
-/// Something that every EPT of ours needs, with the bit of the MSR that promises it.
+/// Something that each of our EPTs needs, with the bit of the MSR that reports it.
 struct Requirement {
     std::uint32_t bit;
     const char* remedy;

@@ -111,7 +111,7 @@ static_assert(sizeof(PageTableEntry) == sizeof(std::uint64_t));
 /// [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical Addresses"]
 using arch::MemoryType;
 
-/// What an entry allows; a whole walk allows what all of its entries allow.
+/// What an entry allows; a walk allows what all of its entries allow.
 struct Rights {
     bool read{};
     bool write{};
@@ -128,7 +128,7 @@ struct Rights {
                 .write = a.write || b.write,
                 .execute = a.execute || b.execute};
     }
-    /// Nothing at all makes an entry "not present".
+    /// An entry without any right is "not present".
     [[nodiscard]] constexpr bool any() const { return read || write || execute; }
 };
 inline constexpr Rights everything{.read = true, .write = true, .execute = true};
@@ -186,8 +186,7 @@ public:
                      (level == Level::page_table ? 0 : maps_page_bit)};
     }
 
-    /// An entry that references a table. It allows everything: what is allowed, the last level
-    /// decides.
+    /// An entry that references a table. It allows everything: the last level decides about rights.
     [[nodiscard]] static constexpr Entry referencing(arch::HostPhysicalAddress table) {
         return Entry{table.raw() | bits_of(everything)};
     }

@@ -92,7 +92,7 @@ private:
     std::optional<EditError> error_;
 };
 
-/// As much of `whole` as the largest pages take that `part` of it touches.
+/// The part of `whole` that lies in the largest pages that `part` of it touches.
 UniformRange grown(const UniformRange& part, const UniformRange& whole, const Limits& limits) {
     const std::uint64_t page =
         bytes_of_entry(limits.capability.pages_1_gb != 0 ? Level::pointers : Level::directory);

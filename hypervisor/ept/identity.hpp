@@ -25,7 +25,7 @@ namespace hvp::ept {
 
 /// How many table pages `map_identity` takes, the PML4 table included.
 ///
-/// Returns  nothing, if they are more than `most`: MTRRs whose masks have holes can cut all of
+/// Returns  nothing, if they are more than `most`: MTRRs whose masks have holes can divide all of
 ///          memory into pages of 4 KBytes
 [[nodiscard]] std::optional<std::size_t> identity_table_count(const arch::MtrrSnapshot& mtrrs,
                                                               const Limits& limits,

@@ -1,4 +1,4 @@
-// The EPT pointer: where the VMCS says which EPT a guest has.
+// The EPT pointer: the VMCS field that selects the EPT of a guest.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ static_assert(sizeof(Pointer) == sizeof(std::uint64_t));
 
 /// The pointer to our tables: write-back, four levels, no accessed and dirty flags.
 ///
-/// With the flags on, the processor treats its reads of the guest's own page tables as writes, too,
-/// and a page table that the guest shall only read makes every access fail.
+/// With the flags on, the processor treats its reads of the guest's own page tables as writes, too:
+/// if the EPT makes such a page table read-only, every access through it is an EPT violation.
 /// [SDM 3C 28.2.4 "Accessed and Dirty Flags for EPT"]
 [[nodiscard]] constexpr Pointer pointer_to(arch::HostPhysicalAddress pml4) {
     return {.tables_memory_type = 6,

@@ -16,7 +16,7 @@ Walk Tables::walk(arch::GuestPhysicalAddress guest) const {
         const Entry entry = (*table)[index];
         walk.steps[walk.step_count++] = {
             .level = level, .index = index, .table = physical, .entry = entry};
-        // In this order the processor looks, too.
+        // The processor checks in the same order.
         // [SDM 3C 28.2.3.3 "Prioritization of EPT Misconfigurations and EPT Violations"]
         walk.rights = walk.rights & entry.rights();
         if (!entry.is_present()) {

@@ -1,4 +1,4 @@
-// What an EPT violation tells: every bit of its exit qualification.
+// What an EPT violation reports: every bit of its exit qualification.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ struct ViolationQualification {
 };
 static_assert(sizeof(ViolationQualification) == sizeof(std::uint64_t));
 
-/// An EPT violation or misconfiguration, as the VMM's stage gets it.
+/// An EPT violation or misconfiguration, as its handler gets it.
 struct GuestMemoryEvent {
     arch::GuestPhysicalAddress guest_physical{0};
     arch::GuestLinearAddress guest_linear{0};  ///< a violation's, and only if the field is valid

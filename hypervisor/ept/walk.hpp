@@ -1,5 +1,5 @@
-// "Explain this guest-physical address": the walk that the processor does, done by software, with
-// all that it met on the way.
+// "Explain this guest-physical address": the processor's walk, done by software, with each entry on
+// the way.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@ enum class WalkEnd : std::uint8_t {
     page,              ///< at an entry that maps a page
     not_present,       ///< at an entry that allows nothing: any access is an EPT violation
     misconfigured,     ///< at an entry that the processor refuses: an EPT misconfiguration
-    foreign_table,     ///< at an entry that references a page that is none of our tables
+    foreign_table,     ///< at an entry that references a page outside our tables
     address_too_wide,  ///< a guest cannot have it: EPT translates 48 bits
 };
 
@@ -27,7 +27,7 @@ struct WalkStep {
     Entry entry;
 };
 
-/// What a walk met.
+/// The result of a walk.
 struct Walk {
     WalkEnd end{};
     std::array<WalkStep, 4> steps{};
@@ -37,7 +37,7 @@ struct Walk {
     MemoryType type{};                      ///< of the page
     arch::HostPhysicalAddress physical{0};  ///< where the address leads, to the byte
 
-    /// The step that decided.
+    /// The last step, which decided.
     ///
     /// Needs    an address that is not too wide
     [[nodiscard]] const WalkStep& last() const { return steps[step_count - 1]; }

@@ -28,7 +28,7 @@ enum class In : std::uint8_t {
     hex_int64 = 21,
 };
 
-/// How a reader should show it; `normal` is what the In type says.
+/// How a reader should show it; `normal` is the default of the In type.
 enum class Out : std::uint8_t {
     normal = 0,
     boolean = 3,
@@ -49,8 +49,8 @@ enum class Level : std::uint8_t {
     verbose = 5,
 };
 
-/// [Windows: EVENT_DESCRIPTOR] Channel 11 tells readers that the event describes itself, and that
-/// its number means nothing.
+/// [Windows: EVENT_DESCRIPTOR] Channel 11 means that the event describes itself, and that its
+/// number has no meaning.
 struct EventDescriptor {
     std::uint16_t id{};
     std::uint8_t version{};
@@ -101,7 +101,7 @@ public:
         return *this;
     }
 
-    /// 28 bits that mean what the provider wants: seven to a byte, highest first, and bit 7 says
+    /// 28 bits that mean what the provider wants: seven to a byte, highest first, and bit 7 means
     /// that another byte follows. Zeros at the end are left out.
     constexpr Metadata& tag(std::uint32_t tag) {
         for (std::uint32_t rest = tag;; rest = rest << 7 & 0x0FFF'FFFF) {

@@ -1,8 +1,8 @@
-// Events from where nothing can be printed: written in VMX root operation, read outside.
+// A ring of events: written in VMX root operation, where nothing can be printed, read outside.
 //
-// One writer, the VMM on its processor, and one reader, wherever it runs. Neither ever waits: a
+// One writer, the VMM on its processor, and one reader, on any processor. Neither ever waits: a
 // full ring drops the event and counts it. The sequence number counts the dropped ones too, so the
-// reader sees the gap where it is.
+// reader sees where they are missing.
 #pragma once
 
 #include <array>
@@ -11,24 +11,22 @@
 
 namespace hvp::trace {
 
-/// What one VM exit looked like, and what the VMM did about it.
+/// One VM exit, and its handling.
 struct ExitEvent {
     std::uint64_t exit_at{};   ///< time-stamp counter
-    std::uint64_t entry_at{};  ///< the same when the guest goes on; 0: it does not
+    std::uint64_t entry_at{};  ///< the same at the next VM entry; 0: there was none
     std::uint64_t qualification{};
     std::uint64_t guest_rip{};
-    std::uint64_t detail{};     ///< what the handler noted, for instance the leaf or the MSR
+    std::uint64_t detail{};     ///< for instance the CPUID leaf or the MSR
     std::uint64_t registers{};  ///< a sum over the guest's general registers at the exit
-    std::uint32_t reason{};     ///< the exit-reason field, whole
+    std::uint32_t reason{};     ///< all of the exit-reason field
     std::uint32_t sequence{};
     std::uint32_t instruction_length{};
-    std::uint32_t
-        injected{};  ///< interruption information of the event that the guest gets; 0: none
+    std::uint32_t injected{};  ///< VM-entry interruption information; 0: no event is injected
 };
 static_assert(sizeof(ExitEvent) == 64, "one cache line");
 
-/// A ring of fixed size without locks. It does not know how many processors there are: each has
-/// one.
+/// A ring of fixed size without locks. Each processor has one.
 class Ring {
 public:
     static constexpr std::size_t capacity = 1024;

@@ -2,8 +2,8 @@
 //
 // An event travels as pieces of memory: what the provider is called (provider metadata), what the
 // event is called and which fields of which types it has (event metadata), then the values, one
-// behind the other. The first two are the same each time: the compiler makes them. A program that
-// writes an event fills in the values and hands Windows the addresses of the pieces.
+// after the other. The first two are constant: the compiler makes them. A program that writes an
+// event fills in the values and passes the addresses of the pieces to the event sink.
 //
 //     using VmExit = Event<"VmExit", {.level = Level::verbose, .keyword = 1},
 //                          Text<"reason">, HexInt64<"guest_rip">>;
@@ -30,14 +30,14 @@ namespace hvp::trace {
 
 /// Where a piece of an event's data comes from, and how long it is.
 ///
-/// The values of an event are put in a row of 64-bit slots first. So all events share one routine
-/// that makes descriptors, instead of each having its own: a driver stays small.
+/// The values of an event are put in an array of 64-bit slots first. So all events share one
+/// routine that makes descriptors, instead of each having its own: a driver stays small.
 struct Piece {
     enum class From : std::uint16_t {
         slot,          ///< the low bytes of the slot
         text,          ///< the slot holds its address; it ends with a zero, which belongs to it
         memory,        ///< the slot holds its address
-        counted_array  ///< the same; so many times `bytes` as the slot before says
+        counted_array  ///< the same; `bytes` times the number in the previous slot
     };
     From from : 2 {};
     std::uint16_t bytes : 14 {};
@@ -118,7 +118,7 @@ struct Field {
     static void fill(std::uint64_t* slots, Value value) { slots[0] = slot_of(value); }
 };
 
-/// So many values in a row, always as many.
+/// An array of a fixed number of values.
 template <Name name, In in, std::uint16_t length, Out out = Out::normal, std::uint32_t tag = 0>
     requires(in != In::ansi_string && length > 0)
 struct FixedArray {
@@ -170,7 +170,7 @@ using HexInt64 = Field<name, In::hex_int64>;
 struct Traits {
     Level level{Level::information};
     std::uint64_t keyword{};  ///< one bit for each kind; the upper 16 are Microsoft's
-    std::uint8_t opcode{};    ///< 0: it tells something; 1 and 2: something begins, and ends
+    std::uint8_t opcode{};    ///< 0: information; 1 and 2: something begins, and ends
     std::uint32_t tag{};
 };
 
@@ -234,7 +234,8 @@ struct Event {
     }();
 };
 
-/// The pieces of an event, as Windows takes them: `descriptors` gets two more than there are slots.
+/// The pieces of an event, as the event sink takes them: `descriptors` gets two more than there are
+/// slots.
 ///
 /// Where    anywhere, also in VMX root operation: it only writes to `descriptors`
 inline void describe(std::span<const std::uint8_t> provider, const EventLayout& event,

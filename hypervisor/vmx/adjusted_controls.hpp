@@ -17,7 +17,7 @@ namespace hvp::vmx {
 /// Writes one word of controls: what we want, adjusted to what this processor allows. Where it has
 /// the TRUE capability MSRs we ask those, which leave more controls to our choice.
 ///
-/// Returns  a Failure with the bits that were wanted and are not to be had
+/// Returns  a Failure with the bits that were wanted and are not available
 /// Source   [SDM 3D A.2 "Reserved Controls and Default Settings"]
 [[nodiscard]] std::expected<void, Failure> write_adjusted(CurrentVmcs& vmcs, std::uint32_t encoding,
                                                           std::uint32_t wanted, arch::Msr plain,

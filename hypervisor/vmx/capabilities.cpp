@@ -56,8 +56,8 @@ std::expected<void, Failure> check_processor() {
     return {};
 }
 
-/// Firmware decides about VT-x, once until the next reset. Where it has left the decision open, we
-/// take it; that cannot be undone.  [SDM 3C 23.7 "Enabling and Entering VMX Operation"]
+/// Firmware enables or disables VT-x and locks that until the next reset. Where it has left the
+/// register unlocked, we enable and lock it; that cannot be undone.  [SDM 3C 23.7 "Enabling and Entering VMX Operation"]
 std::expected<void, Failure> check_firmware() {
     auto control = std::bit_cast<arch::FeatureControl>(arch::rdmsr(Msr::feature_control));
     if (control.locked == 0) {
@@ -110,7 +110,7 @@ std::expected<VmxCapabilities, Failure> probe_vmx() {
             .step = "fixed bits of CR0 and CR4",
             .rule = {"3C", "23.8", "Restrictions on VMX Operation"},
             .remedy =
-                "Windows uses a bit of CR0 or CR4 that this "
+                "the system uses a bit of CR0 or CR4 that this "
                 "processor forbids in VMX operation",
         };
         return std::unexpected{not_supported(why)};

@@ -10,20 +10,20 @@
 
 namespace hvp::vmx {
 
-/// What VMX operation is like on this processor, and what it wants of CR0 and CR4. What it wants to
-/// be 0 there is 0 already: `probe_vmx` has looked.
+/// What VMX operation requires on this processor of VMX regions, of CR0 and of CR4. Bits that must
+/// be 0 there are 0: `probe_vmx` has checked that.
 struct VmxCapabilities {
     VmxBasic basic;
     arch::Flags<arch::Cr0> cr0_ones;  ///< the bits that must be 1 in VMX operation
     arch::Flags<arch::Cr4> cr4_ones;  ///< the same; CR4.VMXE is one of them
 };
 
-/// Looks at everything that VMXON depends on.
+/// Checks everything that VMXON depends on.
 ///
-/// VMXON with a wrong IA32_FEATURE_CONTROL, CR0 or CR4 does not fail with an answer: it raises #GP.
-/// So all is looked at before, in an order in which no look can fault: an MSR that belongs to VT-x
-/// is read only after CPUID has promised it. Where firmware has left IA32_FEATURE_CONTROL unlocked,
-/// VT-x is enabled and the register locked; that cannot be undone until the next reset.
+/// VMXON with a wrong IA32_FEATURE_CONTROL, CR0 or CR4 does not return VMfail: it raises #GP. So
+/// all are checked before, in an order in which no check can fault: an MSR of VT-x is read only
+/// after CPUID has reported VT-x. If firmware has left IA32_FEATURE_CONTROL unlocked, VT-x is
+/// enabled and the register locked; that cannot be undone until the next reset.
 ///
 /// Where    CPL 0, the thread pinned to its processor.
 /// Source   [SDM 3C 23.6 "Discovering Support for VMX"],

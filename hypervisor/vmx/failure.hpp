@@ -8,13 +8,13 @@
 
 namespace hvp::vmx {
 
-/// What kind of "no" it was; the platform turns it into its own status codes.
+/// The kind of failure; the platform turns it into its own status codes.
 enum class FailureKind : std::uint8_t {
     not_supported,  ///< this processor, or its firmware, does not offer VT-x, or it is in use
     out_of_memory,
-    instruction_failed,  ///< a VMX instruction said VMfail
-    entry_failed,        ///< VM entry was given up because of the guest state
-    unexpected,          ///< the guest did something that this stage does not know
+    instruction_failed,  ///< a VMX instruction returned VMfail
+    entry_failed,        ///< VM entry failed because of the guest state
+    unexpected,          ///< the guest did something that this VMM does not handle
 };
 
 /// What a failure means, as text that lives as long as the driver.

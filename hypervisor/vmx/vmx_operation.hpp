@@ -1,4 +1,4 @@
-// Being in VMX operation, and having a current VMCS: both are taken, and given back by destructors.
+// VMX operation and a current VMCS: both are entered by functions, and left by destructors.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace hvp::vmx {
 
-/// A VMX instruction said no; a VM-instruction error number is read while there is a VMCS to have
-/// one.  [SDM 3C 30.2 "Conventions"]
+/// A VMX instruction failed; the VM-instruction error number is read if there is a current VMCS.
+/// [SDM 3C 30.2 "Conventions"]
 [[nodiscard]] inline std::unexpected<Failure> instruction_failed(const Explanation& why,
                                                                  arch::VmxResult result,
                                                                  std::uint32_t number = 0) {
@@ -25,7 +25,7 @@ namespace hvp::vmx {
                                    .number = number}};
 }
 
-/// Being in VMX operation.
+/// VMX operation of this processor: VMXOFF on destruction.
 class VmxOperation {
 public:
     /// Needs    CR0 and CR4 as `probe_vmx` says; the region begins with the revision identifier.
@@ -87,8 +87,8 @@ public:
     LoadedVmcs& operator=(LoadedVmcs&&) = delete;
     ~LoadedVmcs() {
         if (region_) {
-            // Until this the processor may keep parts of the VMCS to itself and write them to the
-            // region later, when the memory belongs to somebody else.
+            // Until VMCLEAR the processor may cache parts of the VMCS and write them to the region
+            // later, when the memory has another owner.
             // [SDM 3C 24.11.1 "Software Use of Virtual-Machine Control Structures"]
             static_cast<void>(arch::vmclear(*region_));
         }
