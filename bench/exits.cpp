@@ -16,7 +16,7 @@
 
 #include "bench/floor.hpp"
 #include "hypervisor/arch/descriptor_tables.hpp"
-#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/probes.hpp"
 #include "hypervisor/exits/cpuid.hpp"
 #include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"

@@ -66,31 +66,4 @@ struct VmcallResult {
     std::uint64_t rdx;
 };
 
-/// Instructions that a processor without VT-x, or outside VMX operation, refuses.
-enum class Refused : std::uint8_t {
-    vmcall,
-    vmclear,
-    vmfunc,
-    vmlaunch,
-    vmptrld,
-    vmptrst,
-    vmread,
-    vmresume,
-    vmwrite,
-    vmxoff,
-    vmxon,
-    invept,
-    invvpid,
-    set_vmxe,      ///< MOV to CR4 that sets VMXE
-    read_vmx_msr,  ///< RDMSR of IA32_VMX_BASIC
-};
-
-/// Where an instruction is that is going to fault: for the handler, which has to know where to
-/// continue, and compares this with what it got.
-struct Place {
-    std::uint64_t at{};
-    std::uint64_t behind{};
-    std::uint64_t rsp{};
-};
-
 }  // namespace hvp::arch

@@ -52,7 +52,7 @@ constinit Attempt* current{};
     current->error_code = error_code;
     current->frame = frame;
     // The compiler takes the frame for a copy of its own; but IRET reads it.
-    const_cast<volatile std::uint64_t&>(frame.rip) = current->place.behind;
+    const_cast<volatile std::uint64_t&>(frame.rip) = current->place.after;
 }
 
 [[gnu::interrupt]] void on_invalid_opcode(PushedFrame* frame) {

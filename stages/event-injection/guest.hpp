@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/probes.hpp"
 
 namespace hvp::event_injection {
 

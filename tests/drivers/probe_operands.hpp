@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/probes.hpp"
 #include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"
 

@@ -12,7 +12,7 @@
 #include <iterator>
 #include <string_view>
 
-#include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/probes.hpp"
 #include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"
 #include "platform/windows/nt.hpp"
