@@ -8,7 +8,7 @@
 #include <regex>
 #include <span>
 
-#include "hypervisor/vmcs/entry_checks.hpp"
+#include "hypervisor/vmcs/names/rule_texts.hpp"
 #include "lab/nt/ldr/pe.hpp"
 #include "lab/nt/ldr/pe_tables.hpp"
 #include "tests/lab/places.hpp"
@@ -136,7 +136,8 @@ std::string symbol_at(std::uint64_t address) {
 TEST(LaunchImage, HasNoPartOfTheRulesOfVmEntry) {
     const Launch launch;
     for (const vmx::checks::EntryRule& rule : vmx::checks::all_rules) {
-        for (const std::string_view text : {rule.id, rule.sentence, rule.remedy}) {
+        const vmx::checks::RuleText& text_of_rule = text_of(rule);
+        for (const std::string_view text : {rule.id, text_of_rule.sentence, text_of_rule.remedy}) {
             EXPECT_THAT(launch.file, testing::Not(testing::HasSubstr(text)));
         }
     }

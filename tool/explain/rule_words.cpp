@@ -7,6 +7,7 @@
 #include <map>
 
 #include "hypervisor/vmcs/names/field_names.hpp"
+#include "hypervisor/vmcs/names/rule_texts.hpp"
 #include "tool/base/text.hpp"
 #include "tool/explain/item_names.hpp"
 
@@ -66,11 +67,11 @@ std::string rule_id(const EntryRule& rule) {
 }
 
 std::string rule_sentence(const EntryRule& rule) {
-    return with_subject(rule.sentence, rule.subject);
+    return with_subject(text_of(rule).sentence, rule.subject);
 }
 
 std::string rule_remedy(const EntryRule& rule) {
-    return with_subject(rule.remedy, rule.subject);
+    return with_subject(text_of(rule).remedy, rule.subject);
 }
 
 std::string citation(const vmx::Citation& section) {

@@ -29,7 +29,7 @@ inline constexpr CheckResult holds{};
     return {.broken = wrong_bits != 0, .wrong_bits = wrong_bits};
 }
 
-/// What a rule is about; its first item is the one that breaks it.
+/// The items that a rule depends on; the first is the one that breaks it.
 struct Items {
     std::array<Item, 4> items{};
     std::size_t count{};
@@ -37,7 +37,7 @@ struct Items {
     [[nodiscard]] constexpr std::span<const Item> all() const { return {items.data(), count}; }
 };
 template <typename... Things>
-[[nodiscard]] constexpr Items about(Things... things) {
+[[nodiscard]] constexpr Items fields(Things... things) {
     static_assert(sizeof...(Things) <= 4);
     return {.items = {item(things)...}, .count = sizeof...(Things)};
 }
@@ -52,29 +52,28 @@ template <typename F>
 
 using Check = CheckResult (*)(VmcsUnderTest&);
 
-/// One rule of the SDM's chapter 26. In `id`, `sentence` and `remedy` a "{}" stands for `subject`,
-/// for rules that are the same for several registers.
+/// One rule of the SDM's chapter 26. In `id` a "{}" stands for `subject`, for rules that are the
+/// same for several registers. What the rule says in words is in hypervisor/vmcs/names/rule_texts:
+/// a VMM that checks a VMCS carries no texts.
 struct EntryRule {
     const char* id;
     const Citation* section;
-    const char* sentence;  ///< what must be so
-    const char* remedy;    ///< what to write instead, and why the processor wants it
     Check check;
     Items items;
     const char* subject{""};
     bool is_newer{};  ///< not in the edition that we cite; the section is where it stands later
 };
 
-/// Several arrays of rules, one behind the other.
-template <std::size_t... sizes>
-[[nodiscard]] constexpr auto joined(const std::array<EntryRule, sizes>&... parts) {
-    std::array<EntryRule, (std::size_t{0} + ... + sizes)> all{};
+/// Several arrays, one after the other.
+template <typename T, std::size_t... sizes>
+[[nodiscard]] constexpr auto joined(const std::array<T, sizes>&... parts) {
+    std::array<T, (std::size_t{0} + ... + sizes)> all{};
     auto end = all.begin();
     ((end = std::ranges::copy(parts, end).out), ...);
     return all;
 }
 
-// Short names for what the rules speak of all the time.
+// Short names for what nearly all rules use.
 using arch::Msr;
 using Pin = PinControl;
 using Primary = PrimaryControl;
@@ -84,7 +83,7 @@ using Secondary = SecondaryControl;
 
 /// Whether a control is 1, as a function: what a check may depend on.
 template <auto control>
-[[nodiscard]] bool on(VmcsUnderTest& x) {
+[[nodiscard]] bool when(VmcsUnderTest& x) {
     return x.has(control);
 }
 

@@ -70,123 +70,90 @@ template <EventType type, std::uint64_t blocking>
 }
 
 inline constexpr auto activity_rules = std::to_array<EntryRule>({
-    {"guest-activity-range", &section_non_register, "The guest activity state is 0 to 3.",
-     "0 active, 1 HLT, 2 shutdown, 3 wait-for-SIPI; 0 unless something else is meant.",
-     [](VmcsUnderTest& x) { return broken_if(activity(x) > 3); }, about(guest_activity_state)},
-    {"guest-activity-supported", &section_non_register,
-     "The guest activity state is one that IA32_VMX_MISC[8:6] reports as supported.",
-     "Use 0, active.", activity_supported, about(guest_activity_state, Msr::vmx_misc)},
+    {"guest-activity-range", &section_non_register,
+     [](VmcsUnderTest& x) { return broken_if(activity(x) > 3); }, fields(guest_activity_state)},
+    {"guest-activity-supported", &section_non_register, activity_supported,
+     fields(guest_activity_state, Msr::vmx_misc)},
     {"guest-hlt-cpl", &section_non_register,
-     "The guest activity state is HLT only if DPL of SS is 0.",
-     "HLT can only be executed at CPL 0, which is SS' DPL.",
      [](VmcsUnderTest& x) {
          return broken_if(is_in(x, ActivityState::hlt) &&
                           rights<Index::ss>(x).privilege_level != 0);
      },
-     about(guest_activity_state, of(guest_es_rights, Index::ss))},
-    {"guest-active-if-blocked", &section_non_register,
-     "The guest activity state is active if there is blocking by STI or by MOV SS.",
-     "After an exit from HLT behind STI, clear the blocking (bits 1:0) when RIP moves past the "
-     "HLT.",
-     active_if_blocked, about(guest_activity_state, guest_interruptibility_state)},
-    {"guest-hlt-event", &section_non_register,
-     "In the HLT state only interrupts, NMIs, #DB, #MC and pending MTF exits are injected.",
-     "Write 0, active, to the activity state before another event is injected.", hlt_takes_event,
-     about(guest_activity_state, entry_interruption_information)},
-    {"guest-shutdown-event", &section_non_register,
-     "In the shutdown state only NMIs and #MC are injected.",
-     "A guest in shutdown has had a triple fault: reset it instead.", shutdown_takes_event,
-     about(guest_activity_state, entry_interruption_information)},
+     fields(guest_activity_state, of(guest_es_rights, Index::ss))},
+    {"guest-active-if-blocked", &section_non_register, active_if_blocked,
+     fields(guest_activity_state, guest_interruptibility_state)},
+    {"guest-hlt-event", &section_non_register, hlt_takes_event,
+     fields(guest_activity_state, entry_interruption_information)},
+    {"guest-shutdown-event", &section_non_register, shutdown_takes_event,
+     fields(guest_activity_state, entry_interruption_information)},
     {"guest-wait-for-sipi-event", &section_non_register,
-     "In the wait-for-SIPI state nothing is injected.",
-     "Clear bit 31 of the VM-entry interruption-information field.",
      [](VmcsUnderTest& x) {
          return broken_if(is_in(x, ActivityState::wait_for_sipi) && injects(x));
      },
-     about(guest_activity_state, entry_interruption_information)},
+     fields(guest_activity_state, entry_interruption_information)},
     {"guest-wait-for-sipi-smm", &section_non_register,
-     "With \"entry to SMM\" the guest activity state is not wait-for-SIPI.",
-     "Use another activity state.",
      [](VmcsUnderTest& x) {
          return broken_if(is_in(x, ActivityState::wait_for_sipi) &&
                           x.has(EntryControl::entry_to_smm));
      },
-     about(guest_activity_state, entry_controls)},
+     fields(guest_activity_state, entry_controls)},
     {"guest-interruptibility-reserved", &section_non_register,
-     "Bits 31:5 of the guest interruptibility state are 0.",
-     "0 for a guest that starts; a field that was never written may hold anything.",
-     clear<always, guest_interruptibility_state, bits(31, 5)>, about(guest_interruptibility_state)},
+     clear<always, guest_interruptibility_state, bits(31, 5)>,
+     fields(guest_interruptibility_state)},
     {"guest-sti-and-mov-ss", &section_non_register,
-     "There is not blocking by STI and by MOV SS at once.",
-     "Clear bit 0 or bit 1: each lasts for one instruction only.",
      [](VmcsUnderTest& x) {
          const bool both = is_blocked(x, Interruptibility::blocking_by_sti) &&
                            is_blocked(x, Interruptibility::blocking_by_mov_ss);
          return broken_by(both ? bits(1, 0) : 0);
      },
-     about(guest_interruptibility_state)},
+     fields(guest_interruptibility_state)},
     {"guest-sti-needs-if", &section_non_register,
-     "There is blocking by STI only if IF (bit 9) of the guest RFLAGS is 1.",
-     "Clear bit 0 when IF is cleared, or when RIP moves on.",
      [](VmcsUnderTest& x) {
          return broken_by(
              is_blocked(x, Interruptibility::blocking_by_sti) && !interrupts_on(x) ? bit(0) : 0);
      },
-     about(guest_interruptibility_state, guest_rflags)},
+     fields(guest_interruptibility_state, guest_rflags)},
     {"guest-blocked-interrupt", &section_non_register,
-     "If an external interrupt is injected, there is no blocking by STI and none by MOV SS.",
-     "Wait for the interrupt window (\"interrupt-window exiting\").",
      not_blocked_for<EventType::external_interrupt, bits(1, 0)>,
-     about(guest_interruptibility_state, entry_interruption_information)},
-    {"guest-blocked-nmi-mov-ss", &section_non_register,
-     "If an NMI is injected, there is no blocking by MOV SS.",
-     "Wait for the NMI window (\"NMI-window exiting\").", not_blocked_for<EventType::nmi, bit(1)>,
-     about(guest_interruptibility_state, entry_interruption_information)},
+     fields(guest_interruptibility_state, entry_interruption_information)},
+    {"guest-blocked-nmi-mov-ss", &section_non_register, not_blocked_for<EventType::nmi, bit(1)>,
+     fields(guest_interruptibility_state, entry_interruption_information)},
     {"guest-smi-blocking-outside-smm", &section_non_register,
-     "Outside SMM there is no blocking by SMI.", "Clear bit 2.",
      [](VmcsUnderTest& x) {
          return broken_by(
              is_blocked(x, Interruptibility::blocking_by_smi) && !x.is(Fact::in_smm) ? bit(2) : 0);
      },
-     about(guest_interruptibility_state, Fact::in_smm)},
+     fields(guest_interruptibility_state, Fact::in_smm)},
     {"guest-smi-blocking-in-smm", &section_non_register,
-     "With \"entry to SMM\" there is blocking by SMI.", "Set bit 2.",
      [](VmcsUnderTest& x) {
          return broken_by(x.has(EntryControl::entry_to_smm) &&
                                   !is_blocked(x, Interruptibility::blocking_by_smi)
                               ? bit(2)
                               : 0);
      },
-     about(guest_interruptibility_state, entry_controls)},
-    {"guest-blocked-nmi-sti", &section_non_register,
-     "If an NMI is injected, there is no blocking by STI: some processors insist on it (exit "
-     "qualification 3).",
-     "Clear bit 0, or wait for the NMI window.", nmi_not_blocked_by_sti,
-     about(guest_interruptibility_state, entry_interruption_information)},
+     fields(guest_interruptibility_state, entry_controls)},
+    {"guest-blocked-nmi-sti", &section_non_register, nmi_not_blocked_by_sti,
+     fields(guest_interruptibility_state, entry_interruption_information)},
     {"guest-blocked-virtual-nmi", &section_non_register,
-     "If an NMI is injected with \"virtual NMIs\", there is no blocking by NMI.",
-     "Wait for the NMI window: the guest has not yet executed IRET for the last one.",
      [](VmcsUnderTest& x) {
          const bool applies = injects(x, EventType::nmi) && x.has(Pin::virtual_nmis);
          return applies ? broken_by(x.raw(guest_interruptibility_state) & bit(3)) : holds;
      },
-     about(guest_interruptibility_state, entry_interruption_information, pin_based_controls)},
+     fields(guest_interruptibility_state, entry_interruption_information, pin_based_controls)},
     {"guest-enclave-mov-ss", &section_non_register,
-     "With \"enclave interruption\" there is no blocking by MOV SS.", "Clear bit 1 or bit 4.",
      [](VmcsUnderTest& x) {
          const bool both = is_blocked(x, Interruptibility::enclave_interruption) &&
                            is_blocked(x, Interruptibility::blocking_by_mov_ss);
          return broken_by(both ? bit(4) | bit(1) : 0);
      },
-     about(guest_interruptibility_state)},
+     fields(guest_interruptibility_state)},
     {"guest-enclave-needs-sgx", &section_non_register,
-     "\"Enclave interruption\" is 1 only on a processor with SGX.", "Clear bit 4.",
      [](VmcsUnderTest& x) {
          return broken_by(
              is_blocked(x, Interruptibility::enclave_interruption) && !x.is(Fact::has_sgx) ? bit(4)
                                                                                            : 0);
      },
-     about(guest_interruptibility_state, Fact::has_sgx)},
+     fields(guest_interruptibility_state, Fact::has_sgx)},
 });
 
 // ---- Pending debug exceptions, link pointer -----------------------------------------------------
@@ -241,66 +208,34 @@ template <std::uint64_t mask, auto expected>
 
 inline constexpr auto debug_and_link_rules = std::to_array<EntryRule>({
     {"guest-pending-debug-reserved", &section_non_register,
-     "Bits 11:4, 13, 15 and 63:17 of the guest pending debug exceptions are 0.",
-     "0 for a guest that starts; a field that was never written may hold anything.",
      clear<always, guest_pending_debug_exceptions, bits(11, 4) | bit(13) | bit(15) | bits(63, 17)>,
-     about(guest_pending_debug_exceptions)},
-    {"guest-pending-step", &section_non_register,
-     "With blocking by STI or MOV SS, or in HLT: BS (bit 14) is 1 if RFLAGS.TF is 1 and "
-     "IA32_DEBUGCTL.BTF is 0.",
-     "A guest that is single-stepped owes a #DB for the last instruction: set bit 14, or clear "
-     "the blocking when RIP moves on. Bochs 2.7 does not insist on it for blocking by STI.",
-     step_is_pending,
-     about(guest_pending_debug_exceptions, guest_rflags, guest_interruptibility_state,
-           guest_debugctl)},
-    {"guest-no-pending-step", &section_non_register,
-     "With blocking by STI or MOV SS, or in HLT: BS (bit 14) is 0 if RFLAGS.TF is 0 or "
-     "IA32_DEBUGCTL.BTF is 1.",
-     "Clear bit 14: nothing single-steps this guest.", no_step_is_pending,
-     about(guest_pending_debug_exceptions, guest_rflags, guest_interruptibility_state,
-           guest_debugctl)},
-    {"guest-pending-rtm-bits", &section_non_register,
-     "If RTM (bit 16) of the pending debug exceptions is 1, bit 12 is 1 and bits 11:0, 15:13 and "
-     "63:17 are 0.",
-     "Clear bit 16, unless advanced debugging of transactional regions is meant.", transaction_bits,
-     about(guest_pending_debug_exceptions)},
+     fields(guest_pending_debug_exceptions)},
+    {"guest-pending-step", &section_non_register, step_is_pending,
+     fields(guest_pending_debug_exceptions, guest_rflags, guest_interruptibility_state,
+            guest_debugctl)},
+    {"guest-no-pending-step", &section_non_register, no_step_is_pending,
+     fields(guest_pending_debug_exceptions, guest_rflags, guest_interruptibility_state,
+            guest_debugctl)},
+    {"guest-pending-rtm-bits", &section_non_register, transaction_bits,
+     fields(guest_pending_debug_exceptions)},
     {"guest-pending-rtm-needs-rtm", &section_non_register,
-     "RTM (bit 16) of the pending debug exceptions is 1 only on a processor with RTM.",
-     "Clear bit 16.",
      [](VmcsUnderTest& x) { return broken_if(is_transactional(x) && !x.is(Fact::has_rtm)); },
-     about(guest_pending_debug_exceptions, Fact::has_rtm)},
+     fields(guest_pending_debug_exceptions, Fact::has_rtm)},
     {"guest-pending-rtm-mov-ss", &section_non_register,
-     "If RTM (bit 16) of the pending debug exceptions is 1, there is no blocking by MOV SS.",
-     "Clear bit 16, or bit 1 of the interruptibility state.",
      [](VmcsUnderTest& x) {
          return broken_if(is_transactional(x) &&
                           is_blocked(x, Interruptibility::blocking_by_mov_ss));
      },
-     about(guest_pending_debug_exceptions, guest_interruptibility_state)},
+     fields(guest_pending_debug_exceptions, guest_interruptibility_state)},
     {"guest-link-aligned", &section_non_register,
-     "The VMCS link pointer is FFFFFFFF_FFFFFFFFH, or its bits 11:0 are 0.",
-     "Write all ones, 64 bits, unless VMCS shadowing is used. (Writing ~0 as a 32-bit number "
-     "leaves the upper half 0.)",
-     clear<has_link, guest_vmcs_link_pointer, bits(11, 0)>, about(guest_vmcs_link_pointer)},
-    {"guest-link-width", &section_non_register,
-     "The VMCS link pointer is FFFFFFFF_FFFFFFFFH, or has no bits beyond the processor's "
-     "physical-address width.",
-     "Write all ones, or the physical address of the shadow VMCS.",
-     within_width<has_link, guest_vmcs_link_pointer>, about(guest_vmcs_link_pointer)},
-    {"guest-link-revision", &section_non_register,
-     "The VMCS at the link pointer starts with the processor's VMCS revision identifier.",
-     "Write all ones unless there is a shadow VMCS; 0 is an address like any other, and what lies "
-     "there is no VMCS.",
-     linked_word<bits(30, 0), revision_identifier>, about(guest_vmcs_link_pointer, Msr::vmx_basic)},
-    {"guest-link-shadow", &section_non_register,
-     "Bit 31 of the first word of the VMCS at the link pointer equals \"VMCS shadowing\".",
-     "With the control at 1 the link pointer names a shadow VMCS, else an ordinary one.",
-     linked_word<bit(31), shadow_indicator>,
-     about(guest_vmcs_link_pointer, secondary_processor_based_controls)},
+     clear<has_link, guest_vmcs_link_pointer, bits(11, 0)>, fields(guest_vmcs_link_pointer)},
+    {"guest-link-width", &section_non_register, within_width<has_link, guest_vmcs_link_pointer>,
+     fields(guest_vmcs_link_pointer)},
+    {"guest-link-revision", &section_non_register, linked_word<bits(30, 0), revision_identifier>,
+     fields(guest_vmcs_link_pointer, Msr::vmx_basic)},
+    {"guest-link-shadow", &section_non_register, linked_word<bit(31), shadow_indicator>,
+     fields(guest_vmcs_link_pointer, secondary_processor_based_controls)},
     {"guest-link-not-current", &section_non_register,
-     "Outside SMM, and with \"entry to SMM\", the VMCS link pointer is not that of the current "
-     "VMCS.",
-     "A VMCS cannot shadow itself: write all ones, or the address of another region.",
      [](VmcsUnderTest& x) {
          if (!has_link(x) || (x.is(Fact::in_smm) && !x.has(EntryControl::entry_to_smm))) {
              return holds;
@@ -308,17 +243,15 @@ inline constexpr auto debug_and_link_rules = std::to_array<EntryRule>({
          return broken_if(x.raw(guest_vmcs_link_pointer) ==
                           x.raw(item(Fact::current_vmcs_pointer)));
      },
-     about(guest_vmcs_link_pointer, Fact::current_vmcs_pointer)},
+     fields(guest_vmcs_link_pointer, Fact::current_vmcs_pointer)},
     {"guest-link-not-executive", &section_non_register,
-     "In SMM, without \"entry to SMM\", the VMCS link pointer is not the executive-VMCS pointer.",
-     "Only an SMM-transfer monitor meets this rule.",
      [](VmcsUnderTest& x) {
          const bool applies =
              has_link(x) && x.is(Fact::in_smm) && !x.has(EntryControl::entry_to_smm);
          return broken_if(applies &&
                           x.raw(guest_vmcs_link_pointer) == x.raw(executive_vmcs_pointer));
      },
-     about(guest_vmcs_link_pointer, executive_vmcs_pointer)},
+     fields(guest_vmcs_link_pointer, executive_vmcs_pointer)},
 });
 
 inline constexpr auto guest_non_register_rules = joined(activity_rules, debug_and_link_rules);

@@ -41,23 +41,10 @@ template <unsigned number>
     return broken_if(pdpte_valid(x, x.memory(at)).broken);
 }
 
-#define HVP_PDPTE(NUMBER, FIELD)                                                              \
-    {"guest-pdpte{}-field",                                                                   \
-     &section_pdptes,                                                                         \
-     "With PAE paging and \"enable EPT\", the guest PDPTE{} has no reserved bits, if it is "  \
-     "present.",                                                                              \
-     "Bits 2:1, 8:5 and those beyond the physical-address width are 0. Load the fields from " \
-     "the guest's memory whenever its CR3 changes under PAE paging.",                         \
-     pdpte_of_field<FIELD>,                                                                   \
-     about(FIELD),                                                                            \
-     #NUMBER},                                                                                \
-    {                                                                                         \
-        "guest-pdpte{}-memory", &section_pdptes,                                              \
-            "With PAE paging and without EPT, entry {} of the table at the guest CR3 has no " \
-            "reserved bits, if it is present.",                                               \
-            "Bits 2:1, 8:5 and those beyond the physical-address width are 0. A 64-bit "      \
-            "guest's CR3 without \"IA-32e mode guest\" looks like this, too.",                \
-            pdpte_in_memory<NUMBER>, about(guest_cr3), #NUMBER                                \
+#define HVP_PDPTE(NUMBER, FIELD)                                                               \
+    {"guest-pdpte{}-field", &section_pdptes, pdpte_of_field<FIELD>, fields(FIELD), #NUMBER}, { \
+        "guest-pdpte{}-memory", &section_pdptes, pdpte_in_memory<NUMBER>, fields(guest_cr3),   \
+            #NUMBER                                                                            \
     }
 
 inline constexpr auto guest_pdpte_rules = std::to_array<EntryRule>({

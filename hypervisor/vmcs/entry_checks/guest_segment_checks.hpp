@@ -25,7 +25,7 @@ template <Index s>
 [[nodiscard]] bool usable(VmcsUnderTest& x) {
     return rights<s>(x).unusable == 0;
 }
-/// Whether the parts of the access rights are looked at one by one: not in virtual-8086 mode, and
+/// Whether the parts of the access rights are checked one by one: not in virtual-8086 mode, and
 /// not if the register is unusable. CS and TR always count as usable.
 template <Index s>
 [[nodiscard]] bool counts(VmcsUnderTest& x) {

@@ -76,33 +76,18 @@ template <auto breaks>
 }
 
 inline constexpr auto msr_rules = std::to_array<EntryRule>({
-    {"msr-load-base", &section_msrs,
-     "The VM-entry MSR-load area has no entry for IA32_FS_BASE (C0000100H) or IA32_GS_BASE "
-     "(C0000101H).",
-     "Take the entry out: both are fields of the guest-state area (guest FS base, guest GS base).",
-     no_entry<is_base>, about(entry_msr_load_address, entry_msr_load_count)},
-    {"msr-load-x2apic", &section_msrs,
-     "The VM-entry MSR-load area has no entry for MSRs 800H to 8FFH, the local APIC's.",
-     "Take the entry out.", no_entry<is_x2apic>,
-     about(entry_msr_load_address, entry_msr_load_count)},
-    {"msr-load-smm", &section_msrs,
-     "Outside SMM, the VM-entry MSR-load area has no entry for an MSR that only SMM may write "
-     "(IA32_SMM_MONITOR_CTL, 9BH; IA32_SMBASE, 9EH).",
-     "Take the entry out.", no_entry<is_for_smm>,
-     about(entry_msr_load_address, entry_msr_load_count)},
-    {"msr-load-model-specific", &section_msrs,
-     "The VM-entry MSR-load area has no entry for an MSR that VM entry cannot load for "
-     "model-specific reasons (IA32_BIOS_UPDT_TRIG, 79H, and IA32_BIOS_SIGN_ID, 8BH).",
-     "Take the entry out; microcode cannot be loaded by a VM entry.", no_entry<is_model_specific>,
-     about(entry_msr_load_address, entry_msr_load_count)},
-    {"msr-load-reserved", &section_msrs,
-     "Bits 63:32 of each entry in the VM-entry MSR-load area are 0.",
-     "An entry is 16 bytes: the index in 4, 4 that are 0, the value in 8.",
-     no_entry<has_reserved_bits>, about(entry_msr_load_address, entry_msr_load_count)},
-    {"msr-load-value", &section_msrs,
-     "Each value in the VM-entry MSR-load area is one that WRMSR would take at CPL 0.",
-     "The exit qualification is the number of the entry that failed, from 1.",
-     no_entry<write_would_fault>, about(entry_msr_load_address, entry_msr_load_count)},
+    {"msr-load-base", &section_msrs, no_entry<is_base>,
+     fields(entry_msr_load_address, entry_msr_load_count)},
+    {"msr-load-x2apic", &section_msrs, no_entry<is_x2apic>,
+     fields(entry_msr_load_address, entry_msr_load_count)},
+    {"msr-load-smm", &section_msrs, no_entry<is_for_smm>,
+     fields(entry_msr_load_address, entry_msr_load_count)},
+    {"msr-load-model-specific", &section_msrs, no_entry<is_model_specific>,
+     fields(entry_msr_load_address, entry_msr_load_count)},
+    {"msr-load-reserved", &section_msrs, no_entry<has_reserved_bits>,
+     fields(entry_msr_load_address, entry_msr_load_count)},
+    {"msr-load-value", &section_msrs, no_entry<write_would_fault>,
+     fields(entry_msr_load_address, entry_msr_load_count)},
 });
 
 }  // namespace hvp::vmx::checks

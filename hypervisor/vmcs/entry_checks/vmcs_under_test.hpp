@@ -1,8 +1,8 @@
-// What VM entry looks at: fields of the VMCS, capability MSRs, and a few facts about the processor.
+// What VM entry checks: fields of the VMCS, capability MSRs, and a few facts about the processor.
 //
 // The rules read through `VmcsUnderTest`, so that the same code works on the processor's current
-// VMCS and on an image of one in memory. An image may be incomplete: what a rule asked for in vain
-// is noted, and its answer then means nothing.
+// VMCS and on an image of one in memory. An image may be incomplete: what a rule needed and did not
+// get is noted, and its answer then means nothing.
 #pragma once
 
 #include <array>
