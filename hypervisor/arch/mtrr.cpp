@@ -179,11 +179,6 @@ UniformRange next_uniform(const MtrrSnapshot& mtrrs, HostPhysicalAddress start,
     return range;
 }
 
-bool is_mtrr(Msr msr, MtrrCapabilities capabilities) {
-    return msr == Msr::mtrr_def_type || is_variable(msr, capabilities) ||
-           is_fixed(msr, capabilities);
-}
-
 bool valid_mtrr_write(Msr msr, std::uint64_t value, MtrrCapabilities capabilities,
                       std::uint32_t physical_address_bits) {
     const auto has_type = [capabilities](std::uint64_t type) {

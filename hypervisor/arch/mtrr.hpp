@@ -126,9 +126,6 @@ struct UniformRange {
                                         HostPhysicalAddress limit);
 inline constexpr std::uint32_t most_steps = 1024;
 
-/// Whether the number is one of this processor's MTRRs that can be written.
-[[nodiscard]] bool is_mtrr(Msr msr, MtrrCapabilities capabilities);
-
 /// Whether WRMSR of this value succeeds; else it raises #GP: a reserved bit is set, a type is a
 /// reserved one or one that the processor lacks, or there is no such register.
 ///

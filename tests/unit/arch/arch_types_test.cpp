@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "hypervisor/arch/address.hpp"
+#include "hypervisor/arch/bits.hpp"
 #include "hypervisor/arch/control_registers.hpp"
 #include "hypervisor/vmcs/controls.hpp"
 
@@ -26,6 +27,23 @@ TEST(Addresses, MoveByBytesAndHaveADistance) {
 TEST(Addresses, OfObjectsAreLinear) {
     const int object = 0;
     EXPECT_EQ(linear_address_of(&object).raw(), reinterpret_cast<std::uint64_t>(&object));
+}
+
+TEST(Pages, AreRoundedTo) {
+    EXPECT_EQ(page_of(GuestPhysicalAddress{0x5FFF}), GuestPhysicalAddress{0x5000});
+    EXPECT_EQ(page_of(GuestPhysicalAddress{0x5000}), GuestPhysicalAddress{0x5000});
+    EXPECT_EQ(offset_in_page(GuestPhysicalAddress{0x5FFF}), 0xFFFU);
+    EXPECT_EQ(pages_for(0), 0U);
+    EXPECT_EQ(pages_for(1), 1U);
+    EXPECT_EQ(pages_for(0x1000), 1U);
+    EXPECT_EQ(pages_for(0x1001), 2U);
+}
+
+TEST(Bits, AreNumberedAsInTheManual) {
+    EXPECT_EQ(bits(63, 0), ~0ULL);
+    EXPECT_EQ(bits(11, 8), 0xF00U);
+    EXPECT_EQ(bits(51, 52), 0U) << "none";
+    EXPECT_EQ(bit(63), 1ULL << 63);
 }
 
 // [SDM 3A 2.5 "Control Registers"]

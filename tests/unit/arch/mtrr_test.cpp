@@ -232,10 +232,18 @@ TEST(MtrrWrites, AreValidOrRaiseGeneralProtection) {
     EXPECT_FALSE(valid(0x250, 1));
     capabilities.fixed_ranges = 0;
     EXPECT_FALSE(valid(0x250, 0));
-    EXPECT_FALSE(is_mtrr(Msr::mtrr_fix64k_00000, capabilities));
-    EXPECT_TRUE(is_mtrr(Msr::mtrr_def_type, capabilities));
-    EXPECT_TRUE(is_mtrr(Msr::mtrr_physmask0, capabilities));
-    EXPECT_FALSE(is_mtrr(Msr::pat, capabilities));
+}
+
+// [SDM 3A 11.11.2 "Setting Memory Ranges with MTRRs"]
+TEST(Mtrrs, AreKnownByTheirNumbers) {
+    for (const std::uint32_t msr :
+         {0x200U, 0x201U, 0x21FU, 0x24FU, 0x250U, 0x258U, 0x259U, 0x268U, 0x26FU, 0x2FFU}) {
+        EXPECT_TRUE(is_mtrr(static_cast<Msr>(msr))) << std::hex << msr;
+    }
+    for (const std::uint32_t msr :
+         {0xFEU, 0x1FFU, 0x251U, 0x257U, 0x25AU, 0x267U, 0x270U, 0x277U, 0x2FEU, 0x300U}) {
+        EXPECT_FALSE(is_mtrr(static_cast<Msr>(msr))) << std::hex << msr;
+    }
 }
 
 }  // namespace
