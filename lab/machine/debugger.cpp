@@ -156,7 +156,7 @@ DebuggerTalk::Action DebuggerTalk::on_time(Milliseconds now) {
             if (waited < longest_answer) {
                 return {};
             }
-            ending_ = Ending::timeout;  // we know that much, only not where it stands
+            ending_ = Ending::timeout;  // that is certain; only the place of the hang is unknown
             break;
         case State::leaving:
             return {.kill = waited >= longest_farewell};

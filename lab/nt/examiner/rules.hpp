@@ -72,7 +72,8 @@ void report_finding(std::string_view rule, const rtl::Sentence& detail, Verifier
                     std::uint64_t caller);
 
 /// The call comes on the running thread's stack, or on one of the processor's interrupt stacks. A
-/// hypervisor that calls Windows from VMX root operation has a stack of its own, and is seen here.
+/// hypervisor that calls Windows from VMX root operation has a stack of its own, and is detected
+/// here.
 void check_stack(FunctionName function, std::uint64_t caller);
 
 /// The call is allowed up to this IRQL, and on stacks that the kernel knows.  [Windows: Managing

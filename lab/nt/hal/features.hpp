@@ -6,7 +6,7 @@
 namespace hvp::lab::hal {
 
 /// Read once from CPUID. The lab runs on every 64-bit model, so nothing newer than the first
-/// 64-bit processors is taken for granted.
+/// 64-bit processors is assumed.
 struct Features {
     bool execute_disable{};
     bool syscall{};

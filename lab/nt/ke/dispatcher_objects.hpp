@@ -11,7 +11,7 @@ namespace hvp::lab::ke {
 
 struct Kthread;
 
-/// What a dispatcher object is; the numbers stand in WDK's headers.
+/// What a dispatcher object is; the numbers are those of WDK's headers.
 enum class ObjectType : std::uint8_t {
     notification_event = 0,
     synchronization_event = 1,

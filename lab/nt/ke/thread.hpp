@@ -69,7 +69,7 @@ struct Kthread {
     Priority priority{usual_priority};
     Fate fate{Fate::stays};
     bool on_processor{};  ///< some processor is on its stack
-    bool ready{};         ///< it stands in the queue of `processor`
+    bool ready{};         ///< it is in the queue of `processor`
     bool terminating{};   ///< it ends as soon as its IRQL allows
     bool ended{};         ///< no processor is on its stack any more
 };

@@ -1,4 +1,4 @@
-// RtlRestoreContext: goes on where a CONTEXT was captured. It ends in IRETQ, so the stack segment
+// RtlRestoreContext: continues where a CONTEXT was captured. It ends in IRETQ, so the stack segment
 // and the flags come from the CONTEXT too. A record (for longjmp and the like) is not looked at.
 // [Windows: RtlRestoreContext]
 
