@@ -21,7 +21,8 @@
 #include "stages/ept/guest.hpp"
 #include "stages/ept/memory.hpp"
 #include "stages/ept/views.hpp"
-#include "tests/drivers/guest_session.hpp"
+#include "stages/shared/guest_calls.hpp"
+#include "tests/drivers/test_session.hpp"
 
 namespace {
 
@@ -124,23 +125,23 @@ std::uint64_t least_stores(std::size_t tables, std::size_t pages) {
 [[noreturn, gnu::section("GUEST")]] void redirect_often(void* guest_data) {
     GuestData& data = *static_cast<GuestData*>(guest_data);
     for (std::size_t i = 0; i < times; ++i) {
-        (void)ept_stage::ask(Call::redirect);
+        (void)stages::ask(Call::redirect);
         data.found.redirected += data.target();
-        (void)ept_stage::ask(Call::put_back);
+        (void)stages::ask(Call::put_back);
         data.found.after += data.target();
     }
-    ept_stage::stop();
+    stages::stop();
 }
 
 [[noreturn, gnu::section("GUEST")]] void swap_often(void* guest_data) {
     GuestData& data = *static_cast<GuestData*>(guest_data);
-    (void)ept_stage::ask(Call::split);
+    (void)stages::ask(Call::split);
     for (std::size_t i = 0; i < times; ++i) {
         data.found.call_after += data.target();
         (void)*data.target_page;
         (void)arch::cpuid(0);
     }
-    ept_stage::stop();
+    stages::stop();
 }
 
 // ---- Their VMM ----------------------------------------------------------------------------------
@@ -160,11 +161,9 @@ bool measure_call(void*, std::uint64_t call, std::uint64_t, std::uint64_t&) {
     return true;
 }
 
-std::expected<void, vmx::Failure> run(tests::GuestSession& session, void (*code)(void*),
+std::expected<void, vmx::Failure> run(tests::TestSession& session, void (*code)(void*),
                                       const vmx::StageHooks& hooks) {
-    vmx::VirtualProcessor& processor = session.vmm().processor;
-    processor.hooks = hooks;
-    processor.guest_stop = {};
+    session.processor().hooks = hooks;
     const auto guest_stop = session.run(code, &bench.memory->guest);
     if (!guest_stop) {
         return std::unexpected{guest_stop.error()};
@@ -175,24 +174,17 @@ std::expected<void, vmx::Failure> run(tests::GuestSession& session, void (*code)
 
 std::expected<void, vmx::Failure> run_guests(const DRIVER_OBJECT& driver,
                                              const arch::MappedRange& memory) {
-    auto session = tests::GuestSession::prepare(driver, {&memory, 1});
+    auto session = tests::TestSession::prepare(driver, {&memory, 1});
     if (!session) {
         return std::unexpected{session.error()};
     }
     ept_stage::Memory& stage = *bench.memory;
-    auto views = ept_stage::Views::create(*stage.pool, bench.limits, stage.needed,
-                                          {.target = ept_stage::page_of(ept_stage::target),
-                                           .other = ept_stage::page_of(ept_stage::other)},
-                                          0, ept_stage::Beginning::everything_needed);
-    if (!views) {
-        bench.all_right = false;
-        return {};
+    const auto created = create_views(stage, ept_stage::InitialMap::everything_needed, 0);
+    if (!created) {
+        return created;
     }
-    stage.views.emplace(std::move(*views));
-    stage.guest.target = ept_stage::target;
-    stage.guest.target_page = reinterpret_cast<const volatile std::uint64_t*>(ept_stage::target);
-    session->use_ept(stage.views->tables().pointer());
-    session->use_stack((&stage.guest_stack + 1)->bytes.data());
+    session->options.epts = {stage.views->tables().pointer()};
+    session->options.stack_end = (&stage.guest_stack + 1)->bytes.data();
     bench.views = stage.views->hooks();
     if (const auto ran = run(*session, redirect_often, {.on_hypercall = measure_call}); !ran) {
         return ran;
@@ -208,7 +200,7 @@ bool is_right(const ept_stage::Memory& memory) {
            found.redirected == times * ept_stage::answer_of_other &&
            found.after == times * ept_stage::answer_of_target &&
            found.call_after == times * ept_stage::answer_of_other &&
-           memory.views->noted().size() == 2 * times &&
+           memory.views->violations().size() == 2 * times &&
            memory.views->edits() == memory.views->invalidations();
 }
 
@@ -231,24 +223,16 @@ void tell(const ept_stage::Memory& memory) {
 }
 
 std::expected<bool, vmx::Failure> measure(const DRIVER_OBJECT& driver) {
-    const auto support = vmx::probe_vmx();
-    if (!support) {
-        return std::unexpected{support.error()};
-    }
     const auto limits = vmx::check_ept_support();
     if (!limits) {
         return std::unexpected{limits.error()};
     }
-    const auto memory = ept_stage::StageMemory::take(windows::AtPassiveLevel::in_driver_entry());
+    const auto memory = ept_stage::take_memory(windows::AtPassiveLevel::in_driver_entry(), *limits);
     if (!memory) {
         return std::unexpected{memory.error()};
     }
     bench.memory = &**memory;
     bench.limits = *limits;
-    if (const auto found = find_needed(**memory, *limits, arch::ProcessorState::capture());
-        !found) {
-        return std::unexpected{found.error()};
-    }
     build_often();
     split_and_join();
     if (const auto ran = run_guests(driver, memory->range()); !ran) {

@@ -24,9 +24,9 @@
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
-#include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/probe_operands.hpp"
 #include "tests/drivers/service_name.hpp"
+#include "tests/drivers/test_session.hpp"
 
 namespace {
 
@@ -194,14 +194,14 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
         return STATUS_NOT_SUPPORTED;
     }
     const windows::PinnedToProcessor pinned;
-    auto session = tests::GuestSession::prepare(*driver);
+    auto session = tests::TestSession::prepare(*driver);
     if (!session) {
         tests::print_failure(session.error());
         return windows::status_of(session.error().kind);
     }
     session->vmm().processor.tracing = chosen->traced;
     if (chosen->exit != nullptr) {
-        session->let_exits_go_to(chosen->exit);
+        session->options.exit_code = chosen->exit;
     }
     before_launch = {.leaf_0 = arch::cpuid(0), .cr3 = arch::read_cr3()};
     Work work{.probes = chosen->probes};

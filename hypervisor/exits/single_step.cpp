@@ -2,6 +2,7 @@
 
 #include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/vmcs/current_vmcs.hpp"
+#include "hypervisor/vmx/vmx_operation.hpp"
 
 namespace hvp::vmx {
 namespace {
@@ -18,6 +19,10 @@ namespace {
 std::expected<void, Failure> choose_step(const ProcessorRegion& region,
                                          const arch::ProcessorState& windows, std::byte* stack_end,
                                          std::uint64_t host_cr3_value) {
+    const auto loaded = LoadedVmcs::load(region.physical_of(&region.memory->vmcs));
+    if (!loaded) {
+        return std::unexpected{loaded.error()};
+    }
     const GuestStart guest{.code = stop_at_once, .argument = nullptr, .stack_end = stack_end};
     if (const auto written = write_vmcs(region, windows, guest, host_cr3_value); !written) {
         return written;

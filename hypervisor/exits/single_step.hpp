@@ -192,7 +192,7 @@ template <VmcsAccess V>
 /// tigerlake).
 ///
 /// Needs    `stack_end`: 40 bytes below it for the guest
-/// Where    VMX root operation, the VMCS current and clear; afterwards it is neither: load it again
+/// Where    VMX root operation, no VMCS current
 [[nodiscard]] std::expected<void, Failure> choose_step(const ProcessorRegion& region,
                                                        const arch::ProcessorState& windows,
                                                        std::byte* stack_end,

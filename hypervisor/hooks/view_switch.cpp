@@ -94,15 +94,10 @@ bool ViewSwitch::flush() {
     return true;
 }
 
-bool ViewSwitch::flush_all() {
-    for (const ept::View view : {ept::View::data, ept::View::code, ept::View::step}) {
-        if (!ept::invalidate_here({.pointer = views_->pointer(view, processor_),
-                                   .processors = arch::ProcessorSet::only(processor_)},
-                                  processor_, limits().capability)) {
-            return false;
-        }
-    }
-    return true;
+std::array<std::optional<ept::Pointer>, 3> all_views(const ept::SplitViews& views,
+                                                     std::uint32_t processor) {
+    return {views.pointer(ept::View::data, processor), views.pointer(ept::View::code, processor),
+            views.pointer(ept::View::step, processor)};
 }
 
 }  // namespace hvp::vmx

@@ -1,6 +1,10 @@
 // Between exits and views: what the exit handlers of a stage with split pages do.
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <optional>
+
 #include "hypervisor/arch/physical_window.hpp"
 #include "hypervisor/guest_memory/page_walk.hpp"
 #include "hypervisor/hooks/processor_view.hpp"
@@ -28,12 +32,6 @@ public:
     /// Needs    no other processor that uses the views: that would need a TLB shootdown
     [[nodiscard]] bool flush();
 
-    /// Executes INVEPT for all views of this processor: it may have cached translations of EPTs
-    /// that lay in the same pages before.
-    ///
-    /// Where    VMX root operation, before the first VM entry
-    [[nodiscard]] bool flush_all();
-
     [[nodiscard]] const ept::ProcessorView& view() const { return view_; }
     /// How many times INVEPT was executed after edits and for steps.
     [[nodiscard]] std::uint64_t invalidations() const { return invalidations_; }
@@ -49,5 +47,9 @@ private:
     ept::ProcessorView view_;
     std::uint64_t invalidations_{};
 };
+
+/// The EPTs of one processor's views, for GuestOptions: a guest starts on the data view.
+[[nodiscard]] std::array<std::optional<ept::Pointer>, 3> all_views(const ept::SplitViews& views,
+                                                                   std::uint32_t processor);
 
 }  // namespace hvp::vmx

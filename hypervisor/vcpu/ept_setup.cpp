@@ -167,7 +167,9 @@ std::expected<bool, Failure> enable_vpid(VirtualProcessor& processor,
     return true;
 }
 
-std::expected<bool, Failure> enable_page_modification_log(arch::HostPhysicalAddress log) {
+std::expected<bool, Failure> enable_page_modification_log(VirtualProcessor& processor,
+                                                          arch::HostPhysicalAddress log) {
+    processor.write_log = false;
     const auto added = add(SecondaryControl::enable_pml);
     if (!added || !*added) {
         return added;
@@ -178,6 +180,7 @@ std::expected<bool, Failure> enable_page_modification_log(arch::HostPhysicalAddr
     if (const auto refused = vmcs.refused()) {
         return refused_field(*refused);
     }
+    processor.write_log = true;
     return true;
 }
 

@@ -51,6 +51,6 @@ namespace hvp::vmx {
 /// Where    behind `enable_ept`
 /// Source   [SDM 3C 28.2.5 "Page-Modification Logging"]
 [[nodiscard]] std::expected<bool, Failure> enable_page_modification_log(
-    arch::HostPhysicalAddress log);
+    VirtualProcessor& processor, arch::HostPhysicalAddress log);
 
 }  // namespace hvp::vmx

@@ -144,6 +144,7 @@ struct VirtualProcessor {
     /// [SDM 3C 28.1 "Virtual Processor Identifiers (VPIDs)"]
     std::uint16_t vpid{};
     bool invvpid_retains_globals{};
+    bool write_log{};  ///< the guest has a page-modification log
 
     /// NMIs that arrived while the VMM ran, and that the guest has yet to see. The NMI handler
     /// adds, whenever it likes; deliver_pending takes.

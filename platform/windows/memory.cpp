@@ -22,14 +22,30 @@ std::optional<PageRun> PageRun::allocate(const AtPassiveLevel&, std::size_t page
     }
     // Windows does not clear it, and the reserved bytes of VMX structures must be 0.
     std::memset(memory, 0, bytes);
-    const auto physical = static_cast<std::uint64_t>(MmGetPhysicalAddress(memory).QuadPart);
-    return PageRun{static_cast<std::byte*>(memory), bytes, arch::HostPhysicalAddress{physical}};
+    return PageRun{static_cast<std::byte*>(memory), bytes, physical_address_of(memory)};
 }
 
 PageRun::~PageRun() {
     if (start_ != nullptr) {
         MmFreeContiguousMemory(start_);
     }
+}
+
+arch::HostPhysicalAddress physical_address_of(const volatile void* something) {
+    return arch::HostPhysicalAddress{
+        static_cast<std::uint64_t>(MmGetPhysicalAddress(const_cast<void*>(something)).QuadPart)};
+}
+
+arch::HostPhysicalAddress physical_page_of(const volatile void* something) {
+    return arch::page_of(physical_address_of(something));
+}
+
+bool read_physical(arch::GuestPhysicalAddress where, std::uint64_t& value) {
+    MM_COPY_ADDRESS source{};
+    source.PhysicalAddress.QuadPart = static_cast<LONGLONG>(where.raw());
+    SIZE_T copied = 0;
+    return MmCopyMemory(&value, source, sizeof value, mm_copy_memory_physical, &copied) ==
+           STATUS_SUCCESS;
 }
 
 }  // namespace hvp::windows

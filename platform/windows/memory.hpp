@@ -46,4 +46,21 @@ private:
     arch::HostPhysicalAddress physical_;
 };
 
+/// Where something of ours lies in physical memory.
+///
+/// Needs    memory that is not pageable
+/// Source   [Windows: MmGetPhysicalAddress]
+[[nodiscard]] arch::HostPhysicalAddress physical_address_of(const volatile void* something);
+
+/// The same, rounded down to the start of its page.
+[[nodiscard]] arch::HostPhysicalAddress physical_page_of(const volatile void* something);
+
+/// Reads a quadword of physical memory, of page tables too: these are in no mapping that a driver
+/// may use, and MmMapIoSpace refuses them; but physical memory may be copied.
+///
+/// Returns  false if there is no memory
+/// Where    PASSIVE_LEVEL
+/// Source   [Windows: MmCopyMemory]
+[[nodiscard]] bool read_physical(arch::GuestPhysicalAddress where, std::uint64_t& value);
+
 }  // namespace hvp::windows

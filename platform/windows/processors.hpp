@@ -1,6 +1,8 @@
 // Staying on one processor.
 #pragma once
 
+#include <cstdint>
+
 #include "platform/windows/nt.hpp"
 
 namespace hvp::windows {
@@ -29,11 +31,11 @@ public:
     ~PinnedToProcessor() { KeRevertToUserGroupAffinityThread(&before_); }
 
     /// The processor's number, counted over all groups.
-    [[nodiscard]] unsigned long index() const { return index_; }
+    [[nodiscard]] std::uint32_t index() const { return index_; }
 
 private:
     GROUP_AFFINITY before_{};
-    unsigned long index_{};
+    std::uint32_t index_{};
 };
 
 /// No other thread runs on this processor until destruction. Interrupts still come.

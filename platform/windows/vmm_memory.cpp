@@ -53,7 +53,6 @@ std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& pas
         return std::unexpected{vmx::Failure{.kind = vmx::FailureKind::out_of_memory, .why = &why}};
     }
     VmmMemory memory{std::move(*processor), std::move(*page_tables), std::move(*guest_stack)};
-    vmx::prepare(memory.region_, capabilities);
 
     auto mapped = map_own_image(memory.own_, driver);
     if (mapped) {

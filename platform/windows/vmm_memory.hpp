@@ -6,6 +6,7 @@
 #include <span>
 
 #include "hypervisor/arch/address_space.hpp"
+#include "hypervisor/vcpu/session.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/failure.hpp"
@@ -19,8 +20,8 @@ namespace hvp::windows {
 /// destructor, which must not run before VMXOFF.
 class VmmMemory {
 public:
-    /// Takes the memory, prepares the virtual processor and builds the VMM's page tables: the
-    /// driver's image, the VMM's stacks and tables, what else the stage works on, and nothing more.
+    /// Takes the memory and builds the VMM's page tables: the driver's image, the VMM's stacks and
+    /// tables, what else the stage works on, and nothing more.
     /// A wrong pointer in the VMM is then a page fault, and not a silent change somewhere in
     /// Windows.
     [[nodiscard]] static std::expected<VmmMemory, vmx::Failure> take(
@@ -38,6 +39,10 @@ public:
     /// All of it but the guest's stack: what a guest has no business in.
     [[nodiscard]] std::array<arch::MappedRange, 2> own_ranges() const;
     [[nodiscard]] std::byte* guest_stack_end() const { return guest_stack_.end(); }
+    /// All of it, for a Session.
+    [[nodiscard]] vmx::SessionMemory session_memory() const {
+        return {.region = region_, .host_cr3 = cr3(), .guest_stack_end = guest_stack_end()};
+    }
 
 private:
     VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack);

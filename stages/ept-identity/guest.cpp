@@ -7,17 +7,9 @@
 namespace hvp::identity_stage {
 namespace {
 
-bool ask(Call call) {
-    return arch::vmcall(static_cast<std::uint64_t>(call), 0).rax ==
-           static_cast<std::uint64_t>(vmx::HypercallStatus::success);
-}
-
-[[noreturn]] void stop() {
-    (void)arch::vmcall(static_cast<std::uint64_t>(vmx::Hypercall::stop), 0);
-    for (;;) {
-        arch::hlt();
-    }
-}
+using stages::ask;
+using stages::stop;
+using stages::sum_of_page;
 
 /// Interrupts are on, and the clock's handler is Windows'. It runs in the guest.
 void wait_for_the_clock(GuestData& data) {
@@ -29,7 +21,7 @@ void wait_for_the_clock(GuestData& data) {
     data.found.clock_ticked = *data.clock != before ? 1 : 0;
 }
 
-/// Writes to the target's page, which the guest's own page tables let nobody write to: CR0.WP is
+/// Writes to the target's page, which is read-only in the guest's own page tables: CR0.WP is
 /// the guest's, and without it code at CPL 0 may.  [SDM 3A 4.6.1 "Determination of Access Rights"]
 void write_to_target(GuestData& data, std::uint64_t value) {
     const auto cr0 = arch::read_cr0();
@@ -38,7 +30,7 @@ void write_to_target(GuestData& data, std::uint64_t value) {
     arch::write_cr0(cr0);
 }
 
-void look_at_two_faces(GuestData& data) {
+void look_at_split_page(GuestData& data) {
     Findings& found = data.found;
     found.sum_before = sum_of_page(data.target_page);
     found.call_before = data.target();
@@ -72,7 +64,7 @@ void touch_watched(GuestData& data) {
     (void)ask(Call::end_watch);
 }
 
-void look_at_the_vmm(GuestData& data) {
+void look_at_vmm_memory(GuestData& data) {
     for (std::uint64_t i = 0; i < data.hidden_words; ++i) {
         data.found.hidden_not_zero += data.hidden[i] != 0 ? 1 : 0;
         ++data.found.hidden_words;
@@ -80,7 +72,7 @@ void look_at_the_vmm(GuestData& data) {
 }
 
 /// Makes a range write-combining, as a driver of a display would, and undoes it. A system that
-/// means it stops all processors and empties their caches around this; nobody uses the range here.
+/// means it stops all processors and empties their caches around this; nothing uses the range here.
 /// [SDM 3A 11.11.7.2 "MemTypeSet() Function"]
 void change_an_mtrr(GuestData& data) {
     const auto base = static_cast<arch::Msr>(data.mtrr);
@@ -104,9 +96,9 @@ void explore(void* guest_data) {
     GuestData& data = *static_cast<GuestData*>(guest_data);
     arch::sti();
     wait_for_the_clock(data);
-    look_at_two_faces(data);
+    look_at_split_page(data);
     touch_watched(data);
-    look_at_the_vmm(data);
+    look_at_vmm_memory(data);
     change_an_mtrr(data);
     data.found.finished = 1;
     arch::cli();
@@ -117,7 +109,7 @@ void explore(void* guest_data) {
     return answer_of_target;
 }
 
-alignas(arch::page_bytes) constinit const std::array<std::uint8_t, arch::page_bytes> code_face =
+alignas(arch::page_bytes) constinit const std::array<std::uint8_t, arch::page_bytes> code_page =
     [] {
         std::array<std::uint8_t, arch::page_bytes> page{};
         page.fill(0xCC);  // INT3

@@ -3,47 +3,45 @@
 #include <algorithm>
 #include <bit>
 
-#include "platform/windows/exit_events.hpp"
+#include "stages/shared/guest_calls.hpp"
+#include "stages/shared/report.hpp"
+#include "stages/shared/result.hpp"
 
 namespace hvp::identity_stage {
 namespace {
 
 using ept::Level;
+using stages::each_exit;
+using stages::lifecycle;
+using stages::yes_or_no;
 using trace::HexInt64;
 using trace::Text;
 using trace::UInt32;
 using trace::UInt64;
 using windows::TraceProvider;
-namespace keyword = windows::keyword;
-
-constexpr trace::Traits life{.keyword = keyword::life};
-constexpr trace::Traits each_exit{.level = trace::Level::verbose, .keyword = keyword::exits};
 
 using IdentityMapped =
-    trace::Event<"IdentityMapped", life, UInt32<"physical_address_bits">, UInt64<"pages_1_gb">,
+    trace::Event<"IdentityMapped", lifecycle, UInt32<"physical_address_bits">, UInt64<"pages_1_gb">,
                  UInt64<"pages_2_mb">, UInt64<"pages_4_kb">, UInt64<"tables">, UInt64<"bytes">>;
-using VmmHidden = trace::Event<"VmmHidden", life, UInt64<"pages">, UInt64<"tables">>;
-using GuestFeatures = trace::Event<"GuestFeatures", life, Text<"vpid">, Text<"step">,
+using VmmHidden = trace::Event<"VmmHidden", lifecycle, UInt64<"pages">, UInt64<"tables">>;
+using GuestFeatures = trace::Event<"GuestFeatures", lifecycle, Text<"vpid">, Text<"step">,
                                    Text<"accessed_and_dirty">, Text<"write_log">, HexInt64<"at">>;
 using ViewChanged =
     trace::Event<"ViewChanged", each_exit, Text<"access">, Text<"view">, HexInt64<"guest_physical">,
                  HexInt64<"guest_linear">, HexInt64<"at">>;
-using FacesProof = trace::Event<"FacesProof", life, UInt64<"reads_right">, UInt64<"reads">,
+using FacesProof = trace::Event<"FacesProof", lifecycle, UInt64<"reads_right">, UInt64<"reads">,
                                 UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"steps">,
                                 HexInt64<"self_read">>;
-using WriteProof = trace::Event<"WriteProof", life, UInt64<"read_back">, HexInt64<"call">,
+using WriteProof = trace::Event<"WriteProof", lifecycle, UInt64<"read_back">, HexInt64<"call">,
                                 HexInt64<"call_after">, UInt64<"as_before">>;
-using CutProof = trace::Event<"CutProof", life, UInt64<"bytes">, UInt64<"parts_right">,
+using CutProof = trace::Event<"CutProof", lifecycle, UInt64<"bytes">, UInt64<"parts_right">,
                               UInt64<"whole_again">, UInt64<"invalidations">>;
-using PageTouched = trace::Event<"PageTouched", life, UInt64<"page">, Text<"flags">, Text<"log">>;
-using InterruptProof = trace::Event<"InterruptProof", life, UInt64<"clock_ticked">>;
-using HiddenProof = trace::Event<"HiddenProof", life, UInt64<"words">, UInt64<"not_zero">>;
-using MtrrFollowed = trace::Event<"MtrrFollowed", life, UInt32<"msr">, HexInt64<"value">,
+using PageTouched =
+    trace::Event<"PageTouched", lifecycle, UInt64<"page">, Text<"flags">, Text<"log">>;
+using InterruptProof = trace::Event<"InterruptProof", lifecycle, UInt64<"clock_ticked">>;
+using HiddenProof = trace::Event<"HiddenProof", lifecycle, UInt64<"words">, UInt64<"not_zero">>;
+using MtrrFollowed = trace::Event<"MtrrFollowed", lifecycle, UInt32<"msr">, HexInt64<"value">,
                                   HexInt64<"range">, Text<"type">, UInt64<"tables">>;
-
-const char* yes_or_no(bool is) {
-    return is ? "yes" : "no";
-}
 
 const char* name_of(arch::MemoryType type) {
     switch (type) {
@@ -114,13 +112,13 @@ private:
     }
 };
 
-void tell_change(const TraceProvider& provider, const ViewChange& change, std::uint64_t at) {
+void report_change(const TraceProvider& provider, const ViewChange& change, std::uint64_t at) {
     provider.write<ViewChanged>(name_of(change.event.qualification), name_of(change.to),
                                 change.event.guest_physical.raw(), change.event.guest_linear.raw(),
                                 at);
 }
 
-bool prove_faces(const TraceProvider& provider, const StageMemory& memory) {
+bool verify_split(const TraceProvider& provider, const StageMemory& memory) {
     const Findings& found = memory.guest().found;
     const Machine& machine = *memory.vmm().machine;
     const auto reads = static_cast<std::uint64_t>(std::ranges::count(found.sums, found.sum_before));
@@ -128,7 +126,7 @@ bool prove_faces(const TraceProvider& provider, const StageMemory& memory) {
     provider.write<FacesProof>(reads, std::uint64_t{found.sums.size()}, calls,
                                std::uint64_t{found.calls.size()}, machine.steps(), found.self_read);
     // The page as DriverEntry sees it, which no EPT can change.
-    const std::uint64_t right_sum = sum_of_page(memory.guest().target_page);
+    const std::uint64_t right_sum = stages::sum_of_page(memory.guest().target_page);
     const bool as_before = found.sum_after == right_sum && found.sum_before == right_sum;
     provider.write<WriteProof>(found.written_read, found.call_written, found.call_after,
                                std::uint64_t{as_before ? 1U : 0U});
@@ -141,8 +139,8 @@ bool prove_faces(const TraceProvider& provider, const StageMemory& memory) {
             found.call_after == answer_of_target);
 }
 
-bool prove_touched(const TraceProvider& provider, const Features& features,
-                   const StageMemory& memory) {
+bool verify_touched(const TraceProvider& provider, const vmx::VirtualProcessor& processor,
+                    const StageMemory& memory) {
     const Machine& machine = *memory.vmm().machine;
     const Cut& cut = machine.cut();
     const bool whole = cut.after == cut.before && cut.before != Level{};
@@ -156,23 +154,23 @@ bool prove_touched(const TraceProvider& provider, const Features& features,
     for (std::size_t i = 0; i < watched_pages; ++i) {
         const Touched& page = machine.touched()[i];
         provider.write<PageTouched>(std::uint64_t{i}, has_flags ? name_of(page) : "not to be had",
-                                    !features.write_log ? "not to be had"
-                                    : page.logged       ? "the page"
-                                                        : "nothing");
+                                    !processor.write_log ? "not to be had"
+                                    : page.logged        ? "the page"
+                                                         : "nothing");
         right = right && page.read_or_written == (has_flags && touched_right[i]) &&
                 page.written == (has_flags && written_right[i]) &&
-                page.logged == (features.write_log && written_right[i]);
+                page.logged == (processor.write_log && written_right[i]);
     }
     return right && whole && cut.right_parts == ept::entries_of_table;
 }
 
-bool prove_hidden(const TraceProvider& provider, const StageMemory& memory) {
+bool verify_hidden(const TraceProvider& provider, const StageMemory& memory) {
     const Findings& found = memory.guest().found;
     provider.write<HiddenProof>(found.hidden_words, found.hidden_not_zero);
     return found.hidden_words == memory.guest().hidden_words && found.hidden_not_zero == 0;
 }
 
-bool prove_mtrr(const TraceProvider& provider, const StageMemory& memory) {
+bool verify_mtrr(const TraceProvider& provider, const StageMemory& memory) {
     const Machine& machine = *memory.vmm().machine;
     const auto writes = machine.mtrr_writes();
     const std::uint64_t range = memory.guest().mtrr_base & ~(arch::page_bytes - 1);
@@ -190,9 +188,9 @@ bool prove_mtrr(const TraceProvider& provider, const StageMemory& memory) {
 
 }  // namespace
 
-void tell_identity(const TraceProvider& provider, const ept::Limits& limits,
-                   const arch::MtrrSnapshot& mtrrs, std::size_t predicted_tables,
-                   const VmmPages& vmm, std::size_t hidden_pages) {
+void report_identity(const TraceProvider& provider, const ept::Limits& limits,
+                     const arch::MtrrSnapshot& mtrrs, std::size_t predicted_tables,
+                     const VmmPages& vmm, std::size_t hidden_pages) {
     const PageCounts pages{limits, mtrrs};
     provider.write<IdentityMapped>(
         limits.physical_address_bits, pages.of_level[2], pages.of_level[1], pages.of_level[0],
@@ -201,46 +199,55 @@ void tell_identity(const TraceProvider& provider, const ept::Limits& limits,
                               std::uint64_t{vmm.machine->views().identity().pool().used()});
 }
 
-void tell_run(const TraceProvider& provider, const Times& times, const Features& features,
-              const StageMemory& memory, vmx::VirtualProcessor& processor) {
-    windows::trace_vmx_on(provider, times.vmxon_at);
+void report_run(const TraceProvider& provider, const vmx::Session& session,
+                const StageMemory& memory) {
+    const vmx::Timestamps& timestamps = session.timestamps();
+    const vmx::VirtualProcessor& processor = session.processor();
+    windows::trace_vmx_on(provider, timestamps.vmxon_at);
     // The guest of two instructions comes first, and has one exit.
-    windows::trace_entry(provider, times.probe_at);
-    trace::ExitEvent event{};
-    if (processor.ring->read(event)) {
-        windows::trace_exit(provider, event);
+    windows::trace_entry(provider, timestamps.probe_at);
+    trace::ExitEvent probe{};
+    if (session.processor().ring->read(probe)) {
+        windows::trace_exit(provider, probe);
     }
     const Machine& machine = *memory.vmm().machine;
     provider.write<GuestFeatures>(
-        yes_or_no(features.vpid),
-        features.step_by == vmx::StepBy::monitor_trap_flag ? "monitor trap flag" : "RFLAGS.TF",
+        yes_or_no(processor.vpid != 0),
+        processor.step.by == vmx::StepBy::monitor_trap_flag ? "monitor trap flag" : "RFLAGS.TF",
         yes_or_no(machine.views().identity().limits().capability.accessed_and_dirty != 0),
-        yes_or_no(features.write_log), times.vm_entry_at);
-    windows::trace_entry(provider, times.vm_entry_at);
-    std::size_t told = 0;
-    while (processor.ring->read(event)) {
-        windows::trace_exit(provider, event);
+        yes_or_no(processor.write_log), timestamps.vm_entry_at);
+    windows::trace_entry(provider, timestamps.vm_entry_at);
+    std::size_t reported = 0;
+    stages::report_exits(provider, session.processor(), [&](const trace::ExitEvent& event) {
         const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
         if (reason.basic() == vmx::ExitReason::ept_violation &&
-            told < machine.changes().size()) {
-            tell_change(provider, machine.changes()[told++], event.exit_at);
+            reported < machine.changes().size()) {
+            report_change(provider, machine.changes()[reported++], event.exit_at);
         }
-    }
-    windows::trace_dropped(provider, *processor.ring);
-    windows::trace_ending(provider, processor);
-    windows::trace_vmx_off(provider, times.left_at);
+    });
+    windows::trace_ending(provider, session.processor());
+    windows::trace_vmx_off(provider, timestamps.left_at);
 }
 
-bool prove(const TraceProvider& provider, const Features& features, const StageMemory& memory,
-           const vmx::VirtualProcessor& processor) {
+std::expected<void, vmx::Failure> verify(const TraceProvider& provider, const vmx::Session& session,
+                                         const StageMemory& memory) {
+    const bool clock_ticked = memory.guest().found.clock_ticked == 1;
     provider.write<InterruptProof>(memory.guest().found.clock_ticked);
-    // All are told, whatever the first one says.
-    const bool faces = prove_faces(provider, memory);
-    const bool touched = prove_touched(provider, features, memory);
-    const bool hidden = prove_hidden(provider, memory);
-    const bool mtrr = prove_mtrr(provider, memory);
-    return processor.guest_stop.why == vmx::StopReason::stopped_by_guest &&
-           memory.guest().found.clock_ticked == 1 && faces && touched && hidden && mtrr;
+    // All are reported, whatever the first one says.
+    const bool split = verify_split(provider, memory);
+    const bool touched = verify_touched(provider, session.processor(), memory);
+    const bool hidden = verify_hidden(provider, memory);
+    const bool mtrr = verify_mtrr(provider, memory);
+    if (session.processor().guest_stop.why == vmx::StopReason::stopped_by_guest && clock_ticked &&
+        split && touched && hidden && mtrr) {
+        return {};
+    }
+    static constexpr vmx::Explanation why{
+        .step = "the guest's memory",
+        .rule = {"3C", "28.2.1", "EPT Overview"},
+        .remedy = "the guest saw or did what it must not: the last events tell which",
+    };
+    return stages::unexpected(why);
 }
 
 }  // namespace hvp::identity_stage

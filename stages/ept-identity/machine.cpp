@@ -38,9 +38,8 @@ void Machine::begin(ept::StepFrames& frames, std::span<const std::uint64_t> log,
     log_ = log;
 }
 
-vmx::StageHooks Machine::hooks(vmx::StepBy by, bool has_log) {
-    step_by_ = by;
-    has_log_ = has_log;
+vmx::StageHooks Machine::hooks(const vmx::VirtualProcessor& processor) {
+    processor_ = &processor;
     return {
         .stage = this,
         .on_ept_violation =
@@ -64,7 +63,7 @@ vmx::AfterViolation Machine::on_violation(const ept::GuestMemoryEvent& event) {
     if (change_count_ == changes_.size()) {
         return {};  // a guest that goes on like this comes to no end
     }
-    const vmx::AfterViolation answer = switch_->on_violation(event, step_by_);
+    const vmx::AfterViolation answer = switch_->on_violation(event, processor_->step.by);
     changes_[change_count_++] = {.event = event, .to = switch_->view().view()};
     return answer;
 }
@@ -153,7 +152,7 @@ bool Machine::end_watch() {
 /// The processor fills the log from its end downwards, and has stopped before the index.
 /// [SDM 3C 28.2.5 "Page-Modification Logging"]
 void Machine::take_log() {
-    if (!has_log_) {
+    if (!processor_->write_log) {
         return;
     }
     const std::uint16_t index = vmx::ExitVmcs{}.read(vmx::guest_pml_index);

@@ -11,6 +11,7 @@
 
 #include "hypervisor/arch/address_space.hpp"
 #include "hypervisor/hooks/view_switch.hpp"
+#include "hypervisor/vcpu/virtual_processor.hpp"
 #include "stages/ept-identity/guest.hpp"
 
 namespace hvp::identity_stage {
@@ -69,11 +70,10 @@ public:
     void begin(ept::StepFrames& frames, std::span<const std::uint64_t> log,
                const arch::PhysicalWindow& window);
 
-    /// `by`: what steps are made with; `has_log`: the processor keeps a log of written pages.
-    [[nodiscard]] vmx::StageHooks hooks(vmx::StepBy by, bool has_log);
-    [[nodiscard]] bool flush_all() { return switch_->flush_all(); }
+    /// `processor`: has what steps are made with, and whether there is a page-modification log.
+    [[nodiscard]] vmx::StageHooks hooks(const vmx::VirtualProcessor& processor);
     [[nodiscard]] const ept::SplitViews& views() const { return views_; }
-    [[nodiscard]] ept::Pointer pointer() const { return views_.pointer(ept::View::data, 0); }
+    [[nodiscard]] auto epts() const { return vmx::all_views(views_, 0); }
 
     [[nodiscard]] std::span<const ViewChange> changes() const {
         return {changes_.data(), change_count_};
@@ -100,8 +100,7 @@ private:
     ept::SplitViews views_;
     ept::Limits limits_;
     Places places_;
-    vmx::StepBy step_by_{};
-    bool has_log_{};
+    const vmx::VirtualProcessor* processor_{};
     std::span<const std::uint64_t> log_{};
     std::optional<vmx::ViewSwitch> switch_{};
 

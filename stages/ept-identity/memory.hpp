@@ -15,6 +15,7 @@
 #include "platform/windows/memory.hpp"
 #include "stages/ept-identity/guest.hpp"
 #include "stages/ept-identity/machine.hpp"
+#include "stages/shared/owned_pages.hpp"
 
 namespace hvp::identity_stage {
 
@@ -26,7 +27,7 @@ inline constexpr std::size_t stretches = 1;
 /// into the next.
 inline constexpr std::size_t spare_tables = 32;
 
-/// What only the VMM has, but for the EPT's tables, which lie behind it: how many they are, the
+/// What only the VMM has, but for the EPT's tables, which lie after it: how many they are, the
 /// MTRRs say.
 struct VmmPages {
     arch::Page decoy{};  ///< what the guest finds in place of all this
@@ -40,11 +41,13 @@ class StageMemory {
 public:
     /// Needs    `identity_tables`: as many as the identity takes
     [[nodiscard]] static std::expected<StageMemory, vmx::Failure> take(
-        const windows::AtPassiveLevel& passive, std::size_t identity_tables);
+        const windows::AtPassiveLevel& passive, const ept::Limits& limits,
+        std::size_t identity_tables);
     StageMemory(StageMemory&&) = default;
     StageMemory& operator=(StageMemory&&) = delete;
 
     [[nodiscard]] VmmPages& vmm() const { return *vmm_; }
+    [[nodiscard]] const ept::Limits& limits() const { return limits_; }
     /// For the EPT's tables.
     [[nodiscard]] ept::TableMemory tables() const;
     [[nodiscard]] std::size_t identity_tables() const { return identity_tables_; }
@@ -53,16 +56,19 @@ public:
     [[nodiscard]] std::byte* watched() const { return watched_; }
 
     /// For the VMM's page tables, and to hide.
-    [[nodiscard]] arch::MappedRange vmm_range() const;
-    [[nodiscard]] arch::HostPhysicalAddress physical_of(const void* object) const;
+    [[nodiscard]] arch::MappedRange vmm_range() const { return vmm_.range(); }
+    [[nodiscard]] arch::HostPhysicalAddress physical_of(const void* object) const {
+        return vmm_.physical_of(object);
+    }
 
 private:
-    StageMemory(windows::PageRun vmm_run, windows::PageRun guest_run, std::size_t identity_tables);
+    StageMemory(stages::OwnedPages<VmmPages> vmm, windows::PageRun guest_run,
+                const ept::Limits& limits, std::size_t identity_tables);
 
-    windows::PageRun vmm_run_;
+    stages::OwnedPages<VmmPages> vmm_;
     windows::PageRun guest_run_;
+    ept::Limits limits_;
     std::size_t identity_tables_;
-    VmmPages* vmm_;
     std::byte* watched_;
     GuestData* guest_;
 };

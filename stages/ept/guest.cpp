@@ -1,6 +1,12 @@
 #include "stages/ept/guest.hpp"
 
+#include "stages/shared/guest_calls.hpp"
+
 namespace hvp::ept_stage {
+
+using stages::ask;
+using stages::stop;
+using stages::sum_of_page;
 
 [[gnu::section("GUEST")]] void touch_everything(void* guest_data) {
     GuestData& data = *static_cast<GuestData*>(guest_data);

@@ -1,6 +1,11 @@
 // The guests of this stage: three small programs that use as few pages as they can, and the
 // function that they call.
 //
+// They run with interrupts off. An interrupt would need Windows' handlers and all that they use,
+// and that is nearly all of Windows. What an exception or an NMI needs to reach the first
+// instruction of a handler is mapped: GDT, IDT, TSS. The handler is not, so the guest is stopped
+// there, and the events name the place.
+//
 // Each function lies in a section of its own, and so on a page of its own: what an EPT gives or
 // takes, it gives or takes by pages.
 #pragma once
@@ -10,7 +15,6 @@
 #include <cstdint>
 
 #include "hypervisor/arch/address.hpp"
-#include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/exits/hypercall.hpp"
 
 namespace hvp::ept_stage {
@@ -53,33 +57,7 @@ struct alignas(arch::page_bytes) GuestData {
     Findings found{};
 };
 
-// All that these programs use is inlined, as whatever is not would lie on a page that the guest
-// does not have.
-
-/// Returns  whether the VMM has done it
-[[gnu::always_inline]] inline bool ask(Call call) {
-    return arch::vmcall(static_cast<std::uint64_t>(call), 0).rax ==
-           static_cast<std::uint64_t>(vmx::HypercallStatus::success);
-}
-
-[[noreturn, gnu::always_inline]] inline void stop() {
-    (void)arch::vmcall(static_cast<std::uint64_t>(vmx::Hypercall::stop), 0);
-    for (;;) {
-        arch::hlt();
-    }
-}
-
-inline constexpr std::size_t words_of_page = arch::page_bytes / sizeof(std::uint64_t);
-
-/// A sum over a page in which the place of each word counts.
-[[nodiscard, gnu::always_inline]] inline std::uint64_t sum_of_page(
-    const volatile std::uint64_t* page) {
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < words_of_page; ++i) {
-        sum = sum * 31 + page[i];
-    }
-    return sum;
-}
+// What these programs call is inlined; see stages/shared/guest_calls.hpp.
 
 /// Uses its code, its stack, its data and the target, in this order, and stops.
 [[noreturn]] void touch_everything(void* guest_data);

@@ -4,34 +4,34 @@
 #include <bit>
 
 #include "hypervisor/vmcs/exit_reason.hpp"
-#include "platform/windows/exit_events.hpp"
+#include "stages/shared/guest_calls.hpp"
+#include "stages/shared/report.hpp"
+#include "stages/shared/result.hpp"
 
 namespace hvp::ept_stage {
 namespace {
 
+using stages::each_exit;
+using stages::failure;
+using stages::lifecycle;
+using stages::yes_or_no;
 using trace::HexInt32;
 using trace::HexInt64;
-using trace::Level;
 using trace::Text;
 using trace::UInt32;
 using trace::UInt64;
 using windows::TraceProvider;
-namespace keyword = windows::keyword;
-
-constexpr trace::Traits life{.keyword = keyword::life};
-constexpr trace::Traits each_exit{.level = Level::verbose, .keyword = keyword::exits};
-constexpr trace::Traits failure{.level = Level::error, .keyword = keyword::failures};
 
 // `at` is the time-stamp counter when it happened: the events are written later.
-using EptSupported = trace::Event<"EptSupported", life, UInt32<"physical_address_bits">,
+using EptSupported = trace::Event<"EptSupported", lifecycle, UInt32<"physical_address_bits">,
                                   Text<"execute_only">, Text<"pages_2_mb">, Text<"pages_1_gb">,
                                   Text<"accessed_and_dirty">, HexInt64<"at">>;
-using EptNeededPage = trace::Event<"EptNeededPage", life, Text<"role">, Text<"rights">,
+using EptNeededPage = trace::Event<"EptNeededPage", lifecycle, Text<"role">, Text<"rights">,
                                    HexInt64<"guest_physical">, HexInt64<"guest_linear">>;
-using EptCost = trace::Event<"EptCost", life, UInt64<"pages">, UInt64<"table_bytes">,
+using EptCost = trace::Event<"EptCost", lifecycle, UInt64<"pages">, UInt64<"table_bytes">,
                              UInt64<"least_table_bytes">>;
 using GuestBegins =
-    trace::Event<"GuestBegins", life, Text<"with">, UInt64<"tables">, UInt64<"bytes">>;
+    trace::Event<"GuestBegins", lifecycle, Text<"with">, UInt64<"tables">, UInt64<"bytes">>;
 using EptViolation =
     trace::Event<"EptViolation", each_exit, Text<"access">, Text<"page">, Text<"answer">,
                  HexInt64<"qualification">, HexInt64<"guest_physical">, HexInt64<"guest_linear">,
@@ -39,20 +39,16 @@ using EptViolation =
 using EptMisconfiguration =
     trace::Event<"EptMisconfiguration", failure, Text<"rule">, UInt32<"level">, UInt32<"index">,
                  HexInt64<"entry">, HexInt64<"table">, HexInt64<"guest_physical">>;
-using EmptyEptProof = trace::Event<"EmptyEptProof", life, UInt64<"violations">, UInt64<"predicted">,
-                                   UInt64<"in_order">, HexInt64<"answer">>;
-using RedirectProof = trace::Event<"RedirectProof", life, HexInt64<"before">,
+using EmptyEptProof = trace::Event<"EmptyEptProof", lifecycle, UInt64<"violations">,
+                                   UInt64<"predicted">, UInt64<"in_order">, HexInt64<"answer">>;
+using RedirectProof = trace::Event<"RedirectProof", lifecycle, HexInt64<"before">,
                                    HexInt64<"redirected">, HexInt64<"after">>;
 using SplitProof =
-    trace::Event<"SplitProof", life, UInt64<"possible">, UInt64<"reads_right">, UInt64<"reads">,
-                 UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"violations">,
+    trace::Event<"SplitProof", lifecycle, UInt64<"possible">, UInt64<"reads_right">,
+                 UInt64<"reads">, UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"violations">,
                  HexInt64<"call_after">, UInt64<"edits">, UInt64<"invalidations">>;
-using OutsideProof = trace::Event<"OutsideProof", life, HexInt64<"guest_physical">,
+using OutsideProof = trace::Event<"OutsideProof", lifecycle, HexInt64<"guest_physical">,
                                   HexInt64<"guest_linear">, UInt64<"came_back">>;
-
-const char* yes_or_no(std::uint64_t bit) {
-    return bit != 0 ? "yes" : "no";
-}
 
 const char* name_of(const ept::Rights& rights) {
     static constexpr const char* names[] = {"---", "r--", "-w-", "rw-", "--x", "r-x", "-wx", "rwx"};
@@ -83,19 +79,21 @@ const char* name_of(Answer answer) {
     return "unknown";
 }
 
-void tell_violation(const TraceProvider& provider, const Noted& noted, const Memory& memory,
-                    std::uint64_t at) {
-    const char* const page = noted.needed ? ept::name_of(memory.needed.pages()[*noted.needed].role)
-                                          : "a page that is not the guest's,";
-    provider.write<EptViolation>(name_of(noted.event.qualification), page, name_of(noted.answer),
-                                 std::bit_cast<std::uint64_t>(noted.event.qualification),
-                                 noted.event.guest_physical.raw(), noted.event.guest_linear.raw(),
-                                 noted.event.guest_rip.raw(), at);
+void report_violation(const TraceProvider& provider, const ViolationRecord& violation,
+                      const Memory& memory, std::uint64_t at) {
+    const char* const page = violation.needed
+                                 ? ept::name_of(memory.needed.pages()[*violation.needed].role)
+                                 : "a page that is not the guest's,";
+    provider.write<EptViolation>(
+        name_of(violation.event.qualification), page, name_of(violation.answer),
+        std::bit_cast<std::uint64_t>(violation.event.qualification),
+        violation.event.guest_physical.raw(), violation.event.guest_linear.raw(),
+        violation.event.guest_rip.raw(), at);
 }
 
 /// The entry that the processor refuses, found by walking as it does.
-void tell_misconfiguration(const TraceProvider& provider, const Memory& memory,
-                           const ept::GuestMemoryEvent& event) {
+void report_misconfiguration(const TraceProvider& provider, const Memory& memory,
+                             const ept::GuestMemoryEvent& event) {
     const ept::Walk walk = memory.views->tables().walk(event.guest_physical);
     const ept::WalkStep& step = walk.last();
     provider.write<EptMisconfiguration>(
@@ -103,61 +101,58 @@ void tell_misconfiguration(const TraceProvider& provider, const Memory& memory,
         step.entry.raw(), step.table.raw(), event.guest_physical.raw());
 }
 
-void tell_ending(const TraceProvider& provider, const Memory& memory,
-                 const vmx::VirtualProcessor& processor) {
+void report_ending(const TraceProvider& provider, const Memory& memory,
+                   const vmx::VirtualProcessor& processor) {
     const vmx::GuestStop& guest_stop = processor.guest_stop;
     if (guest_stop.why == vmx::StopReason::ept_misconfigured) {
-        tell_misconfiguration(provider, memory, guest_stop.memory);
+        report_misconfiguration(provider, memory, guest_stop.memory);
     }
     windows::trace_ending(provider, processor);
 }
 
 }  // namespace
 
-void tell_support(const TraceProvider& provider, const vmx::VmxBasic& basic,
-                  const ept::Limits& limits, std::uint64_t at) {
+void report_support(const TraceProvider& provider, const vmx::VmxBasic& basic,
+                    const ept::Limits& limits, std::uint64_t at) {
     windows::trace_supported(provider, basic, at);
     const ept::Capability& capability = limits.capability;
-    provider.write<EptSupported>(limits.physical_address_bits, yes_or_no(capability.execute_only),
-                                 yes_or_no(capability.pages_2_mb), yes_or_no(capability.pages_1_gb),
-                                 yes_or_no(capability.accessed_and_dirty), at);
+    provider.write<EptSupported>(
+        limits.physical_address_bits, yes_or_no(capability.execute_only != 0),
+        yes_or_no(capability.pages_2_mb != 0), yes_or_no(capability.pages_1_gb != 0),
+        yes_or_no(capability.accessed_and_dirty != 0), at);
 }
 
-void tell_needed(const TraceProvider& provider, const Memory& memory) {
+void report_needed(const TraceProvider& provider, const Memory& memory) {
     for (const ept::WorkingSetPage& page : memory.needed.pages()) {
         provider.write<EptNeededPage>(ept::name_of(page.role), name_of(page.rights),
                                       page.page.raw(), page.linear.raw());
     }
 }
 
-void tell_guest(const TraceProvider& provider, const char* name, const Memory& memory) {
+void report_guest(const TraceProvider& provider, const char* starts_with, const Memory& memory) {
     const std::uint64_t tables = memory.pool->used();
-    provider.write<GuestBegins>(name, tables, tables * arch::page_bytes);
+    provider.write<GuestBegins>(starts_with, tables, tables * arch::page_bytes);
 }
 
-void tell_run(const TraceProvider& provider, const Times& times, const Memory& memory,
-              vmx::VirtualProcessor& processor) {
-    windows::trace_vmx_on(provider, times.vmxon_at);
-    windows::trace_entry(provider, times.vm_entry_at);
-    const auto noted = memory.views->noted();
-    std::size_t violations = 0;
-    trace::ExitEvent event{};
-    while (processor.ring->read(event)) {
-        windows::trace_exit(provider, event);
+void report_run(const TraceProvider& provider, const vmx::Session& session, const Memory& memory) {
+    windows::trace_vmx_on(provider, session.timestamps().vmxon_at);
+    windows::trace_entry(provider, session.timestamps().vm_entry_at);
+    const auto violations = memory.views->violations();
+    std::size_t reported = 0;
+    stages::report_exits(provider, session.processor(), [&](const trace::ExitEvent& event) {
         const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
-        if (reason.basic() == vmx::ExitReason::ept_violation && violations < noted.size()) {
-            tell_violation(provider, noted[violations++], memory, event.exit_at);
+        if (reason.basic() == vmx::ExitReason::ept_violation && reported < violations.size()) {
+            report_violation(provider, violations[reported++], memory, event.exit_at);
         }
-    }
-    windows::trace_dropped(provider, *processor.ring);
-    tell_ending(provider, memory, processor);
-    windows::trace_vmx_off(provider, times.left_at);
+    });
+    report_ending(provider, memory, session.processor());
+    windows::trace_vmx_off(provider, session.timestamps().left_at);
 }
 
-// ---- What came of it ----------------------------------------------------------------------------
+// ---- Result -------------------------------------------------------------------------------------
 
-bool prove_touched(const TraceProvider& provider, const Memory& memory,
-                   const vmx::GuestStop& guest_stop) {
+bool verify_touched(const TraceProvider& provider, const Memory& memory,
+                    const vmx::GuestStop& guest_stop) {
     // The prediction is the set itself: each of its pages but those of descriptor tables is met
     // once, in the order in which the set was made.
     const auto needed = memory.needed.pages();
@@ -165,20 +160,20 @@ bool prove_touched(const TraceProvider& provider, const Memory& memory,
         return page.first_use == ept::Role::system;
     });
     const auto predicted = static_cast<std::size_t>(first_unused - needed.begin());
-    const auto noted = memory.views->noted();
+    const auto violations = memory.views->violations();
     std::size_t in_order = 0;
-    for (std::size_t i = 0; i < noted.size() && noted[i].needed == i; ++i) {
+    for (std::size_t i = 0; i < violations.size() && violations[i].needed == i; ++i) {
         ++in_order;
     }
     const std::uint64_t answer = memory.guest.found.touched;
-    provider.write<EmptyEptProof>(std::uint64_t{noted.size()}, std::uint64_t{predicted},
+    provider.write<EmptyEptProof>(std::uint64_t{violations.size()}, std::uint64_t{predicted},
                                   std::uint64_t{in_order}, answer);
-    return guest_stop.why == vmx::StopReason::stopped_by_guest && noted.size() == predicted &&
+    return guest_stop.why == vmx::StopReason::stopped_by_guest && violations.size() == predicted &&
            in_order == predicted && answer == answer_of_target;
 }
 
-bool prove_views(const TraceProvider& provider, const Memory& memory,
-                 const vmx::GuestStop& guest_stop) {
+bool verify_views(const TraceProvider& provider, const Memory& memory,
+                  const vmx::GuestStop& guest_stop) {
     const Findings& found = memory.guest.found;
     const Views& views = *memory.views;
     const std::size_t tables = memory.pool->used();
@@ -188,10 +183,10 @@ bool prove_views(const TraceProvider& provider, const Memory& memory,
                             std::uint64_t{least_tables * arch::page_bytes});
     provider.write<RedirectProof>(found.before, found.redirected, found.after);
     // The page as DriverEntry sees it, which no EPT can change.
-    const std::uint64_t right_sum = sum_of_page(memory.guest.target_page);
+    const std::uint64_t right_sum = stages::sum_of_page(memory.guest.target_page);
     const auto reads = static_cast<std::uint64_t>(std::ranges::count(found.sums, right_sum));
     const auto calls = static_cast<std::uint64_t>(std::ranges::count(found.calls, answer_of_other));
-    const std::uint64_t violations = views.noted().size();
+    const std::uint64_t violations = views.violations().size();
     provider.write<SplitProof>(std::uint64_t{views.can_split()}, reads,
                                std::uint64_t{found.sums.size()}, calls,
                                std::uint64_t{found.calls.size()}, violations, found.call_after,
@@ -209,14 +204,26 @@ bool prove_views(const TraceProvider& provider, const Memory& memory,
            views.edits() == views.invalidations() && tables == least_tables;
 }
 
-bool prove_stopped(const TraceProvider& provider, const Memory& memory,
-                   const vmx::GuestStop& guest_stop) {
+bool verify_stopped(const TraceProvider& provider, const Memory& memory,
+                    const vmx::GuestStop& guest_stop) {
     const std::uint64_t came_back = memory.guest.found.came_back_from_outside;
     provider.write<OutsideProof>(guest_stop.memory.guest_physical.raw(),
                                  guest_stop.memory.guest_linear.raw(), came_back);
     return guest_stop.why == vmx::StopReason::outside_memory && came_back == 0 &&
            guest_stop.memory.guest_linear ==
                arch::GuestLinearAddress{reinterpret_cast<std::uint64_t>(memory.guest.outside)};
+}
+
+std::expected<void, vmx::Failure> result(bool all_right) {
+    if (all_right) {
+        return {};
+    }
+    static constexpr vmx::Explanation why{
+        .step = "the guests' memory",
+        .rule = {"3C", "28.2.1", "EPT Overview"},
+        .remedy = "a guest saw or did what it must not: the events that end in Proof tell which",
+    };
+    return stages::unexpected(why);
 }
 
 }  // namespace hvp::ept_stage

@@ -1,5 +1,5 @@
 // The memory of this stage: the guest's data, the EPT's tables, and the list of what the guest
-// needs, found by walking Windows' page tables.
+// needs, found by walking the host's page tables.
 #pragma once
 
 #include <array>
@@ -8,14 +8,13 @@
 #include <optional>
 
 #include "hypervisor/arch/page.hpp"
-#include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/ept/table_pool.hpp"
 #include "hypervisor/guest_memory/working_set.hpp"
 #include "hypervisor/vmx/failure.hpp"
 #include "platform/windows/irql.hpp"
-#include "platform/windows/memory.hpp"
 #include "stages/ept/guest.hpp"
 #include "stages/ept/views.hpp"
+#include "stages/shared/owned_pages.hpp"
 
 namespace hvp::ept_stage {
 
@@ -29,41 +28,24 @@ struct Memory {
     GuestData guest{};
     alignas(arch::page_bytes) std::array<ept::Table, table_pages> tables{};
     std::array<std::uint32_t, table_pages> links{};
+    ept::Limits limits{};
     ept::WorkingSet needed{};
     std::optional<ept::TablePool> pool{};
     std::optional<Views> views{};
 };
 
-/// A Memory with an owner.
-class StageMemory {
-public:
-    [[nodiscard]] static std::expected<StageMemory, vmx::Failure> take(
-        const windows::AtPassiveLevel& passive);
-    StageMemory(StageMemory&&) = default;
-    StageMemory& operator=(StageMemory&&) = delete;
-
-    [[nodiscard]] Memory& operator*() const { return *memory_; }
-    [[nodiscard]] Memory* operator->() const { return memory_; }
-    /// For the VMM's page tables.
-    [[nodiscard]] arch::MappedRange range() const;
-
-private:
-    explicit StageMemory(windows::PageRun pages);
-
-    windows::PageRun pages_;
-    Memory* memory_;
-};
-
+/// Takes it: all memory is taken before VMX operation begins, the pages of the EPT's tables too.
 /// Finds all pages that the guest needs, in the order in which `touch_everything` comes to use
-/// them; behind them what an exception or an NMI would need: GDT, IDT, TSS.
+/// them; after them what an exception or an NMI would need: GDT, IDT, TSS.
 ///
 /// Where    PASSIVE_LEVEL, in the address space of the guest to be
-/// Source   [Windows: MmCopyMemory]
-[[nodiscard]] std::expected<void, vmx::Failure> find_needed(Memory& memory,
-                                                            const ept::Limits& limits,
-                                                            const arch::ProcessorState& windows);
+[[nodiscard]] std::expected<stages::OwnedPages<Memory>, vmx::Failure> take_memory(
+    const windows::AtPassiveLevel& passive, const ept::Limits& limits);
 
-/// The host-physical address of the page that the function lies on.
-[[nodiscard]] arch::HostPhysicalAddress page_of(std::uint64_t (*function)());
+/// The next guest's EPT, in place of the last one's.
+///
+/// Needs    no processor runs a guest on the last one
+[[nodiscard]] std::expected<void, vmx::Failure> create_views(Memory& memory, InitialMap initial_map,
+                                                             std::uint32_t processor);
 
 }  // namespace hvp::ept_stage

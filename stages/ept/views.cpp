@@ -18,12 +18,13 @@ Leaf identity(const ept::WorkingSetPage& page) {
 std::expected<Views, ept::EditError> Views::create(ept::TablePool& pool, const ept::Limits& limits,
                                                    const ept::WorkingSet& needed,
                                                    const Functions& functions,
-                                                   std::uint32_t processor, Beginning beginning) {
+                                                   std::uint32_t processor,
+                                                   InitialMap initial_map) {
     auto tables = ept::Tables::create(pool, limits);
     if (!tables) {
         return std::unexpected{tables.error()};
     }
-    if (beginning == Beginning::everything_needed) {
+    if (initial_map == InitialMap::everything_needed) {
         if (const auto mapped = map_all(*tables, needed); !mapped) {
             return std::unexpected{mapped.error()};
         }
@@ -57,25 +58,19 @@ vmx::StageHooks Views::hooks() {
                            std::uint64_t&) { return static_cast<Views*>(stage)->on_call(call); }};
 }
 
-std::expected<void, ept::InvalidationError> Views::flush() const {
-    return ept::invalidate_here(
-        {.pointer = tables_.pointer(), .processors = arch::ProcessorSet::only(processor_)},
-        processor_, limits_.capability);
-}
-
 // ---- At an EPT violation ------------------------------------------------------------------------
 
 bool Views::on_violation(const ept::GuestMemoryEvent& event) {
-    if (noted_count_ == noted_.size()) {
-        return false;  // a guest that goes on like this comes to no end
+    if (violation_count_ == violations_.size()) {
+        return false;  // a guest that goes on like this never ends
     }
     const ept::WorkingSetPage* const page = needed_->find(event.guest_physical);
-    Noted& note = noted_[noted_count_++];
-    note = {.event = event, .answer = answer(event, page)};
+    ViolationRecord& record = violations_[violation_count_++];
+    record = {.event = event, .answer = answer(event, page)};
     if (page != nullptr) {
-        note.needed = static_cast<std::size_t>(page - needed_->pages().data());
+        record.needed = static_cast<std::size_t>(page - needed_->pages().data());
     }
-    return note.answer != Answer::refused && carry_out(note.answer, *page);
+    return record.answer != Answer::refused && carry_out(record.answer, *page);
 }
 
 Answer Views::answer(const ept::GuestMemoryEvent& event, const ept::WorkingSetPage* page) const {
@@ -132,7 +127,7 @@ bool Views::on_call(std::uint64_t call) {
     return false;
 }
 
-/// Changes what one page leads to, and makes the processor forget what it led to before.
+/// Changes what one page leads to, and flushes what the processor may have cached of it.
 bool Views::show(arch::GuestPhysicalAddress page, const Leaf& leaf) {
     const auto pending = tables_.map({.guest = page, .bytes = arch::page_bytes, .to = leaf});
     if (!pending) {

@@ -1,5 +1,5 @@
 // The VMM's side of this stage: which page the guest gets at which moment. It runs in VMX root
-// operation, so it works on memory that was taken before, and calls nobody.
+// operation, so it works on memory that was taken before, and calls nothing of the host.
 #pragma once
 
 #include <array>
@@ -15,16 +15,16 @@
 
 namespace hvp::ept_stage {
 
-/// What came of an EPT violation.
+/// The answer to an EPT violation.
 enum class Answer : std::uint8_t {
     page_given,  ///< the page is the guest's, and was not mapped yet
     data_view,   ///< reads of the target's page see the target from now on
     code_view,   ///< execution there meets the other function from now on
-    refused,     ///< the guest has no business there
+    refused,     ///< the guest may not use it
 };
 
 /// One EPT violation.
-struct Noted {
+struct ViolationRecord {
     ept::GuestMemoryEvent event{};
     Answer answer{};
     /// For which page of the set, by its number there; none: for one outside.
@@ -37,8 +37,8 @@ struct Functions {
     arch::HostPhysicalAddress other{0};
 };
 
-/// What the guest finds at the beginning.
-enum class Beginning : std::uint8_t { nothing, everything_needed };
+/// What the EPT maps when the guest starts.
+enum class InitialMap : std::uint8_t { nothing, everything_needed };
 
 /// Maps each page of the set to itself, with the rights that the guest needs there.
 ///
@@ -52,7 +52,7 @@ public:
     /// Needs    `pool` is not used by another EPT, and `processor` is where the guest will run
     [[nodiscard]] static std::expected<Views, ept::EditError> create(
         ept::TablePool& pool, const ept::Limits& limits, const ept::WorkingSet& needed,
-        const Functions& functions, std::uint32_t processor, Beginning beginning);
+        const Functions& functions, std::uint32_t processor, InitialMap initial_map);
 
     [[nodiscard]] const ept::Tables& tables() const { return tables_; }
     [[nodiscard]] vmx::StageHooks hooks();
@@ -60,13 +60,9 @@ public:
     /// view could be read as well, and the attack seen.
     [[nodiscard]] bool can_split() const { return limits_.capability.execute_only != 0; }
 
-    /// Executes INVEPT for this EPT's pointer: this processor may have cached translations of this
-    /// EPT, or of an earlier one in the same pages.
-    ///
-    /// Where    VMX root operation
-    [[nodiscard]] std::expected<void, ept::InvalidationError> flush() const;
-
-    [[nodiscard]] std::span<const Noted> noted() const { return {noted_.data(), noted_count_}; }
+    [[nodiscard]] std::span<const ViolationRecord> violations() const {
+        return {violations_.data(), violation_count_};
+    }
     /// How many times INVEPT was executed for an edit.
     [[nodiscard]] std::uint64_t invalidations() const { return invalidations_; }
     [[nodiscard]] std::uint64_t edits() const { return edits_; }
@@ -98,8 +94,8 @@ private:
     bool split_{};
     std::uint64_t invalidations_{};
     std::uint64_t edits_{};
-    std::size_t noted_count_{};
-    std::array<Noted, 64> noted_{};
+    std::size_t violation_count_{};
+    std::array<ViolationRecord, 64> violations_{};
 };
 
 }  // namespace hvp::ept_stage

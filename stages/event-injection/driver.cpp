@@ -1,22 +1,20 @@
 // event-injection: for its guest the processor has no VT-x.
 //
 // A guest that executes VMLAUNCH must get what it would get on a processor outside VMX operation:
-// the exception #UD, at the instruction, through its own IDT. The exit has only told us that the
-// guest wanted it. So the VMM describes the exception to the next VM entry, and the entry delivers
-// it: event injection.
+// the exception #UD, at the instruction, through its own IDT. The exit says only that the guest has
+// tried it. So the VMM describes the exception to the next VM entry, and the entry delivers it:
+// event injection.
 //
 // The guest gets it twice in this stage. First in Windows' way: it runs on the stack of its thread,
 // in a __try, and Windows finds the __except. Then with an IDT of its own, whose handler looks at
 // what the processor has pushed.
 //
-// What stands here is guest-state's driver.cpp but for three places: the guest's stack, the
-// conversation, and the judgement.
+// This is guest-state's driver.cpp but for two places: the guest's stack, and its mailbox.
 #include <array>
 #include <cstddef>
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
@@ -29,24 +27,20 @@
 #include "platform/windows/vmm_memory.hpp"
 #include "stages/event-injection/guest.hpp"
 #include "stages/event-injection/journal.hpp"
+#include "stages/shared/setting.hpp"
 
 namespace {
 
 using namespace hvp;
-using event_injection::Journal;
-using vmx::Failure;
-using vmx::FailureKind;
+using stages::Setting;
 
 template <typename T>
-using Expected = std::expected<T, Failure>;
+using Expected = std::expected<T, vmx::Failure>;
 
 /// Windows' dispatcher has two CONTEXTs and a trap frame on it, and calls filters below them.
 constexpr std::size_t guest_stack_bytes = 0x3000;
 
-Expected<void> run_guest(const windows::TraceProvider& provider,
-                         const vmx::VmxCapabilities& capabilities, const windows::VmmMemory& memory,
-                         Journal& journal);
-Expected<void> judge(const vmx::GuestStop& guest_stop, bool as_outside_vmx);
+Expected<void> run_guest(const Setting& setting);
 void on_unload(PDRIVER_OBJECT) {}
 
 }  // namespace
@@ -67,14 +61,17 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         if (!capabilities) {
             return std::unexpected{capabilities.error()};
         }
-        const Expected<windows::VmmMemory> memory =
+        Expected<windows::VmmMemory> memory =
             windows::VmmMemory::take(passive, *capabilities, *driver);
         if (!memory) {
             return std::unexpected{memory.error()};
         }
-        Journal journal{.supported_at = arch::rdtsc(), .basic = capabilities->basic};
-        return run_guest(provider, *capabilities, *memory, journal);
-    }();  // the memory is given back
+        const Setting setting{.provider = provider,
+                              .capabilities = *capabilities,
+                              .memory = *memory,
+                              .processor = pinned.index()};
+        return run_guest(setting);
+    }();  // the memory is freed
     if (!outcome) {
         windows::trace_failure(provider, outcome.error());
         return windows::status_of(outcome.error().kind);
@@ -84,72 +81,47 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
 
 namespace {
 
-Expected<void> run_guest(const windows::TraceProvider& provider,
-                         const vmx::VmxCapabilities& capabilities, const windows::VmmMemory& memory,
-                         Journal& journal) {
-    vmx::ProcessorMemory& vmm = memory.processor();
+Expected<void> run_guest(const Setting& setting) {
+    event_injection::Journal journal{.supported_at = arch::rdtsc(),
+                                     .basic = setting.capabilities.basic};
+    const vmx::ProcessorRegion& region = setting.memory.region();
+    vmx::prepare(region, setting.capabilities);
+    vmx::ProcessorMemory& vmm = *region.memory;
     vmm.processor.tracing = true;
     // In the frame of this function, so on the stack of the current thread: Windows looks for a
     // handler only as long as the frames lie there.
     alignas(16) std::array<std::byte, guest_stack_bytes> stack;  // the guest writes before it reads
     const vmx::GuestStart guest{.code = event_injection::guest_main,
-                                .argument = &journal.conversation,
+                                .argument = &journal.mailbox,
                                 .stack_end = stack.data() + stack.size()};
 
-    const arch::ProcessorState windows = arch::ProcessorState::capture();
+    const arch::ProcessorState host = arch::ProcessorState::capture();
     {
         const arch::InterruptsOff interrupts_off;
-        // From the first VM exit on, the VMM's own tables are in use: going back takes more than in
+        // From the first VM exit on, the VMM's own tables are in use: restoring takes more than in
         // `launch`, and is the last thing that happens in this block.
-        const vmx::HostStateGuard tables_left{vmm, windows};
-        arch::write_cr0(arch::read_cr0() | capabilities.cr0_ones);
-        arch::write_cr4(arch::read_cr4() | capabilities.cr4_ones);
-        journal.vmxon_at = arch::rdtsc();
-        const auto operation = vmx::VmxOperation::enter(memory.region().physical_of(&vmm.vmxon));
+        const vmx::HostStateGuard host_state{vmm, host};
+        arch::write_cr0(arch::read_cr0() | setting.capabilities.cr0_ones);
+        arch::write_cr4(arch::read_cr4() | setting.capabilities.cr4_ones);
+        journal.timestamps.vmxon_at = arch::rdtsc();
+        const auto operation = vmx::VmxOperation::enter(region.physical_of(&vmm.vmxon));
         if (!operation) {
             return std::unexpected{operation.error()};
         }
-        const auto vmcs = vmx::LoadedVmcs::load(memory.region().physical_of(&vmm.vmcs));
+        const auto vmcs = vmx::LoadedVmcs::load(region.physical_of(&vmm.vmcs));
         if (!vmcs) {
             return std::unexpected{vmcs.error()};
         }
-        const auto written = vmx::write_vmcs(memory.region(), windows, guest, memory.cr3());
+        const auto written = vmx::write_vmcs(region, host, guest, setting.memory.cr3());
         if (!written) {
             return written;
         }
-        journal.vm_entry_at = arch::rdtsc();
-        vmx::run(memory.region());
-        journal.left_at = arch::rdtsc();
-    }  // VMCLEAR, VMXOFF, Windows' tables, CR0 and CR4 as they were, interrupts on
+        journal.timestamps.vm_entry_at = arch::rdtsc();
+        vmx::run(region);
+        journal.timestamps.left_at = arch::rdtsc();
+    }  // VMCLEAR, VMXOFF, the host's tables, CR0 and CR4 as they were, interrupts on
 
-    const bool as_outside_vmx = event_injection::tell(provider, journal, vmm.processor);
-    return judge(vmm.processor.guest_stop, as_outside_vmx);
-}
-
-// ---- What came of it --------------------------------------------------------------------------
-
-Expected<void> judge(const vmx::GuestStop& guest_stop, bool as_outside_vmx) {
-    if (guest_stop.why == vmx::StopReason::stopped_by_guest) {
-        if (as_outside_vmx) {
-            return {};
-        }
-        static constexpr vmx::Explanation why{
-            .step = "the guest's exceptions",
-            .rule = {"3C", "26.5", "Event Injection"},
-            .remedy = "one was not as without a VMM: see the events HandlerFrame and ExceptCaught",
-        };
-        return std::unexpected{Failure{.kind = FailureKind::unexpected, .why = &why}};
-    }
-    static constexpr vmx::Explanation why{
-        .step = "the guest",
-        .rule = {"3C", "31.7", "Handling of VM Exits"},
-        .remedy = "the event GuestEnded says why the VMM left it",
-    };
-    return std::unexpected{Failure{.kind = FailureKind::unexpected,
-                                   .result = guest_stop.result,
-                                   .error_number = guest_stop.error_number,
-                                   .why = &why,
-                                   .number = guest_stop.reason.basic_reason}};
+    return event_injection::report(setting.provider, journal, vmm.processor);
 }
 
 }  // namespace

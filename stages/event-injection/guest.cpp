@@ -17,7 +17,7 @@ using arch::Refused;
 
 // ---- Windows' way: __try and __except ---------------------------------------------------------
 
-/// A function of its own, as the compiler takes it for granted that only calls raise exceptions.
+/// A function of its own, as the compiler assumes that only calls raise exceptions.
 [[gnu::noinline]] void execute_instruction(Refused instruction, arch::Place& place) {
     arch::execute(instruction, place);
 }
@@ -43,7 +43,7 @@ constexpr std::size_t gates = 256;
 alignas(16) constinit std::array<arch::InterruptGate, gates> idt{};
 constinit Attempt* current{};
 
-/// Notes the frame, and has the guest go on behind the instruction.
+/// Notes the frame, and has the guest go on after the instruction.
 [[gnu::always_inline, gnu::no_caller_saved_registers]] inline void note(PushedFrame& frame,
                                                                         vmx::Vector vector,
                                                                         std::uint64_t error_code) {
@@ -96,10 +96,10 @@ constexpr std::array plan{Refused::vmcall,   Refused::vmclear,  Refused::vmlaunc
                           Refused::vmfunc,   Refused::set_vmxe, Refused::read_vmx_msr};
 static_assert(plan.size() == attempt_count);
 
-void try_each(Conversation& conversation) {
+void try_each(Mailbox& mailbox) {
     const OwnIdt own_idt;
     for (std::size_t i = 0; i < plan.size(); ++i) {
-        current = &conversation.attempts[i];
+        current = &mailbox.attempts[i];
         current->instruction = plan[i];
         arch::execute(plan[i], current->place);
     }
@@ -108,11 +108,11 @@ void try_each(Conversation& conversation) {
 }  // namespace
 
 void guest_main(void* argument) {
-    Conversation& conversation = *static_cast<Conversation*>(argument);
-    launch_in_try(conversation.verdict);
-    try_each(conversation);
-    conversation.cpuid_1_ecx = arch::cpuid(1).ecx;
-    conversation.cr4 = arch::read_cr4().raw();
+    Mailbox& mailbox = *static_cast<Mailbox*>(argument);
+    launch_in_try(mailbox.verdict);
+    try_each(mailbox);
+    mailbox.cpuid_1_ecx = arch::cpuid(1).ecx;
+    mailbox.cr4 = arch::read_cr4().raw();
     (void)vmx::hypercall(vmx::Hypercall::stop, 0);
     for (;;) {
         arch::hlt();  // never reached; and if it is, it is an exit
@@ -137,9 +137,9 @@ bool is_as_outside_vmx(const Verdict& verdict) {
            verdict.address == verdict.place.at;
 }
 
-bool hides_vmx(const Conversation& conversation) {
-    return (conversation.cpuid_1_ecx & arch::cpuid_1_ecx_vmx) == 0 &&
-           !arch::Flags<arch::Cr4>{conversation.cr4}.has(arch::Cr4::vmx_enable);
+bool hides_vmx(const Mailbox& mailbox) {
+    return (mailbox.cpuid_1_ecx & arch::cpuid_1_ecx_vmx) == 0 &&
+           !arch::Flags<arch::Cr4>{mailbox.cr4}.has(arch::Cr4::vmx_enable);
 }
 
 }  // namespace hvp::event_injection

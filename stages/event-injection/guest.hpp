@@ -30,7 +30,7 @@ struct Attempt {
     PushedFrame frame{};
 };
 
-/// What Windows' way told: the `__except` of a guest that runs on its thread's stack.
+/// What the guest found in Windows' way: the `__except` of a guest that runs on its thread's stack.
 struct Verdict {
     arch::Place place{};
     std::uint64_t code{};     ///< of the exception, as Windows names it
@@ -40,12 +40,12 @@ struct Verdict {
 inline constexpr std::uint64_t came_back = 0xAA;  ///< VMLAUNCH had no effect at all
 inline constexpr std::uint64_t was_caught = 0xBB;
 
-/// The thirteen VMX instructions, and two more that tell whether there is VMX.
+/// The thirteen VMX instructions, and two more that show whether there is VMX.
 inline constexpr std::size_t vmx_instructions = 13;
 inline constexpr std::size_t attempt_count = vmx_instructions + 2;
 
-/// What the guest is told and what it answers. It lies on the stack of DriverEntry.
-struct Conversation {
+/// What goes between VMM and guest. It lies on the stack of DriverEntry.
+struct Mailbox {
     Verdict verdict{};
     std::array<Attempt, attempt_count> attempts{};
     std::uint64_t cpuid_1_ecx{};
@@ -55,12 +55,12 @@ struct Conversation {
 /// The guest's code. It goes through everything and asks the VMM to stop it.
 ///
 /// Where    on a stack of the current thread: Windows looks for handlers nowhere else
-[[noreturn]] void guest_main(void* conversation);
+[[noreturn]] void guest_main(void* mailbox);
 
 /// Whether exactly one handler ran, and found what a processor outside VMX operation pushes: RIP at
 /// the instruction, RF set, CS, SS and RSP as they were.
 [[nodiscard]] bool is_as_outside_vmx(const Attempt& attempt);
 [[nodiscard]] bool is_as_outside_vmx(const Verdict& verdict);
-[[nodiscard]] bool hides_vmx(const Conversation& conversation);
+[[nodiscard]] bool hides_vmx(const Mailbox& mailbox);
 
 }  // namespace hvp::event_injection

@@ -1,26 +1,26 @@
 #include "stages/event-injection/journal.hpp"
 
-#include "platform/windows/exit_events.hpp"
+#include "stages/shared/report.hpp"
+#include "stages/shared/result.hpp"
 
 namespace hvp::event_injection {
 namespace {
 
+using stages::lifecycle;
+using stages::yes_or_no;
 using trace::HexInt64;
 using trace::Text;
 using trace::UInt64;
 using windows::TraceProvider;
-namespace keyword = windows::keyword;
-
-constexpr trace::Traits life{.keyword = keyword::life};
 
 using ExceptCaught =
-    trace::Event<"ExceptCaught", life, Text<"instruction">, HexInt64<"code">, HexInt64<"address">,
-                 HexInt64<"instruction_rip">, HexInt64<"answer">>;
-using HandlerFrame =
-    trace::Event<"HandlerFrame", life, Text<"instruction">, UInt64<"handlers">, UInt64<"vector">,
-                 HexInt64<"error_code">, HexInt64<"rip">, HexInt64<"instruction_rip">,
-                 HexInt64<"rflags">, HexInt64<"rsp">, HexInt64<"rsp_before">>;
-using InjectionProof = trace::Event<"InjectionProof", life, UInt64<"right">, UInt64<"tried">,
+    trace::Event<"ExceptCaught", lifecycle, Text<"instruction">, HexInt64<"code">,
+                 HexInt64<"address">, HexInt64<"instruction_rip">, HexInt64<"answer">>;
+using HandlerFrame = trace::Event<"HandlerFrame", lifecycle, Text<"instruction">,
+                                  UInt64<"handlers">, UInt64<"vector">, HexInt64<"error_code">,
+                                  HexInt64<"rip">, HexInt64<"instruction_rip">, HexInt64<"rflags">,
+                                  HexInt64<"rsp">, HexInt64<"rsp_before">>;
+using InjectionProof = trace::Event<"InjectionProof", lifecycle, UInt64<"right">, UInt64<"tried">,
                                     Text<"except">, Text<"hidden">>;
 
 const char* name_of(arch::Refused instruction) {
@@ -60,23 +60,19 @@ const char* name_of(arch::Refused instruction) {
     return "unknown";
 }
 
-const char* yes_or_no(bool yes) {
-    return yes ? "yes" : "no";
-}
-
-bool prove(const TraceProvider& provider, const Conversation& conversation) {
-    const Verdict& verdict = conversation.verdict;
+bool verify(const TraceProvider& provider, const Mailbox& mailbox) {
+    const Verdict& verdict = mailbox.verdict;
     provider.write<ExceptCaught>("VMLAUNCH", verdict.code, verdict.address, verdict.place.at,
                                  verdict.answer);
     std::uint64_t right = 0;
-    for (const Attempt& attempt : conversation.attempts) {
+    for (const Attempt& attempt : mailbox.attempts) {
         provider.write<HandlerFrame>(name_of(attempt.instruction), attempt.handlers, attempt.vector,
                                      attempt.error_code, attempt.frame.rip, attempt.place.at,
                                      attempt.frame.rflags, attempt.frame.rsp, attempt.place.rsp);
         right += is_as_outside_vmx(attempt) ? 1 : 0;
     }
     const bool caught = is_as_outside_vmx(verdict);
-    const bool hidden = hides_vmx(conversation);
+    const bool hidden = hides_vmx(mailbox);
     provider.write<InjectionProof>(right, std::uint64_t{attempt_count}, yes_or_no(caught),
                                    yes_or_no(hidden));
     return right == attempt_count && caught && hidden;
@@ -84,18 +80,23 @@ bool prove(const TraceProvider& provider, const Conversation& conversation) {
 
 }  // namespace
 
-bool tell(const TraceProvider& provider, const Journal& journal, vmx::VirtualProcessor& processor) {
+std::expected<void, vmx::Failure> report(const TraceProvider& provider, const Journal& journal,
+                                         vmx::VirtualProcessor& processor) {
     windows::trace_supported(provider, journal.basic, journal.supported_at);
-    windows::trace_vmx_on(provider, journal.vmxon_at);
-    windows::trace_entry(provider, journal.vm_entry_at);
-    trace::ExitEvent event{};
-    while (processor.ring->read(event)) {
-        windows::trace_exit(provider, event);
+    stages::report_run(provider, journal.timestamps, processor, [](const trace::ExitEvent&) {});
+    const bool as_outside_vmx = verify(provider, journal.mailbox);
+    if (processor.guest_stop.why != vmx::StopReason::stopped_by_guest) {
+        return stages::left_early(processor.guest_stop);
     }
-    windows::trace_dropped(provider, *processor.ring);
-    windows::trace_ending(provider, processor);
-    windows::trace_vmx_off(provider, journal.left_at);
-    return prove(provider, journal.conversation);
+    if (!as_outside_vmx) {
+        static constexpr vmx::Explanation why{
+            .step = "the guest's exceptions",
+            .rule = {"3C", "26.5", "Event Injection"},
+            .remedy = "one was not as without a VMM: see the events HandlerFrame and ExceptCaught",
+        };
+        return stages::unexpected(why);
+    }
+    return {};
 }
 
 }  // namespace hvp::event_injection

@@ -1,31 +1,33 @@
-// What a run of this stage notes, and tells afterwards.
+// What a run of this stage notes, and reports afterwards.
 #pragma once
 
 #include <cstdint>
+#include <expected>
 
+#include "hypervisor/vcpu/timestamps.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmcs/vmx_basic.hpp"
+#include "hypervisor/vmx/failure.hpp"
 #include "platform/windows/trace.hpp"
 #include "stages/event-injection/guest.hpp"
 
 namespace hvp::event_injection {
 
-/// When the driver did what, as time-stamp counter values, and what the guest did. The exits are in
-/// the virtual processor's ring.
+/// When the driver did what, and what the guest did. The exits are in the virtual processor's ring.
 struct Journal {
     std::uint64_t supported_at{};
     vmx::VmxBasic basic{};
-    std::uint64_t vmxon_at{};
-    std::uint64_t vm_entry_at{};
-    std::uint64_t left_at{};
-    Conversation conversation{};
+    vmx::Timestamps timestamps{};
+    Mailbox mailbox{};
 };
 
 /// Writes it as events, in the order in which the things happened, and empties the ring.
 ///
-/// Returns  whether everything was as on a processor outside VMX operation
-/// Where    PASSIVE_LEVEL, outside VMX operation.
-[[nodiscard]] bool tell(const windows::TraceProvider& provider, const Journal& journal,
-                        vmx::VirtualProcessor& processor);
+/// Returns  a Failure if the guest did not come to its end, or met anything that is not as on a
+///          processor outside VMX operation
+/// Where    PASSIVE_LEVEL, outside VMX operation
+[[nodiscard]] std::expected<void, vmx::Failure> report(const windows::TraceProvider& provider,
+                                                       const Journal& journal,
+                                                       vmx::VirtualProcessor& processor);
 
 }  // namespace hvp::event_injection

@@ -1,16 +1,15 @@
 // guest-state: a guest that survives its exits, on a VMM with a world of its own.
 //
-// `launch` let go of the guest at its first exit. Here the exit is handled and the guest goes on
-// with every register as it was, and it does not notice. While the VMM runs, nothing of Windows is
-// in use: it has page tables, GDT, IDT, TSS and stacks of its own, so that it depends on nothing
-// that the guest could change. Every exit is noted in a ring, and told afterwards.
+// `launch` ended the guest at its first exit. Here the exit is handled and the guest goes on with
+// every register as it was, and it does not notice. While the VMM runs, nothing of Windows is in
+// use: it has page tables, GDT, IDT, TSS and stacks of its own, so that it depends on nothing that
+// the guest could change. Every exit is noted in a ring, and reported afterwards.
 //
-// The code below is in the order in which it runs. What a VMCS field means, the chapter of `launch`
-// has told; here they are written by the library, in hypervisor/vcpu/virtual_processor.cpp.
+// The code below is in the order in which it runs. The chapter of `launch` explains the VMCS
+// fields; here the library writes them, in hypervisor/vcpu/virtual_processor.cpp.
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
@@ -23,21 +22,17 @@
 #include "platform/windows/vmm_memory.hpp"
 #include "stages/guest-state/guest.hpp"
 #include "stages/guest-state/journal.hpp"
+#include "stages/shared/setting.hpp"
 
 namespace {
 
 using namespace hvp;
-using guest_state::Journal;
-using vmx::Failure;
-using vmx::FailureKind;
+using stages::Setting;
 
 template <typename T>
-using Expected = std::expected<T, Failure>;
+using Expected = std::expected<T, vmx::Failure>;
 
-Expected<void> run_guest(const windows::TraceProvider& provider,
-                         const vmx::VmxCapabilities& capabilities, const windows::VmmMemory& memory,
-                         Journal& journal);
-Expected<void> judge(const vmx::GuestStop& guest_stop, const guest_state::Proof& proof);
+Expected<void> run_guest(const Setting& setting);
 void on_unload(PDRIVER_OBJECT) {}
 
 }  // namespace
@@ -58,14 +53,17 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         if (!capabilities) {
             return std::unexpected{capabilities.error()};
         }
-        const Expected<windows::VmmMemory> memory =
+        Expected<windows::VmmMemory> memory =
             windows::VmmMemory::take(passive, *capabilities, *driver);
         if (!memory) {
             return std::unexpected{memory.error()};
         }
-        Journal journal{.supported_at = arch::rdtsc(), .basic = capabilities->basic};
-        return run_guest(provider, *capabilities, *memory, journal);
-    }();  // the memory is given back
+        const Setting setting{.provider = provider,
+                              .capabilities = *capabilities,
+                              .memory = *memory,
+                              .processor = pinned.index()};
+        return run_guest(setting);
+    }();  // the memory is freed
     if (!outcome) {
         windows::trace_failure(provider, outcome.error());
         return windows::status_of(outcome.error().kind);
@@ -75,71 +73,46 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
 
 namespace {
 
-Expected<void> run_guest(const windows::TraceProvider& provider,
-                         const vmx::VmxCapabilities& capabilities, const windows::VmmMemory& memory,
-                         Journal& journal) {
-    vmx::ProcessorMemory& vmm = memory.processor();
+Expected<void> run_guest(const Setting& setting) {
+    guest_state::Journal journal{.supported_at = arch::rdtsc(),
+                                 .basic = setting.capabilities.basic};
+    const vmx::ProcessorRegion& region = setting.memory.region();
+    vmx::prepare(region, setting.capabilities);
+    vmx::ProcessorMemory& vmm = *region.memory;
     vmm.processor.tracing = true;
-    journal.conversation.seed = journal.supported_at;
-    journal.conversation.steps = guest_state::plan();
+    journal.mailbox.seed = journal.supported_at;
+    journal.mailbox.steps = guest_state::plan();
     const vmx::GuestStart guest{.code = guest_state::guest_main,
-                                .argument = &journal.conversation,
-                                .stack_end = memory.guest_stack_end()};
+                                .argument = &journal.mailbox,
+                                .stack_end = setting.memory.guest_stack_end()};
 
-    const arch::ProcessorState windows = arch::ProcessorState::capture();
+    const arch::ProcessorState host = arch::ProcessorState::capture();
     {
         const arch::InterruptsOff interrupts_off;
-        // From the first VM exit on, the VMM's own tables are in use: going back takes more than in
+        // From the first VM exit on, the VMM's own tables are in use: restoring takes more than in
         // `launch`, and is the last thing that happens in this block.
-        const vmx::HostStateGuard tables_left{vmm, windows};
-        arch::write_cr0(arch::read_cr0() | capabilities.cr0_ones);
-        arch::write_cr4(arch::read_cr4() | capabilities.cr4_ones);
-        journal.vmxon_at = arch::rdtsc();
-        const auto operation = vmx::VmxOperation::enter(memory.region().physical_of(&vmm.vmxon));
+        const vmx::HostStateGuard host_state{vmm, host};
+        arch::write_cr0(arch::read_cr0() | setting.capabilities.cr0_ones);
+        arch::write_cr4(arch::read_cr4() | setting.capabilities.cr4_ones);
+        journal.timestamps.vmxon_at = arch::rdtsc();
+        const auto operation = vmx::VmxOperation::enter(region.physical_of(&vmm.vmxon));
         if (!operation) {
             return std::unexpected{operation.error()};
         }
-        const auto vmcs = vmx::LoadedVmcs::load(memory.region().physical_of(&vmm.vmcs));
+        const auto vmcs = vmx::LoadedVmcs::load(region.physical_of(&vmm.vmcs));
         if (!vmcs) {
             return std::unexpected{vmcs.error()};
         }
-        const auto written = vmx::write_vmcs(memory.region(), windows, guest, memory.cr3());
+        const auto written = vmx::write_vmcs(region, host, guest, setting.memory.cr3());
         if (!written) {
             return written;
         }
-        journal.vm_entry_at = arch::rdtsc();
-        vmx::run(memory.region());
-        journal.left_at = arch::rdtsc();
-    }  // VMCLEAR, VMXOFF, Windows' tables, CR0 and CR4 as they were, interrupts on
+        journal.timestamps.vm_entry_at = arch::rdtsc();
+        vmx::run(region);
+        journal.timestamps.left_at = arch::rdtsc();
+    }  // VMCLEAR, VMXOFF, the host's tables, CR0 and CR4 as they were, interrupts on
 
-    const guest_state::Proof proof = guest_state::tell(provider, journal, vmm.processor);
-    return judge(vmm.processor.guest_stop, proof);
-}
-
-// ---- What came of it --------------------------------------------------------------------------
-
-Expected<void> judge(const vmx::GuestStop& guest_stop, const guest_state::Proof& proof) {
-    if (guest_stop.why == vmx::StopReason::stopped_by_guest) {
-        if (proof == guest_state::perfect) {
-            return {};
-        }
-        static constexpr vmx::Explanation why{
-            .step = "the guest's registers",
-            .rule = {"3C", "31.7", "Handling of VM Exits"},
-            .remedy = "an exit has changed a register: the event RegistersProof counts them",
-        };
-        return std::unexpected{Failure{.kind = FailureKind::unexpected, .why = &why}};
-    }
-    static constexpr vmx::Explanation why{
-        .step = "the guest",
-        .rule = {"3C", "31.7", "Handling of VM Exits"},
-        .remedy = "the event GuestEnded says why the VMM left it",
-    };
-    return std::unexpected{Failure{.kind = FailureKind::unexpected,
-                                   .result = guest_stop.result,
-                                   .error_number = guest_stop.error_number,
-                                   .why = &why,
-                                   .number = guest_stop.reason.basic_reason}};
+    return guest_state::report(setting.provider, journal, vmm.processor);
 }
 
 }  // namespace

@@ -85,17 +85,17 @@ Steps plan() {
 }
 
 void guest_main(void* argument) {
-    Conversation& conversation = *static_cast<Conversation*>(argument);
-    std::uint64_t random = conversation.seed | 1;
+    Mailbox& mailbox = *static_cast<Mailbox*>(argument);
+    std::uint64_t random = mailbox.seed | 1;
     std::uint64_t cr3 = 0;
-    for (Step& step : conversation.steps) {
+    for (Step& step : mailbox.steps) {
         fill(step, random, cr3);
         step.after = step.before;
         arch::execute_with(step.instruction, step.after.values());
         if (step.instruction == Probe::read_cr3) {
             cr3 = step.after[Register::rax];
         }
-        ++conversation.steps_done;
+        ++mailbox.steps_done;
     }
     (void)vmx::hypercall(vmx::Hypercall::stop, 0);
     for (;;) {

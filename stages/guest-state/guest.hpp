@@ -26,9 +26,9 @@ struct Step {
 inline constexpr std::size_t step_count = 10;
 using Steps = std::array<Step, step_count>;
 
-/// What the guest is told and what it answers. It lies on the stack of DriverEntry; without EPT the
+/// What goes between VMM and guest. It lies on the stack of DriverEntry; without EPT the
 /// guest uses the same page tables and finds it at the same address.
-struct Conversation {
+struct Mailbox {
     std::uint64_t seed{};  ///< for the values of the registers
     Steps steps{};
     std::uint64_t steps_done{};
@@ -38,7 +38,7 @@ struct Conversation {
 [[nodiscard]] Steps plan();
 
 /// The guest's code. It runs through the steps and asks the VMM to stop it.
-[[noreturn]] void guest_main(void* conversation);
+[[noreturn]] void guest_main(void* mailbox);
 
 /// Whether every register that the instruction does not write is as it was.
 [[nodiscard]] bool registers_kept(const Step& step);

@@ -3,32 +3,40 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "platform/windows/exit_events.hpp"
+#include "stages/shared/report.hpp"
+#include "stages/shared/result.hpp"
 
 namespace hvp::guest_state {
 namespace {
 
+using stages::lifecycle;
 using trace::UInt64;
 using windows::TraceProvider;
-namespace keyword = windows::keyword;
-
-constexpr trace::Traits life{.keyword = keyword::life};
 
 using RegistersProof =
-    trace::Event<"RegistersProof", life, UInt64<"steps">, UInt64<"kept_by_guest">,
+    trace::Event<"RegistersProof", lifecycle, UInt64<"steps">, UInt64<"kept_by_guest">,
                  UInt64<"same_for_vmm">, UInt64<"answers_right">>;
 
-/// Guest and VMM each have summed up the registers at every exit: do they speak of the same values?
-std::uint64_t count_same_sums(const Conversation& conversation, std::uint64_t sum,
-                              std::uint64_t exit) {
-    return exit < conversation.steps_done && conversation.steps[exit].before.sum() == sum ? 1 : 0;
+/// Guest and VMM each have summed up the registers at every exit: are the sums the same?
+std::uint64_t count_same_sums(const Mailbox& mailbox, std::uint64_t sum, std::uint64_t exit) {
+    return exit < mailbox.steps_done && mailbox.steps[exit].before.sum() == sum ? 1 : 0;
 }
 
-Proof look_at(const Conversation& conversation, std::uint64_t same_sums) {
+/// How many of the guest's steps went well, in three ways to look at it.
+struct Proof {
+    std::uint64_t kept_by_guest{};  ///< the guest found its other registers as before
+    std::uint64_t same_for_vmm{};   ///< the VMM saw the values that the guest had chosen
+    std::uint64_t answers_right{};  ///< the instruction's results are those of this VMM
+
+    friend bool operator==(const Proof&, const Proof&) = default;
+};
+constexpr Proof perfect{step_count, step_count, step_count};
+
+Proof look_at(const Mailbox& mailbox, std::uint64_t same_sums) {
     const auto count = [&](bool (*holds)(const Step&)) {
-        const auto* const first = conversation.steps.begin();
-        return static_cast<std::uint64_t>(std::count_if(
-            first, first + static_cast<std::ptrdiff_t>(conversation.steps_done), holds));
+        const auto* const first = mailbox.steps.begin();
+        return static_cast<std::uint64_t>(
+            std::count_if(first, first + static_cast<std::ptrdiff_t>(mailbox.steps_done), holds));
     };
     return {.kept_by_guest = count(registers_kept),
             .same_for_vmm = same_sums,
@@ -37,25 +45,30 @@ Proof look_at(const Conversation& conversation, std::uint64_t same_sums) {
 
 }  // namespace
 
-Proof tell(const TraceProvider& provider, const Journal& journal,
-           vmx::VirtualProcessor& processor) {
+std::expected<void, vmx::Failure> report(const TraceProvider& provider, const Journal& journal,
+                                         vmx::VirtualProcessor& processor) {
     windows::trace_supported(provider, journal.basic, journal.supported_at);
-    windows::trace_vmx_on(provider, journal.vmxon_at);
-    windows::trace_entry(provider, journal.vm_entry_at);
     std::uint64_t same_sums = 0;
     std::uint64_t exits = 0;
-    trace::ExitEvent event{};
-    while (processor.ring->read(event)) {
-        windows::trace_exit(provider, event);
-        same_sums += count_same_sums(journal.conversation, event.registers, exits++);
-    }
-    windows::trace_dropped(provider, *processor.ring);
-    windows::trace_ending(provider, processor);
-    windows::trace_vmx_off(provider, journal.left_at);
-    const Proof proof = look_at(journal.conversation, same_sums);
+    stages::report_run(provider, journal.timestamps, processor, [&](const trace::ExitEvent& event) {
+        same_sums += count_same_sums(journal.mailbox, event.registers, exits++);
+    });
+    const Proof proof = look_at(journal.mailbox, same_sums);
     provider.write<RegistersProof>(std::uint64_t{step_count}, proof.kept_by_guest,
                                    proof.same_for_vmm, proof.answers_right);
-    return proof;
+
+    if (processor.guest_stop.why != vmx::StopReason::stopped_by_guest) {
+        return stages::left_early(processor.guest_stop);
+    }
+    if (proof != perfect) {
+        static constexpr vmx::Explanation why{
+            .step = "the guest's registers",
+            .rule = {"3C", "31.7", "Handling of VM Exits"},
+            .remedy = "an exit has changed a register: the event RegistersProof counts them",
+        };
+        return stages::unexpected(why);
+    }
+    return {};
 }
 
 }  // namespace hvp::guest_state

@@ -14,11 +14,12 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/ept/tables.hpp"
 #include "hypervisor/exits/hypercall.hpp"
+#include "hypervisor/vcpu/ept_setup.hpp"
 #include "platform/windows/memory.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/status.hpp"
-#include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/service_name.hpp"
+#include "tests/drivers/test_session.hpp"
 
 namespace {
 
@@ -190,7 +191,7 @@ void exchange(Memory& memory, volatile std::uint32_t* apic, std::uint32_t destin
 // ---- The driver
 
 struct Worker {
-    tests::GuestSession& session;
+    tests::TestSession& session;
     Memory& memory;
     std::optional<vmx::GuestStop> guest_stop{};
     std::uint32_t apic_id{};
@@ -210,7 +211,7 @@ void run_on_processor_1(void* context) {
     PsTerminateSystemThread(STATUS_SUCCESS);
 }
 
-NTSTATUS exchange_under_a_guest(tests::GuestSession& session, Memory& memory) {
+NTSTATUS exchange_under_a_guest(tests::TestSession& session, Memory& memory) {
     PHYSICAL_ADDRESS apic_base{};
     apic_base.QuadPart = 0xFEE0'0000;
     auto* const apic =
@@ -265,7 +266,7 @@ constexpr std::array mistakes{
     Mistake{"write-only"sv, 1ULL << 0 | 1ULL << 2, Level::page_table},
 };
 
-NTSTATUS read_through(tests::GuestSession& session, Memory& memory, const Mistake& mistake) {
+NTSTATUS read_through(tests::TestSession& session, Memory& memory, const Mistake& mistake) {
     const arch::GuestPhysicalAddress page{physical_page(function_a)};
     // A page table for it, in which the entry then goes wrong.
     const auto pending = memory.ept->map(
@@ -316,11 +317,11 @@ NTSTATUS perform(Memory& memory, const windows::PageRun& pages, const DRIVER_OBJ
                                   .physical = pages.physical(),
                                   .pages = pages.bytes() / arch::page_bytes,
                                   .access = arch::Access::read_write};
-    auto session = tests::GuestSession::prepare(driver, {&range, 1});
+    auto session = tests::TestSession::prepare(driver, {&range, 1});
     if (!session) {
         return windows::status_of(session.error().kind);
     }
-    session->use_ept(memory.ept->pointer());
+    session->options.epts = {memory.ept->pointer()};
     for (const Mistake& mistake : mistakes) {
         if (tests::is_service(path, "ept-"sv, mistake.name)) {
             return read_through(*session, memory, mistake);

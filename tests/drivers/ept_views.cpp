@@ -10,15 +10,18 @@
 #include <string_view>
 #include <utility>
 
+#include "hypervisor/exits/single_step.hpp"
 #include "hypervisor/hooks/view_switch.hpp"
+#include "hypervisor/vcpu/ept_setup.hpp"
+#include "hypervisor/vcpu/exit.hpp"
 #include "platform/windows/memory.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/ept_views_guest.hpp"
-#include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/other_processor.hpp"
 #include "tests/drivers/service_name.hpp"
+#include "tests/drivers/test_session.hpp"
 
 namespace {
 
@@ -47,7 +50,7 @@ struct Hidden {
 struct Player {
     std::uint32_t number{};
     Hidden* hidden{};
-    std::optional<tests::GuestSession> session{};
+    std::optional<tests::TestSession> session{};
     Seat* seat{};
     void (*guest)(void*){};
     std::uint64_t during_delivery{};
@@ -159,7 +162,7 @@ NTSTATUS Game::prepare(const DRIVER_OBJECT& driver, std::uint32_t count, void (*
     bool good = hide(all);
     // The players are in the VMM's hands while their guests run.
     for (std::uint32_t i = 0; i < count; ++i) {
-        auto session = tests::GuestSession::prepare(driver, {&all, 1});
+        auto session = tests::TestSession::prepare(driver, {&all, 1});
         if (!session) {
             return windows::status_of(session.error().kind);
         }
@@ -170,10 +173,10 @@ NTSTATUS Game::prepare(const DRIVER_OBJECT& driver, std::uint32_t count, void (*
         player.seat = &seats[i];
         player.guest = guest;
         seats[i] = {.number = i};
-        for (const arch::MappedRange& range : player.session->own_ranges()) {
+        for (const arch::MappedRange& range : player.session->memory().own_ranges()) {
             good = good && hide(range);
         }
-        const auto window = player.session->open_window();
+        const auto window = player.session->memory().open_window();
         if (!window) {
             return windows::status_of(window.error().kind);
         }
@@ -206,11 +209,11 @@ void Game::run() {
     for (std::uint32_t i = 0; i < count_; ++i) {
         Player& player = players_[i];
         hidden_->views->attach(i);
-        player.session->use_ept(hidden_->views->pointer(ept::View::data, i));
-        player.session->vmm().processor.hooks = hooks_of(player);
-        player.session->use_views(
-            hidden_->views->identity().limits().capability,
-            [](void* self) { return static_cast<Player*>(self)->views().flush_all(); }, &player);
+        vmx::GuestOptions& options = player.session->options;
+        options.epts = vmx::all_views(*hidden_->views, i);
+        options.features = {vmx::vpid(1)};
+        options.choose_step = vmx::choose_step;
+        player.session->processor().hooks = hooks_of(player);
     }
     std::array<std::optional<tests::OnOtherProcessor>, most_processors> others;
     for (std::uint32_t i = 1; i < count_; ++i) {
@@ -280,7 +283,7 @@ NTSTATUS deliver_interrupts(const DRIVER_OBJECT& driver) {
     if (!good) {
         return STATUS_UNSUCCESSFUL;
     }
-    game->player(0).session->use_stack(stack->end());
+    game->player(0).session->options.stack_end = stack->end();
     game->run();
     return tell(*game, 1);
 }

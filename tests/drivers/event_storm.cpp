@@ -14,9 +14,9 @@
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
-#include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/other_processor.hpp"
 #include "tests/drivers/service_name.hpp"
+#include "tests/drivers/test_session.hpp"
 
 constinit hvp::event_storm::Storm hvp::event_storm::shared{};
 
@@ -103,7 +103,7 @@ void hand_over(std::optional<std::uint8_t> interrupt) {
 
 /// One processor's part.
 struct Part {
-    tests::GuestSession* session{};
+    tests::TestSession* session{};
     Processor* processor{};
 
     static void run(void* context) {
@@ -167,7 +167,7 @@ bool tell_processor(const Processor& processor, const vmx::VirtualProcessor& vmm
            processor.nmis_nested == 0 && processor.strays == 0;
 }
 
-bool judge(const std::array<std::optional<tests::GuestSession>, most_processors>& sessions) {
+bool judge(const std::array<std::optional<tests::TestSession>, most_processors>& sessions) {
     bool good = !shared.failed;
     for (const Kind kind : {Kind::low, Kind::middle, Kind::high, Kind::nmi}) {
         good = tell_kind(kind) && good;
@@ -180,22 +180,22 @@ bool judge(const std::array<std::optional<tests::GuestSession>, most_processors>
 
 // ---- Before
 
-bool prepare(std::optional<tests::GuestSession>& session, const DRIVER_OBJECT& driver,
+bool prepare(std::optional<tests::TestSession>& session, const DRIVER_OBJECT& driver,
              Processor& processor) {
-    auto prepared = tests::GuestSession::prepare(driver);
+    auto prepared = tests::TestSession::prepare(driver);
     if (!prepared) {
         tests::print_failure(prepared.error());
         return false;
     }
     session.emplace(std::move(*prepared));
-    session->intercept_interrupts();
+    session->options.features = {vmx::interrupt_exiting()};
     session->vmm().frame()->on_exit = count_and_handle_exit;
     session->vmm().stacks.nmi.on_trap = count_and_handle_nmi;
     session->vmm().processor.hooks.stage = &processor;
     return true;
 }
 
-void run_everywhere(std::array<std::optional<tests::GuestSession>, most_processors>& sessions) {
+void run_everywhere(std::array<std::optional<tests::TestSession>, most_processors>& sessions) {
     const windows::PinnedToProcessor pinned;
     std::array<Part, most_processors> parts{};
     std::array<std::optional<tests::OnOtherProcessor>, most_processors> others;
@@ -225,7 +225,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     shared.spurious_vector = shared.apic.spurious_vector();
     const std::uint64_t wanted = tests::is_service(*path, "event-storm-"sv, "few"sv) ? few : many;
     const std::uint64_t seed = arch::rdtsc() ^ reinterpret_cast<std::uint64_t>(driver->DriverStart);
-    std::array<std::optional<tests::GuestSession>, most_processors> sessions;
+    std::array<std::optional<tests::TestSession>, most_processors> sessions;
     bool good = true;
     for (std::uint32_t i = 0; i < shared.count; ++i) {
         Processor& processor = shared.processors[i];

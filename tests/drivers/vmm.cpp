@@ -14,8 +14,8 @@
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
-#include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/service_name.hpp"
+#include "tests/drivers/test_session.hpp"
 
 namespace {
 
@@ -131,7 +131,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     }
     somewhere = std::bit_cast<volatile std::uint64_t*>(arch::rdmsr(arch::Msr::gs_base));
     const windows::PinnedToProcessor pinned;
-    auto session = tests::GuestSession::prepare(*driver);
+    auto session = tests::TestSession::prepare(*driver);
     if (!session) {
         return windows::status_of(session.error().kind);
     }

@@ -15,8 +15,8 @@
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
-#include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/snippet_runner.hpp"
+#include "tests/drivers/test_session.hpp"
 
 extern "C" NTKERNELAPI PVOID NTAPI MmGetVirtualForPhysical(PHYSICAL_ADDRESS PhysicalAddress);
 
@@ -107,8 +107,8 @@ void tell(const Pass& pass) {
     }
 }
 
-bool compare(tests::GuestSession& session, Pass pass, std::uint32_t exceptions) {
-    session.intercept_exceptions(exceptions);
+bool compare(tests::TestSession& session, Pass pass, std::uint32_t exceptions) {
+    session.options.exceptions = exceptions;
     const auto guest_stop = session.run(run_in_guest, &pass);
     if (!guest_stop) {
         tests::print_failure(guest_stop.error());
@@ -117,7 +117,8 @@ bool compare(tests::GuestSession& session, Pass pass, std::uint32_t exceptions) 
     tell(pass);
     tests::print_event(
         "EventGuest pass=\"%s\" end=%u exception_exits=%llu tried=%llu refused=0x%x\n", pass.name,
-        static_cast<unsigned>(guest_stop->why), session.vmm().processor.exits[vmx::ExitReason::exception_or_nmi], pass.tried,
+        static_cast<unsigned>(guest_stop->why),
+        session.vmm().processor.exits[vmx::ExitReason::exception_or_nmi], pass.tried,
         std::bit_cast<std::uint32_t>(guest_stop->refused_event));
     session.vmm().processor.exits[vmx::ExitReason::exception_or_nmi] = 0;
     return guest_stop->why == vmx::StopReason::stopped_by_guest && pass.loaded &&
@@ -133,7 +134,7 @@ constexpr ULONG tag = 'tnvE';
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
     const windows::PinnedToProcessor pinned;
-    auto session = tests::GuestSession::prepare(*driver);
+    auto session = tests::TestSession::prepare(*driver);
     if (!session) {
         return windows::status_of(session.error().kind);
     }

@@ -19,9 +19,9 @@
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
-#include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/other_processor.hpp"
 #include "tests/drivers/service_name.hpp"
+#include "tests/drivers/test_session.hpp"
 
 namespace {
 
@@ -102,7 +102,7 @@ private:
 };
 
 struct Flood {
-    tests::GuestSession& session;
+    tests::TestSession& session;
     Audit audit;
     bool ended{};  ///< the guest
 
@@ -195,7 +195,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
         return STATUS_NOT_SUPPORTED;
     }
     const windows::PinnedToProcessor pinned;
-    auto session = tests::GuestSession::prepare(*driver);
+    auto session = tests::TestSession::prepare(*driver);
     if (!session) {
         return windows::status_of(session.error().kind);
     }

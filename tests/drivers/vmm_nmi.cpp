@@ -16,10 +16,10 @@
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
-#include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/local_apic.hpp"
 #include "tests/drivers/other_processor.hpp"
 #include "tests/drivers/shared_values.hpp"
+#include "tests/drivers/test_session.hpp"
 
 extern "C" {
 // What the NMI handler of the receiver's guest counts.
@@ -97,7 +97,7 @@ void count_and_handle(vmx::HostTrap* trap) {
 }
 
 void run_receiver(void* session) {
-    (void)static_cast<tests::GuestSession*>(session)->run(receive, nullptr);
+    (void)static_cast<tests::TestSession*>(session)->run(receive, nullptr);
     set(receiver_is_gone, true);
 }
 
@@ -145,7 +145,8 @@ bool judge(const vmx::VirtualProcessor& receiver) {
     tests::print_event(
         "NmiProof sent=%llu received=%llu nested=%llu in_guest=%llu in_vmm=%llu windows=%llu "
         "end=%u\n",
-        sent, nmis_received, nmis_nested, in_guest, nmis_in_vmm, receiver.exits[vmx::ExitReason::nmi_window],
+        sent, nmis_received, nmis_nested, in_guest, nmis_in_vmm,
+        receiver.exits[vmx::ExitReason::nmi_window],
         static_cast<unsigned>(receiver.guest_stop.why));
     return sent == wanted && nmis_received == wanted && nmis_nested == 0 && in_guest != 0 &&
            nmis_in_vmm != 0 && in_guest + nmis_in_vmm == wanted &&
@@ -163,8 +164,8 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         return STATUS_NOT_SUPPORTED;
     }
     const windows::PinnedToProcessor pinned;
-    auto sender = tests::GuestSession::prepare(*driver);
-    auto receiver = tests::GuestSession::prepare(*driver);
+    auto sender = tests::TestSession::prepare(*driver);
+    auto receiver = tests::TestSession::prepare(*driver);
     if (!sender || !receiver) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }

@@ -18,9 +18,9 @@
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
-#include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/probe_operands.hpp"
 #include "tests/drivers/random.hpp"
+#include "tests/drivers/test_session.hpp"
 
 namespace {
 
@@ -206,7 +206,7 @@ void on_unload(PDRIVER_OBJECT) {}
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
     const windows::PinnedToProcessor pinned;
-    auto session = tests::GuestSession::prepare(*driver);
+    auto session = tests::TestSession::prepare(*driver);
     if (!session) {
         return windows::status_of(session.error().kind);
     }

@@ -18,11 +18,11 @@
 #include "platform/windows/nt.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
-#include "tests/drivers/guest_session.hpp"
 #include "tests/drivers/identity_ept.hpp"
 #include "tests/drivers/low_modes.hpp"
 #include "tests/drivers/mode_probes.hpp"
 #include "tests/drivers/snippet_runner.hpp"
+#include "tests/drivers/test_session.hpp"
 
 extern "C" NTKERNELAPI PVOID NTAPI MmGetVirtualForPhysical(PHYSICAL_ADDRESS PhysicalAddress);
 
@@ -215,8 +215,8 @@ struct Pass {
     }
 }
 
-bool run_guest(GuestSession& session, Pass pass, std::uint32_t exceptions) {
-    session.intercept_exceptions(exceptions);
+bool run_guest(TestSession& session, Pass pass, std::uint32_t exceptions) {
+    session.options.exceptions = exceptions;
     const auto guest_stop = session.run(run_in_guest, &pass);
     if (!guest_stop) {
         print_failure(guest_stop.error());
@@ -233,7 +233,7 @@ bool run_guest(GuestSession& session, Pass pass, std::uint32_t exceptions) {
 }
 
 bool run_guests(const DRIVER_OBJECT& driver, Machine machine) {
-    auto session = GuestSession::prepare(driver);
+    auto session = TestSession::prepare(driver);
     if (!session) {
         print_failure(session.error());
         return false;
@@ -244,8 +244,8 @@ bool run_guests(const DRIVER_OBJECT& driver, Machine machine) {
         if (!identity.build(*limits)) {
             return false;
         }
-        session->use_ept(identity.pointer());
-        session->let_guest_be_unrestricted();
+        session->options.epts = {identity.pointer()};
+        session->options.features = {vmx::unrestricted_guest()};
     }
     machine.exits = &session->vmm().processor.exits;
     const Pass pass{.machine = machine,

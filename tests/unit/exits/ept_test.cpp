@@ -361,12 +361,15 @@ TEST_F(EptSupport, ThePageModificationLogBeginsAtItsEnd) {
     fields[secondary_processor_based_controls.encoding] = 2;
     fields[pml_address.encoding] = 0;
     fields[guest_pml_index.encoding] = 0;
-    EXPECT_TRUE(enable_page_modification_log(arch::HostPhysicalAddress{0x7000}).value());
+    VirtualProcessor processor{};
+    EXPECT_TRUE(enable_page_modification_log(processor, arch::HostPhysicalAddress{0x7000}).value());
     EXPECT_EQ(fields[secondary_processor_based_controls.encoding], 0x2'0002U);
     EXPECT_EQ(fields[pml_address.encoding], 0x7000U);
     EXPECT_EQ(fields[guest_pml_index.encoding], 511U);
+    EXPECT_TRUE(processor.write_log);
     arch::processor.msrs[Msr::vmx_procbased_ctls2] = 0x0005'7FFF'0000'0000;  // broadwell_ult
-    EXPECT_FALSE(enable_page_modification_log(arch::HostPhysicalAddress{0x7000}).value());
+    EXPECT_FALSE(enable_page_modification_log(processor, arch::HostPhysicalAddress{0x7000}).value());
+    EXPECT_FALSE(processor.write_log);
 }
 
 }  // namespace
