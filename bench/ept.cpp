@@ -15,8 +15,8 @@
 
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/vcpu/ept_setup.hpp"
+#include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "stages/ept/guest.hpp"
 #include "stages/ept/memory.hpp"
@@ -227,7 +227,8 @@ std::expected<bool, vmx::Failure> measure(const DRIVER_OBJECT& driver) {
     if (!limits) {
         return std::unexpected{limits.error()};
     }
-    const auto memory = ept_stage::take_memory(windows::AtPassiveLevel::in_driver_entry(), *limits);
+    const auto memory =
+        ept_stage::take_memory(platform::AtPassiveLevel::in_driver_entry(), *limits);
     if (!memory) {
         return std::unexpected{memory.error()};
     }
@@ -252,7 +253,7 @@ void on_unload(PDRIVER_OBJECT) {}
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
-    const windows::PinnedToProcessor pinned;
+    const platform::PinnedToProcessor pinned;
     const auto right = measure(*driver);
     if (!right) {
         tests::print_failure(right.error());

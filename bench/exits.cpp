@@ -16,14 +16,14 @@
 
 #include "bench/floor.hpp"
 #include "hypervisor/arch/descriptor_tables.hpp"
-#include "hypervisor/arch/probes.hpp"
 #include "hypervisor/exits/cpuid.hpp"
 #include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"
 #include "hypervisor/vmcs/event_information.hpp"
+#include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
+#include "stages/shared/probes.hpp"
 #include "tests/drivers/probe_operands.hpp"
 #include "tests/drivers/service_name.hpp"
 #include "tests/drivers/test_session.hpp"
@@ -32,7 +32,7 @@ namespace {
 
 using namespace hvp;
 using namespace std::string_view_literals;
-using arch::Probe;
+using stages::Probe;
 using vmx::GuestRegisters;
 using vmx::Register;
 
@@ -112,7 +112,7 @@ GuestRegisters expected(Probe probe, GuestRegisters registers) {
         const GuestRegisters wanted = expected(probe, before);
         for (std::uint64_t i = 0; i < times; ++i) {
             GuestRegisters registers = before;
-            arch::execute_with(probe, registers.values());
+            stages::execute_with(probe, registers.values());
             work.changed += registers == wanted ? 0 : 1;
             ++work.done;
         }
@@ -148,7 +148,7 @@ std::int64_t step_over_cpuid() {
         GuestRegisters registers = choose_registers(Probe::cpuid);
         registers[Register::rax] = 0xFFFF'FFFF'0000'0000 | leaf;
         registers[Register::rcx] = 0;
-        arch::execute_with(Probe::cpuid, registers.values());
+        stages::execute_with(Probe::cpuid, registers.values());
         work.answers = std::rotl(work.answers, 11) + registers.sum();
         ++work.done;
     }
@@ -193,7 +193,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     if (chosen == nullptr) {
         return STATUS_NOT_SUPPORTED;
     }
-    const windows::PinnedToProcessor pinned;
+    const platform::PinnedToProcessor pinned;
     auto session = tests::TestSession::prepare(*driver);
     if (!session) {
         tests::print_failure(session.error());

@@ -42,9 +42,8 @@ std::expected<void, arch::MapError> map_pages(arch::AddressSpace& space, std::by
 
 }  // namespace
 
-std::expected<void, arch::MapError> map_own_image(arch::AddressSpace& space,
-                                                  const DRIVER_OBJECT& driver) {
-    auto* const base = static_cast<std::byte*>(driver.DriverStart);
+std::expected<void, arch::MapError> DriverImage::map(arch::AddressSpace& space) const {
+    auto* const base = static_cast<std::byte*>(base_);
     const auto* const dos = reinterpret_cast<const IMAGE_DOS_HEADER*>(base);
     const auto* const nt = reinterpret_cast<const IMAGE_NT_HEADERS64*>(base + dos->e_lfanew);
     const std::span sections{IMAGE_FIRST_SECTION(nt), nt->FileHeader.NumberOfSections};

@@ -8,12 +8,20 @@
 
 namespace hvp::windows {
 
-/// Maps every page of the driver's image where Windows has it, with the rights of its section: code
-/// is read-only there, and data cannot be executed.
-///
-/// Where    IRQL <= DISPATCH_LEVEL. The image must not be pageable: ours has no PAGE sections.
-/// Source   [Windows: DRIVER_OBJECT], [Windows: MmGetPhysicalAddress]
-[[nodiscard]] std::expected<void, arch::MapError> map_own_image(arch::AddressSpace& space,
-                                                                const DRIVER_OBJECT& driver);
+class DriverImage {
+public:
+    /// Source   [Windows: DRIVER_OBJECT]
+    explicit DriverImage(const DRIVER_OBJECT& driver) : base_{driver.DriverStart} {}
+
+    /// Maps every page of the image where Windows has it, with the rights of its section: code is
+    /// read-only there, and data cannot be executed.
+    ///
+    /// Where    IRQL <= DISPATCH_LEVEL. The image must not be pageable: ours has no PAGE sections.
+    /// Source   [Windows: MmGetPhysicalAddress]
+    [[nodiscard]] std::expected<void, arch::MapError> map(arch::AddressSpace& space) const;
+
+private:
+    void* base_;
+};
 
 }  // namespace hvp::windows

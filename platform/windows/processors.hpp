@@ -21,10 +21,16 @@ public:
         // when the call returns it is on the processor that the answer named.
         PROCESSOR_NUMBER here{};
         index_ = KeGetCurrentProcessorNumberEx(&here);
-        GROUP_AFFINITY only_here{};
-        only_here.Group = here.Group;
-        only_here.Mask = KAFFINITY{1} << here.Number;
-        KeSetSystemGroupAffinityThread(&only_here, &before_);
+        pin_to(here);
+    }
+    /// Moves the thread there.
+    ///
+    /// Needs    `processor` < processor_count()
+    /// Source   [Windows: KeGetProcessorNumberFromIndex]
+    explicit PinnedToProcessor(std::uint32_t processor) : index_{processor} {
+        PROCESSOR_NUMBER there{};
+        (void)KeGetProcessorNumberFromIndex(processor, &there);
+        pin_to(there);
     }
     PinnedToProcessor(const PinnedToProcessor&) = delete;
     PinnedToProcessor& operator=(const PinnedToProcessor&) = delete;
@@ -34,6 +40,13 @@ public:
     [[nodiscard]] std::uint32_t index() const { return index_; }
 
 private:
+    void pin_to(const PROCESSOR_NUMBER& processor) {
+        GROUP_AFFINITY only_there{};
+        only_there.Group = processor.Group;
+        only_there.Mask = KAFFINITY{1} << processor.Number;
+        KeSetSystemGroupAffinityThread(&only_there, &before_);
+    }
+
     GROUP_AFFINITY before_{};
     std::uint32_t index_{};
 };
@@ -41,15 +54,20 @@ private:
 /// No other thread runs on this processor until destruction. Interrupts still come.
 ///
 /// Source   [Windows: KeRaiseIrql]
-class AtDispatchLevel {
+class PreemptionOff {
 public:
-    AtDispatchLevel() { KeRaiseIrql(DISPATCH_LEVEL, &before_); }
-    AtDispatchLevel(const AtDispatchLevel&) = delete;
-    AtDispatchLevel& operator=(const AtDispatchLevel&) = delete;
-    ~AtDispatchLevel() { KeLowerIrql(before_); }
+    PreemptionOff() { KeRaiseIrql(DISPATCH_LEVEL, &before_); }
+    PreemptionOff(const PreemptionOff&) = delete;
+    PreemptionOff& operator=(const PreemptionOff&) = delete;
+    ~PreemptionOff() { KeLowerIrql(before_); }
 
 private:
     KIRQL before_{};
 };
+
+/// Source   [Windows: KeQueryActiveProcessorCountEx]
+[[nodiscard]] inline std::uint32_t processor_count() {
+    return KeQueryActiveProcessorCountEx(ALL_PROCESSOR_GROUPS);
+}
 
 }  // namespace hvp::windows

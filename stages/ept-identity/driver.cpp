@@ -19,14 +19,11 @@
 #include "hypervisor/vcpu/session.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
-#include "platform/windows/exit_events.hpp"
-#include "platform/windows/irql.hpp"
-#include "platform/windows/kernel_mode.hpp"
+#include "platform/exit_events.hpp"
+#include "platform/host.hpp"
+#include "platform/vmm_memory.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
-#include "platform/windows/trace.hpp"
-#include "platform/windows/vmm_memory.hpp"
 #include "stages/ept-identity/guest.hpp"
 #include "stages/ept-identity/journal.hpp"
 #include "stages/ept-identity/machine.hpp"
@@ -57,12 +54,12 @@ void on_unload(PDRIVER_OBJECT) {}
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
-    if (!windows::runs_in_a_kernel()) {
+    if (!platform::runs_in_a_kernel()) {
         return STATUS_NOT_SUPPORTED;
     }
-    const auto passive = windows::AtPassiveLevel::in_driver_entry();
-    const windows::TraceProvider provider{passive};
-    const windows::PinnedToProcessor pinned;
+    const auto passive = platform::AtPassiveLevel::in_driver_entry();
+    const platform::TraceProvider provider{passive};
+    const platform::PinnedToProcessor pinned;
 
     const Expected<void> outcome = [&] -> Expected<void> {
         const Expected<vmx::VmxCapabilities> capabilities = vmx::probe_vmx();
@@ -73,7 +70,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         if (!limits) {
             return std::unexpected{limits.error()};
         }
-        windows::trace_supported(provider, capabilities->basic, arch::rdtsc());
+        platform::trace_supported(provider, capabilities->basic, arch::rdtsc());
 
         // The MTRRs decide how large the pages can be, and so how many tables there will be.
         const arch::MtrrSnapshot mtrrs = arch::read_mtrrs();
@@ -86,8 +83,8 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
             return std::unexpected{stage.error()};
         }
         const arch::MappedRange for_the_vmm = stage->vmm_range();
-        Expected<windows::VmmMemory> memory =
-            windows::VmmMemory::take(passive, *capabilities, *driver, {&for_the_vmm, 1});
+        Expected<platform::VmmMemory> memory = platform::VmmMemory::take(
+            passive, *capabilities, platform::DriverImage{*driver}, {&for_the_vmm, 1});
         if (!memory) {
             return std::unexpected{memory.error()};
         }
@@ -107,7 +104,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         return run_guest(setting, *stage);
     }();  // the memory is freed
     if (!outcome) {
-        windows::trace_failure(provider, outcome.error());
+        platform::trace_failure(provider, outcome.error());
         return windows::status_of(outcome.error().kind);
     }
     return STATUS_SUCCESS;
@@ -132,7 +129,7 @@ Expected<void> run_guest(const Setting& setting, const StageMemory& memory) {
     session.processor().hooks = pages.machine->hooks(session.processor());
     {
         // Interrupts are on in the guest, and their handlers run there; another thread must not.
-        const windows::AtDispatchLevel dispatch;
+        const platform::PreemptionOff dispatch;
         const auto guest_stop = session.run(identity_stage::explore, &memory.guest());
         if (!guest_stop) {
             return std::unexpected{guest_stop.error()};
@@ -152,11 +149,11 @@ Expected<void> build_machine(const Setting& setting, const StageMemory& memory,
         return std::unexpected{window.error()};
     }
     const auto guest_page_of = [](const volatile void* something) {
-        return arch::GuestPhysicalAddress{windows::physical_page_of(something).raw()};
+        return arch::GuestPhysicalAddress{platform::physical_page_of(something).raw()};
     };
     const identity_stage::Places places{
         .target = guest_page_of(std::bit_cast<const void*>(&identity_stage::target)),
-        .other = windows::physical_page_of(identity_stage::code_page.data()),
+        .other = platform::physical_page_of(identity_stage::code_page.data()),
         .watched = guest_page_of(memory.watched()),
         .frames = memory.physical_of(&pages.frames),
         .mtrr_range = arch::GuestPhysicalAddress{identity_stage::mtrr_range}};
@@ -189,9 +186,7 @@ std::array<arch::MappedRange, 3> hidden_ranges(const Setting& setting, const Sta
 
 void prepare_guest(const StageMemory& memory, const arch::MtrrSnapshot& mtrrs) {
     identity_stage::GuestData& guest = memory.guest();
-    // [Windows: KeQueryTickCount] reads it there, too.
-    constexpr std::uint64_t tick_count = 0xFFFF'F780'0000'0320;
-    guest.clock = reinterpret_cast<const volatile std::uint32_t*>(tick_count);
+    guest.clock = platform::clock_ticks();
     guest.target = identity_stage::target;
     guest.target_page = std::bit_cast<volatile std::uint64_t*>(&identity_stage::target);
     guest.self_reader = std::bit_cast<std::uint64_t (*)()>(

@@ -11,6 +11,7 @@ namespace hvp::identity_stage {
 namespace {
 
 using ept::Level;
+using platform::TraceProvider;
 using stages::each_exit;
 using stages::lifecycle;
 using stages::yes_or_no;
@@ -18,7 +19,6 @@ using trace::HexInt64;
 using trace::Text;
 using trace::UInt32;
 using trace::UInt64;
-using windows::TraceProvider;
 
 using IdentityMapped =
     trace::Event<"IdentityMapped", lifecycle, UInt32<"physical_address_bits">, UInt64<"pages_1_gb">,
@@ -203,12 +203,12 @@ void report_run(const TraceProvider& provider, const vmx::Session& session,
                 const StageMemory& memory) {
     const vmx::Timestamps& timestamps = session.timestamps();
     const vmx::VirtualProcessor& processor = session.processor();
-    windows::trace_vmx_on(provider, timestamps.vmxon_at);
+    platform::trace_vmx_on(provider, timestamps.vmxon_at);
     // The guest of two instructions comes first, and has one exit.
-    windows::trace_entry(provider, timestamps.probe_at);
+    platform::trace_entry(provider, timestamps.probe_at);
     trace::ExitEvent probe{};
     if (session.processor().ring->read(probe)) {
-        windows::trace_exit(provider, probe);
+        platform::trace_exit(provider, probe);
     }
     const Machine& machine = *memory.vmm().machine;
     provider.write<GuestFeatures>(
@@ -216,7 +216,7 @@ void report_run(const TraceProvider& provider, const vmx::Session& session,
         processor.step.by == vmx::StepBy::monitor_trap_flag ? "monitor trap flag" : "RFLAGS.TF",
         yes_or_no(machine.views().identity().limits().capability.accessed_and_dirty != 0),
         yes_or_no(processor.write_log), timestamps.vm_entry_at);
-    windows::trace_entry(provider, timestamps.vm_entry_at);
+    platform::trace_entry(provider, timestamps.vm_entry_at);
     std::size_t reported = 0;
     stages::report_exits(provider, session.processor(), [&](const trace::ExitEvent& event) {
         const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
@@ -225,8 +225,8 @@ void report_run(const TraceProvider& provider, const vmx::Session& session,
             report_change(provider, machine.changes()[reported++], event.exit_at);
         }
     });
-    windows::trace_ending(provider, session.processor());
-    windows::trace_vmx_off(provider, timestamps.left_at);
+    platform::trace_ending(provider, session.processor());
+    platform::trace_vmx_off(provider, timestamps.left_at);
 }
 
 std::expected<void, vmx::Failure> verify(const TraceProvider& provider, const vmx::Session& session,

@@ -6,25 +6,25 @@
 
 #include "hypervisor/vcpu/session.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "platform/windows/trace.hpp"
+#include "platform/host.hpp"
 #include "stages/ept-identity/memory.hpp"
 
 namespace hvp::identity_stage {
 
 /// What the identity is made of; `predicted_tables`: for what the MTRRs say, before anything was
 /// hidden.
-void report_identity(const windows::TraceProvider& provider, const ept::Limits& limits,
+void report_identity(const platform::TraceProvider& provider, const ept::Limits& limits,
                      const arch::MtrrSnapshot& mtrrs, std::size_t predicted_tables,
                      const VmmPages& vmm, std::size_t hidden_pages);
 
 /// What happened, in the order in which it happened; empties the ring.
 ///
 /// Where    PASSIVE_LEVEL, outside VMX operation
-void report_run(const windows::TraceProvider& provider, const vmx::Session& session,
+void report_run(const platform::TraceProvider& provider, const vmx::Session& session,
                 const StageMemory& memory);
 
 /// Compares what the guest found with what it must find; each comparison is an event.
-[[nodiscard]] std::expected<void, vmx::Failure> verify(const windows::TraceProvider& provider,
+[[nodiscard]] std::expected<void, vmx::Failure> verify(const platform::TraceProvider& provider,
                                                        const vmx::Session& session,
                                                        const StageMemory& memory);
 

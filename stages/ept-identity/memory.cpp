@@ -19,7 +19,7 @@ std::size_t table_page_count(std::size_t tables) {
 
 }  // namespace
 
-StageMemory::StageMemory(stages::OwnedPages<VmmPages> vmm, windows::PageRun guest_run,
+StageMemory::StageMemory(stages::OwnedPages<VmmPages> vmm, platform::PageRun guest_run,
                          const ept::Limits& limits, std::size_t identity_tables)
     : vmm_{std::move(vmm)},
       guest_run_{std::move(guest_run)},
@@ -28,7 +28,7 @@ StageMemory::StageMemory(stages::OwnedPages<VmmPages> vmm, windows::PageRun gues
       watched_{guest_run_.start() + (-guest_run_.physical().raw() & (mb_2 - 1))},
       guest_{new(watched_ + watched_pages * arch::page_bytes) GuestData{}} {}
 
-std::expected<StageMemory, vmx::Failure> StageMemory::take(const windows::AtPassiveLevel& passive,
+std::expected<StageMemory, vmx::Failure> StageMemory::take(const platform::AtPassiveLevel& passive,
                                                            const ept::Limits& limits,
                                                            std::size_t identity_tables) {
     const std::size_t tables = identity_tables + spare_tables;
@@ -36,7 +36,7 @@ std::expected<StageMemory, vmx::Failure> StageMemory::take(const windows::AtPass
     constexpr std::size_t guest_pages = 2 * mb_2 / arch::page_bytes;
     constexpr arch::HostPhysicalAddress anywhere{0x7FFF'FFFF'FFFF'FFFF};
     auto vmm = stages::OwnedPages<VmmPages>::take(passive, table_page_count(tables_of(tables)));
-    auto guest = windows::PageRun::allocate(passive, guest_pages, anywhere);
+    auto guest = platform::PageRun::allocate(passive, guest_pages, anywhere);
     if (!vmm || !guest) {
         return stages::no_pages();
     }

@@ -11,8 +11,7 @@
 #include "hypervisor/hooks/processor_view.hpp"
 #include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "platform/windows/irql.hpp"
-#include "platform/windows/memory.hpp"
+#include "platform/host.hpp"
 #include "stages/ept-identity/guest.hpp"
 #include "stages/ept-identity/machine.hpp"
 #include "stages/shared/owned_pages.hpp"
@@ -41,7 +40,7 @@ class StageMemory {
 public:
     /// Needs    `identity_tables`: as many as the identity takes
     [[nodiscard]] static std::expected<StageMemory, vmx::Failure> take(
-        const windows::AtPassiveLevel& passive, const ept::Limits& limits,
+        const platform::AtPassiveLevel& passive, const ept::Limits& limits,
         std::size_t identity_tables);
     StageMemory(StageMemory&&) = default;
     StageMemory& operator=(StageMemory&&) = delete;
@@ -62,11 +61,11 @@ public:
     }
 
 private:
-    StageMemory(stages::OwnedPages<VmmPages> vmm, windows::PageRun guest_run,
+    StageMemory(stages::OwnedPages<VmmPages> vmm, platform::PageRun guest_run,
                 const ept::Limits& limits, std::size_t identity_tables);
 
     stages::OwnedPages<VmmPages> vmm_;
-    windows::PageRun guest_run_;
+    platform::PageRun guest_run_;
     ept::Limits limits_;
     std::size_t identity_tables_;
     std::byte* watched_;

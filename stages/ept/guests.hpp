@@ -13,7 +13,7 @@ struct Guest {
     const char* starts_with;
     InitialMap initial_map;
     void (*code)(void* guest_data);
-    bool (*verify)(const windows::TraceProvider&, const Memory&, const vmx::GuestStop&);
+    bool (*verify)(const platform::TraceProvider&, const Memory&, const vmx::GuestStop&);
 };
 
 /// The first one's EPT maps nothing: each page that it comes to use is an EPT violation, the pages

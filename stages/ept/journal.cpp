@@ -11,6 +11,7 @@
 namespace hvp::ept_stage {
 namespace {
 
+using platform::TraceProvider;
 using stages::each_exit;
 using stages::failure;
 using stages::lifecycle;
@@ -20,7 +21,6 @@ using trace::HexInt64;
 using trace::Text;
 using trace::UInt32;
 using trace::UInt64;
-using windows::TraceProvider;
 
 // `at` is the time-stamp counter when it happened: the events are written later.
 using EptSupported = trace::Event<"EptSupported", lifecycle, UInt32<"physical_address_bits">,
@@ -107,14 +107,14 @@ void report_ending(const TraceProvider& provider, const Memory& memory,
     if (guest_stop.why == vmx::StopReason::ept_misconfigured) {
         report_misconfiguration(provider, memory, guest_stop.memory);
     }
-    windows::trace_ending(provider, processor);
+    platform::trace_ending(provider, processor);
 }
 
 }  // namespace
 
 void report_support(const TraceProvider& provider, const vmx::VmxBasic& basic,
                     const ept::Limits& limits, std::uint64_t at) {
-    windows::trace_supported(provider, basic, at);
+    platform::trace_supported(provider, basic, at);
     const ept::Capability& capability = limits.capability;
     provider.write<EptSupported>(
         limits.physical_address_bits, yes_or_no(capability.execute_only != 0),
@@ -135,8 +135,8 @@ void report_guest(const TraceProvider& provider, const char* starts_with, const 
 }
 
 void report_run(const TraceProvider& provider, const vmx::Session& session, const Memory& memory) {
-    windows::trace_vmx_on(provider, session.timestamps().vmxon_at);
-    windows::trace_entry(provider, session.timestamps().vm_entry_at);
+    platform::trace_vmx_on(provider, session.timestamps().vmxon_at);
+    platform::trace_entry(provider, session.timestamps().vm_entry_at);
     const auto violations = memory.views->violations();
     std::size_t reported = 0;
     stages::report_exits(provider, session.processor(), [&](const trace::ExitEvent& event) {
@@ -146,7 +146,7 @@ void report_run(const TraceProvider& provider, const vmx::Session& session, cons
         }
     });
     report_ending(provider, memory, session.processor());
-    windows::trace_vmx_off(provider, session.timestamps().left_at);
+    platform::trace_vmx_off(provider, session.timestamps().left_at);
 }
 
 // ---- Result -------------------------------------------------------------------------------------

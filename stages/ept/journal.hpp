@@ -6,38 +6,38 @@
 
 #include "hypervisor/vcpu/session.hpp"
 #include "hypervisor/vmcs/vmx_basic.hpp"
-#include "platform/windows/trace.hpp"
+#include "platform/host.hpp"
 #include "stages/ept/memory.hpp"
 
 namespace hvp::ept_stage {
 
 /// What this processor's VT-x and EPT are like.
-void report_support(const windows::TraceProvider& provider, const vmx::VmxBasic& basic,
+void report_support(const platform::TraceProvider& provider, const vmx::VmxBasic& basic,
                     const ept::Limits& limits, std::uint64_t at);
 
 /// The pages that the guest needs, one by one.
-void report_needed(const windows::TraceProvider& provider, const Memory& memory);
+void report_needed(const platform::TraceProvider& provider, const Memory& memory);
 
 /// That a guest starts, and with what: `starts_with` is a part of a sentence.
-void report_guest(const windows::TraceProvider& provider, const char* starts_with,
+void report_guest(const platform::TraceProvider& provider, const char* starts_with,
                   const Memory& memory);
 
 /// What happened with it, in the order in which it happened; empties the ring.
 ///
 /// Where    PASSIVE_LEVEL, outside VMX operation, the guest's EPT still there
-void report_run(const windows::TraceProvider& provider, const vmx::Session& session,
+void report_run(const platform::TraceProvider& provider, const vmx::Session& session,
                 const Memory& memory);
 
 // Whether the guests went as they must; each writes what it compares as an event.
 
 /// The first guest: as many violations as predicted, in the predicted order?
-[[nodiscard]] bool verify_touched(const windows::TraceProvider& provider, const Memory& memory,
+[[nodiscard]] bool verify_touched(const platform::TraceProvider& provider, const Memory& memory,
                                   const vmx::GuestStop& guest_stop);
 /// The second: did it see what the VMM showed?
-[[nodiscard]] bool verify_views(const windows::TraceProvider& provider, const Memory& memory,
+[[nodiscard]] bool verify_views(const platform::TraceProvider& provider, const Memory& memory,
                                 const vmx::GuestStop& guest_stop);
 /// The third: was it stopped, at the page that it must not read?
-[[nodiscard]] bool verify_stopped(const windows::TraceProvider& provider, const Memory& memory,
+[[nodiscard]] bool verify_stopped(const platform::TraceProvider& provider, const Memory& memory,
                                   const vmx::GuestStop& guest_stop);
 
 /// What DriverEntry returns for that.

@@ -1,4 +1,5 @@
 #include "stages/ept/memory.hpp"
+#include "platform/host.hpp"
 
 #include <bit>
 #include <utility>
@@ -7,7 +8,6 @@
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/vcpu/guest_segments.hpp"
 #include "hypervisor/vmcs/fields.hpp"
-#include "platform/windows/memory.hpp"
 #include "stages/shared/result.hpp"
 
 namespace hvp::ept_stage {
@@ -19,7 +19,7 @@ using vmx::Failure;
 using vmx::FailureKind;
 
 bool read_physical(void*, arch::GuestPhysicalAddress where, std::uint64_t& value) {
-    return windows::read_physical(where, value);
+    return platform::read_physical(where, value);
 }
 
 template <typename T>
@@ -76,7 +76,7 @@ std::expected<void, Failure> find_needed(Memory& memory, const arch::ProcessorSt
 }  // namespace
 
 std::expected<stages::OwnedPages<Memory>, Failure> take_memory(
-    const windows::AtPassiveLevel& passive, const ept::Limits& limits) {
+    const platform::AtPassiveLevel& passive, const ept::Limits& limits) {
     auto memory = stages::OwnedPages<Memory>::take(passive);
     if (!memory) {
         return memory;
@@ -96,7 +96,7 @@ std::expected<stages::OwnedPages<Memory>, Failure> take_memory(
 std::expected<void, Failure> create_views(Memory& memory, InitialMap initial_map,
                                           std::uint32_t processor) {
     const auto physical_page = [](std::uint64_t (*function)()) {
-        return windows::physical_page_of(std::bit_cast<const void*>(function));
+        return platform::physical_page_of(std::bit_cast<const void*>(function));
     };
     memory.views.reset();
     auto views = Views::create(*memory.pool, memory.limits, memory.needed,

@@ -11,7 +11,7 @@
 #include "hypervisor/ept/table_pool.hpp"
 #include "hypervisor/guest_memory/working_set.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "platform/windows/irql.hpp"
+#include "platform/host.hpp"
 #include "stages/ept/guest.hpp"
 #include "stages/ept/views.hpp"
 #include "stages/shared/owned_pages.hpp"
@@ -40,7 +40,7 @@ struct Memory {
 ///
 /// Where    PASSIVE_LEVEL, in the address space of the guest to be
 [[nodiscard]] std::expected<stages::OwnedPages<Memory>, vmx::Failure> take_memory(
-    const windows::AtPassiveLevel& passive, const ept::Limits& limits);
+    const platform::AtPassiveLevel& passive, const ept::Limits& limits);
 
 /// The next guest's EPT, in place of the last one's.
 ///

@@ -13,13 +13,13 @@
 namespace hvp::event_injection {
 namespace {
 
-using arch::Refused;
+using stages::Refused;
 
 // ---- Windows' way: __try and __except ---------------------------------------------------------
 
 /// A function of its own, as the compiler assumes that only calls raise exceptions.
-[[gnu::noinline]] void execute_instruction(Refused instruction, arch::Place& place) {
-    arch::execute(instruction, place);
+[[gnu::noinline]] void execute_instruction(Refused instruction, stages::Place& place) {
+    stages::execute(instruction, place);
 }
 
 int look(Verdict& verdict, const EXCEPTION_POINTERS& pointers) {
@@ -101,7 +101,7 @@ void try_each(Mailbox& mailbox) {
     for (std::size_t i = 0; i < plan.size(); ++i) {
         current = &mailbox.attempts[i];
         current->instruction = plan[i];
-        arch::execute(plan[i], current->place);
+        stages::execute(plan[i], current->place);
     }
 }
 

@@ -6,7 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "hypervisor/arch/probes.hpp"
+#include "hypervisor/arch/instructions.hpp"
+#include "stages/shared/probes.hpp"
 
 namespace hvp::event_injection {
 
@@ -22,8 +23,8 @@ struct PushedFrame {
 
 /// One instruction, and what the guest's own handler found.
 struct Attempt {
-    arch::Refused instruction{};
-    arch::Place place{};
+    stages::Refused instruction{};
+    stages::Place place{};
     std::uint64_t handlers{};  ///< how many times a handler ran: 1 is right
     std::uint64_t vector{};
     std::uint64_t error_code{};
@@ -32,7 +33,7 @@ struct Attempt {
 
 /// What the guest found in Windows' way: the `__except` of a guest that runs on its thread's stack.
 struct Verdict {
-    arch::Place place{};
+    stages::Place place{};
     std::uint64_t code{};     ///< of the exception, as Windows names it
     std::uint64_t address{};  ///< where Windows says it was
     std::uint64_t answer{};

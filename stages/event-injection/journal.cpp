@@ -6,12 +6,12 @@
 namespace hvp::event_injection {
 namespace {
 
+using platform::TraceProvider;
 using stages::lifecycle;
 using stages::yes_or_no;
 using trace::HexInt64;
 using trace::Text;
 using trace::UInt64;
-using windows::TraceProvider;
 
 using ExceptCaught =
     trace::Event<"ExceptCaught", lifecycle, Text<"instruction">, HexInt64<"code">,
@@ -23,8 +23,8 @@ using HandlerFrame = trace::Event<"HandlerFrame", lifecycle, Text<"instruction">
 using InjectionProof = trace::Event<"InjectionProof", lifecycle, UInt64<"right">, UInt64<"tried">,
                                     Text<"except">, Text<"hidden">>;
 
-const char* name_of(arch::Refused instruction) {
-    using enum arch::Refused;
+const char* name_of(stages::Refused instruction) {
+    using enum stages::Refused;
     switch (instruction) {
         case vmcall:
             return "VMCALL";
@@ -82,7 +82,7 @@ bool verify(const TraceProvider& provider, const Mailbox& mailbox) {
 
 std::expected<void, vmx::Failure> report(const TraceProvider& provider, const Journal& journal,
                                          vmx::VirtualProcessor& processor) {
-    windows::trace_supported(provider, journal.basic, journal.supported_at);
+    platform::trace_supported(provider, journal.basic, journal.supported_at);
     stages::report_run(provider, journal.timestamps, processor, [](const trace::ExitEvent&) {});
     const bool as_outside_vmx = verify(provider, journal.mailbox);
     if (processor.guest_stop.why != vmx::StopReason::stopped_by_guest) {

@@ -8,7 +8,7 @@
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmcs/vmx_basic.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "platform/windows/trace.hpp"
+#include "platform/host.hpp"
 #include "stages/event-injection/guest.hpp"
 
 namespace hvp::event_injection {
@@ -26,7 +26,7 @@ struct Journal {
 /// Returns  a Failure if the guest did not come to its end, or met anything that is not as on a
 ///          processor outside VMX operation
 /// Where    PASSIVE_LEVEL, outside VMX operation
-[[nodiscard]] std::expected<void, vmx::Failure> report(const windows::TraceProvider& provider,
+[[nodiscard]] std::expected<void, vmx::Failure> report(const platform::TraceProvider& provider,
                                                        const Journal& journal,
                                                        vmx::VirtualProcessor& processor);
 

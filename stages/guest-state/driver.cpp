@@ -13,13 +13,10 @@
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
-#include "platform/windows/irql.hpp"
-#include "platform/windows/kernel_mode.hpp"
+#include "platform/host.hpp"
+#include "platform/vmm_memory.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
-#include "platform/windows/trace.hpp"
-#include "platform/windows/vmm_memory.hpp"
 #include "stages/guest-state/guest.hpp"
 #include "stages/guest-state/journal.hpp"
 #include "stages/shared/setting.hpp"
@@ -41,20 +38,20 @@ void on_unload(PDRIVER_OBJECT) {}
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
-    if (!windows::runs_in_a_kernel()) {
+    if (!platform::runs_in_a_kernel()) {
         return STATUS_NOT_SUPPORTED;
     }
-    const auto passive = windows::AtPassiveLevel::in_driver_entry();
-    const windows::TraceProvider provider{passive};
-    const windows::PinnedToProcessor pinned;
+    const auto passive = platform::AtPassiveLevel::in_driver_entry();
+    const platform::TraceProvider provider{passive};
+    const platform::PinnedToProcessor pinned;
 
     const Expected<void> outcome = [&] -> Expected<void> {
         const Expected<vmx::VmxCapabilities> capabilities = vmx::probe_vmx();
         if (!capabilities) {
             return std::unexpected{capabilities.error()};
         }
-        Expected<windows::VmmMemory> memory =
-            windows::VmmMemory::take(passive, *capabilities, *driver);
+        Expected<platform::VmmMemory> memory =
+            platform::VmmMemory::take(passive, *capabilities, platform::DriverImage{*driver});
         if (!memory) {
             return std::unexpected{memory.error()};
         }
@@ -65,7 +62,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         return run_guest(setting);
     }();  // the memory is freed
     if (!outcome) {
-        windows::trace_failure(provider, outcome.error());
+        platform::trace_failure(provider, outcome.error());
         return windows::status_of(outcome.error().kind);
     }
     return STATUS_SUCCESS;

@@ -9,7 +9,7 @@
 namespace hvp::guest_state {
 namespace {
 
-using arch::Probe;
+using stages::Probe;
 using vmx::Register;
 
 /// xorshift64: the values need only be different in every run and every register.
@@ -91,7 +91,7 @@ void guest_main(void* argument) {
     for (Step& step : mailbox.steps) {
         fill(step, random, cr3);
         step.after = step.before;
-        arch::execute_with(step.instruction, step.after.values());
+        stages::execute_with(step.instruction, step.after.values());
         if (step.instruction == Probe::read_cr3) {
             cr3 = step.after[Register::rax];
         }

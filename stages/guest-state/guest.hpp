@@ -6,14 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "hypervisor/arch/probes.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"
+#include "stages/shared/probes.hpp"
 
 namespace hvp::guest_state {
 
 /// One instruction that causes an exit, and what the guest saw of it.
 struct Step {
-    arch::Probe instruction{};
+    stages::Probe instruction{};
     /// Which registers the instruction takes values from: these we choose, the others are random.
     std::uint64_t rax{};
     std::uint64_t rcx{};

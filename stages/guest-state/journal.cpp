@@ -9,9 +9,9 @@
 namespace hvp::guest_state {
 namespace {
 
+using platform::TraceProvider;
 using stages::lifecycle;
 using trace::UInt64;
-using windows::TraceProvider;
 
 using RegistersProof =
     trace::Event<"RegistersProof", lifecycle, UInt64<"steps">, UInt64<"kept_by_guest">,
@@ -47,7 +47,7 @@ Proof look_at(const Mailbox& mailbox, std::uint64_t same_sums) {
 
 std::expected<void, vmx::Failure> report(const TraceProvider& provider, const Journal& journal,
                                          vmx::VirtualProcessor& processor) {
-    windows::trace_supported(provider, journal.basic, journal.supported_at);
+    platform::trace_supported(provider, journal.basic, journal.supported_at);
     std::uint64_t same_sums = 0;
     std::uint64_t exits = 0;
     stages::report_run(provider, journal.timestamps, processor, [&](const trace::ExitEvent& event) {

@@ -8,7 +8,7 @@
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmcs/vmx_basic.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "platform/windows/trace.hpp"
+#include "platform/host.hpp"
 #include "stages/guest-state/guest.hpp"
 
 namespace hvp::guest_state {
@@ -25,7 +25,7 @@ struct Journal {
 ///
 /// Returns  a Failure if the guest did not come to its end, or an exit changed a register
 /// Where    PASSIVE_LEVEL, outside VMX operation
-[[nodiscard]] std::expected<void, vmx::Failure> report(const windows::TraceProvider& provider,
+[[nodiscard]] std::expected<void, vmx::Failure> report(const platform::TraceProvider& provider,
                                                        const Journal& journal,
                                                        vmx::VirtualProcessor& processor);
 

@@ -29,11 +29,8 @@
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/failure.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
-#include "platform/windows/irql.hpp"
-#include "platform/windows/kernel_mode.hpp"
-#include "platform/windows/memory.hpp"
+#include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "stages/launch/collatz.hpp"
 #include "stages/launch/journal.hpp"
@@ -54,14 +51,14 @@ using Expected = std::expected<T, Failure>;
 
 /// The memory of one launch, as far as Windows had it.
 struct Regions {
-    std::optional<windows::PageRun> vmxon;
-    std::optional<windows::PageRun> vmcs;
-    std::optional<windows::PageRun> guest_stack;
-    std::optional<windows::PageRun> vmm_stack;
+    std::optional<platform::PageRun> vmxon;
+    std::optional<platform::PageRun> vmcs;
+    std::optional<platform::PageRun> guest_stack;
+    std::optional<platform::PageRun> vmm_stack;
 };
 
-Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& journal);
-Regions take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic);
+Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive, Journal& journal);
+Regions take_memory(const platform::AtPassiveLevel& passive, const vmx::VmxBasic& basic);
 Expected<void> prepare(const Regions& regions, const vmx::VmxBasic& basic);
 Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regions,
                           vmx::ExitFrame* frame);
@@ -76,14 +73,14 @@ void on_unload(PDRIVER_OBJECT) {}
 /// Windows calls this once, at PASSIVE_LEVEL, in a system thread.  [Windows: DRIVER_INITIALIZE]
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
-    if (!windows::runs_in_a_kernel()) {
+    if (!platform::runs_in_a_kernel()) {
         return STATUS_NOT_SUPPORTED;
     }
-    const auto passive = windows::AtPassiveLevel::in_driver_entry();
+    const auto passive = platform::AtPassiveLevel::in_driver_entry();
     // What happened is told by TraceLogging events, of which docs/tracing.md speaks.
-    const windows::TraceProvider provider{passive};
+    const platform::TraceProvider provider{passive};
     // From the first look at the processor to the last repair we must stay on the same one.
-    const windows::PinnedToProcessor pinned;
+    const platform::PinnedToProcessor pinned;
 
     Journal journal{};
     const Expected<void> outcome = launch_a_guest(passive, journal);
@@ -108,7 +105,7 @@ namespace {
 /// starts that nobody called. RSP is then, as the convention wants, 8 short of a multiple of 16.
 constexpr std::uint64_t first_frame_bytes = 40;
 
-Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& journal) {
+Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive, Journal& journal) {
     const Expected<vmx::VmxCapabilities> capabilities = vmx::probe_vmx();
     if (!capabilities) {
         return std::unexpected{capabilities.error()};
@@ -180,21 +177,21 @@ Expected<void> launch_a_guest(const windows::AtPassiveLevel& passive, Journal& j
 
 // ---- Memory -----------------------------------------------------------------------------------
 
-Regions take_memory(const windows::AtPassiveLevel& passive, const vmx::VmxBasic& basic) {
+Regions take_memory(const platform::AtPassiveLevel& passive, const vmx::VmxBasic& basic) {
     // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only. The size of
     // a region is at most 4096 bytes, so a page is enough for any.
     const arch::HostPhysicalAddress highest{
         basic.addresses_are_32_bits != 0 ? 0xFFFF'FFFF : 0x7FFF'FFFF'FFFF'FFFF};
     constexpr std::size_t stack_pages = KERNEL_STACK_SIZE / arch::page_bytes;
-    return {.vmxon = windows::PageRun::allocate(passive, 1, highest),
-            .vmcs = windows::PageRun::allocate(passive, 1, highest),
-            .guest_stack = windows::PageRun::allocate(passive, stack_pages, highest),
-            .vmm_stack = windows::PageRun::allocate(passive, stack_pages, highest)};
+    return {.vmxon = platform::PageRun::allocate(passive, 1, highest),
+            .vmcs = platform::PageRun::allocate(passive, 1, highest),
+            .guest_stack = platform::PageRun::allocate(passive, stack_pages, highest),
+            .vmm_stack = platform::PageRun::allocate(passive, stack_pages, highest)};
 }
 
 /// [SDM 3C 24.2 "Format of the VMCS Region"]: the first word tells the processor which format the
 /// software has in mind. Bit 31 stays 0; it would mark a shadow VMCS.
-void write_revision_identifier(const windows::PageRun& region, const vmx::VmxBasic& basic) {
+void write_revision_identifier(const platform::PageRun& region, const vmx::VmxBasic& basic) {
     *reinterpret_cast<std::uint32_t*>(region.start()) =
         static_cast<std::uint32_t>(basic.revision_identifier);
 }
@@ -219,7 +216,7 @@ Expected<void> prepare(const Regions& regions, const vmx::VmxBasic& basic) {
 /// checks is right by construction: the processor runs with it at this moment.
 /// [SDM 3C 24.4 "Guest-State Area"]
 void write_guest_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state,
-                       const vmx::Segments& segments, const windows::PageRun& stack) {
+                       const vmx::Segments& segments, const platform::PageRun& stack) {
     // [SDM 3C 24.4.1 "Guest Register State"]
     vmcs.write(vmx::guest_cr0, arch::read_cr0());
     vmcs.write(vmx::guest_cr3, state.cr3);

@@ -5,13 +5,13 @@
 namespace hvp::launch {
 namespace {
 
+using platform::TraceProvider;
 using trace::HexInt64;
 using trace::Level;
 using trace::Text;
 using trace::UInt32;
 using trace::UInt64;
-using windows::TraceProvider;
-namespace keyword = windows::keyword;
+namespace keyword = platform::keyword;
 
 constexpr trace::Traits life{.keyword = keyword::life};
 constexpr trace::Traits each_exit{.level = Level::verbose, .keyword = keyword::exits};
@@ -52,7 +52,7 @@ void tell_exit(const TraceProvider& provider, const Journal& journal) {
 void tell(const TraceProvider& provider, const Journal& journal,
           const std::expected<void, vmx::Failure>& outcome) {
     if (journal.basic) {
-        windows::trace_supported(provider, *journal.basic, journal.supported_at);
+        platform::trace_supported(provider, *journal.basic, journal.supported_at);
     }
     if (journal.vmxon_at != 0) {
         provider.write<VmxOn>(journal.vmxon_at);
@@ -61,7 +61,7 @@ void tell(const TraceProvider& provider, const Journal& journal,
         tell_exit(provider, journal);
     }
     if (journal.fields.used != 0) {
-        provider.write<windows::VmcsFields>(journal.fields.all());
+        provider.write<platform::VmcsFields>(journal.fields.all());
     }
     if (journal.vmxoff_at != 0) {
         provider.write<VmxOff>(journal.vmxoff_at);
@@ -70,7 +70,7 @@ void tell(const TraceProvider& provider, const Journal& journal,
         provider.write<GuestProof>(journal.conversation.asked, journal.conversation.answered,
                                    collatz_steps(journal.conversation.asked));
     } else {
-        windows::trace_failure(provider, outcome.error());
+        platform::trace_failure(provider, outcome.error());
     }
 }
 

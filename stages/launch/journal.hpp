@@ -9,7 +9,7 @@
 #include "hypervisor/vmcs/exit_reason.hpp"
 #include "hypervisor/vmcs/vmx_basic.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "platform/windows/trace.hpp"
+#include "platform/host.hpp"
 
 namespace hvp::launch {
 
@@ -47,7 +47,7 @@ struct Journal {
 /// Writes the journal as events, in the order in which the things happened, then the failure.
 ///
 /// Where    outside VMX operation
-void tell(const windows::TraceProvider& provider, const Journal& journal,
+void tell(const platform::TraceProvider& provider, const Journal& journal,
           const std::expected<void, vmx::Failure>& outcome);
 
 }  // namespace hvp::launch

@@ -10,8 +10,7 @@
 #include "hypervisor/arch/address.hpp"
 #include "hypervisor/arch/address_space.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "platform/windows/irql.hpp"
-#include "platform/windows/memory.hpp"
+#include "platform/host.hpp"
 
 namespace hvp::stages {
 
@@ -30,10 +29,10 @@ template <typename T>
 class OwnedPages {
 public:
     [[nodiscard]] static std::expected<OwnedPages, vmx::Failure> take(
-        const windows::AtPassiveLevel& passive, std::size_t free_pages = 0) {
+        const platform::AtPassiveLevel& passive, std::size_t free_pages = 0) {
         constexpr arch::HostPhysicalAddress anywhere{0x7FFF'FFFF'FFFF'FFFF};
         auto run =
-            windows::PageRun::allocate(passive, arch::pages_for(sizeof(T)) + free_pages, anywhere);
+            platform::PageRun::allocate(passive, arch::pages_for(sizeof(T)) + free_pages, anywhere);
         if (!run) {
             return no_pages();
         }
@@ -58,10 +57,10 @@ public:
     }
 
 private:
-    explicit OwnedPages(windows::PageRun run)
+    explicit OwnedPages(platform::PageRun run)
         : run_{std::move(run)}, object_{new(run_.start()) T{}} {}
 
-    windows::PageRun run_;
+    platform::PageRun run_;
     T* object_;
 };
 

@@ -6,16 +6,16 @@
 #include "hypervisor/trace/ring.hpp"
 #include "hypervisor/vcpu/session.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
-#include "platform/windows/exit_events.hpp"
-#include "platform/windows/trace.hpp"
+#include "platform/exit_events.hpp"
+#include "platform/host.hpp"
 
 namespace hvp::stages {
 
-inline constexpr trace::Traits lifecycle{.keyword = windows::keyword::life};
+inline constexpr trace::Traits lifecycle{.keyword = platform::keyword::life};
 inline constexpr trace::Traits each_exit{.level = trace::Level::verbose,
-                                         .keyword = windows::keyword::exits};
+                                         .keyword = platform::keyword::exits};
 inline constexpr trace::Traits failure{.level = trace::Level::error,
-                                       .keyword = windows::keyword::failures};
+                                       .keyword = platform::keyword::failures};
 
 [[nodiscard]] constexpr const char* yes_or_no(bool yes) {
     return yes ? "yes" : "no";
@@ -23,25 +23,25 @@ inline constexpr trace::Traits failure{.level = trace::Level::error,
 
 /// Writes every exit as an event, and calls `after_exit` with each; empties the ring.
 template <typename AfterExit>
-void report_exits(const windows::TraceProvider& provider, const vmx::VirtualProcessor& processor,
+void report_exits(const platform::TraceProvider& provider, const vmx::VirtualProcessor& processor,
                   AfterExit after_exit) {
     trace::ExitEvent event{};
     while (processor.ring->read(event)) {
-        windows::trace_exit(provider, event);
+        platform::trace_exit(provider, event);
         after_exit(event);
     }
-    windows::trace_dropped(provider, *processor.ring);
+    platform::trace_dropped(provider, *processor.ring);
 }
 
 /// A guest from VMXON to VMXOFF.
 template <typename AfterExit>
-void report_run(const windows::TraceProvider& provider, const vmx::Timestamps& timestamps,
+void report_run(const platform::TraceProvider& provider, const vmx::Timestamps& timestamps,
                 const vmx::VirtualProcessor& processor, AfterExit after_exit) {
-    windows::trace_vmx_on(provider, timestamps.vmxon_at);
-    windows::trace_entry(provider, timestamps.vm_entry_at);
+    platform::trace_vmx_on(provider, timestamps.vmxon_at);
+    platform::trace_entry(provider, timestamps.vm_entry_at);
     report_exits(provider, processor, after_exit);
-    windows::trace_ending(provider, processor);
-    windows::trace_vmx_off(provider, timestamps.left_at);
+    platform::trace_ending(provider, processor);
+    platform::trace_vmx_off(provider, timestamps.left_at);
 }
 
 }  // namespace hvp::stages

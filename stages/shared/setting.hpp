@@ -4,15 +4,15 @@
 #include <cstdint>
 
 #include "hypervisor/vmx/capabilities.hpp"
-#include "platform/windows/trace.hpp"
-#include "platform/windows/vmm_memory.hpp"
+#include "platform/host.hpp"
+#include "platform/vmm_memory.hpp"
 
 namespace hvp::stages {
 
 struct Setting {
-    const windows::TraceProvider& provider;
+    const platform::TraceProvider& provider;
     const vmx::VmxCapabilities& capabilities;
-    windows::VmmMemory& memory;
+    platform::VmmMemory& memory;
     std::uint32_t processor;  ///< where all of it happens
 };
 

@@ -15,7 +15,7 @@
 #include "hypervisor/ept/tables.hpp"
 #include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/vcpu/ept_setup.hpp"
-#include "platform/windows/memory.hpp"
+#include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/service_name.hpp"
@@ -299,7 +299,7 @@ NTSTATUS read_through(tests::TestSession& session, Memory& memory, const Mistake
     return good ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
 
-NTSTATUS perform(Memory& memory, const windows::PageRun& pages, const DRIVER_OBJECT& driver,
+NTSTATUS perform(Memory& memory, const platform::PageRun& pages, const DRIVER_OBJECT& driver,
                  const UNICODE_STRING& path) {
     memory.pool.emplace(memory.tables, memory.links, pages.physical());
     const auto limits = vmx::check_ept_support();
@@ -340,8 +340,8 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     driver->DriverUnload = on_unload;
     const KAFFINITY before = KeSetSystemAffinityThreadEx(1);
     constexpr std::size_t pages = (sizeof(Memory) + arch::page_bytes - 1) / arch::page_bytes;
-    const auto run = windows::PageRun::allocate(windows::AtPassiveLevel::in_driver_entry(), pages,
-                                                arch::HostPhysicalAddress{0xFFFF'FFFF});
+    const auto run = platform::PageRun::allocate(platform::AtPassiveLevel::in_driver_entry(), pages,
+                                                 arch::HostPhysicalAddress{0xFFFF'FFFF});
     NTSTATUS status = STATUS_INSUFFICIENT_RESOURCES;
     if (run) {
         auto* const memory = new (run->start()) Memory{};

@@ -14,9 +14,8 @@
 #include "hypervisor/hooks/view_switch.hpp"
 #include "hypervisor/vcpu/ept_setup.hpp"
 #include "hypervisor/vcpu/exit.hpp"
-#include "platform/windows/memory.hpp"
+#include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/ept_views_guest.hpp"
 #include "tests/drivers/other_processor.hpp"
@@ -72,7 +71,7 @@ void run_guest(void* context) {
         LARGE_INTEGER one_millisecond{.QuadPart = -10'000};
         KeDelayExecutionThread(KernelMode, FALSE, &one_millisecond);
     }
-    const windows::AtDispatchLevel dispatch;
+    const platform::PreemptionOff dispatch;
     if (const auto guest_stop = player.session->run(player.guest, player.seat)) {
         player.guest_stop = *guest_stop;
     }
@@ -113,7 +112,7 @@ private:
     }
 
     std::uint32_t count_{};
-    std::optional<windows::PageRun> run_{};
+    std::optional<platform::PageRun> run_{};
     Hidden* hidden_{};
     std::array<Player, most_processors> players_{};
 };
@@ -130,8 +129,8 @@ bool Game::take_memory(const ept::Limits& limits) {
     const std::size_t links =
         (tables * sizeof(std::uint32_t) + arch::page_bytes - 1) / arch::page_bytes;
     auto run =
-        windows::PageRun::allocate(windows::AtPassiveLevel::in_driver_entry(),
-                                   fixed + tables + links, arch::HostPhysicalAddress{0xFFFF'FFFF});
+        platform::PageRun::allocate(platform::AtPassiveLevel::in_driver_entry(),
+                                    fixed + tables + links, arch::HostPhysicalAddress{0xFFFF'FFFF});
     if (!run) {
         return false;
     }
@@ -261,8 +260,8 @@ NTSTATUS play_turns(const DRIVER_OBJECT& driver) {
 
 /// The guest's stack is a page that cannot be written in the code view, in which the guest waits.
 NTSTATUS deliver_interrupts(const DRIVER_OBJECT& driver) {
-    auto stack = windows::PageRun::allocate(windows::AtPassiveLevel::in_driver_entry(), 4,
-                                            arch::HostPhysicalAddress{0xFFFF'FFFF});
+    auto stack = platform::PageRun::allocate(platform::AtPassiveLevel::in_driver_entry(), 4,
+                                             arch::HostPhysicalAddress{0xFFFF'FFFF});
     if (!stack) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -327,8 +326,8 @@ std::pair<std::uint64_t, std::uint64_t> complements_of_entries(const ept::SplitV
 }
 
 NTSTATUS scan_memory(const DRIVER_OBJECT& driver) {
-    auto run = windows::PageRun::allocate(windows::AtPassiveLevel::in_driver_entry(), 3,
-                                          arch::HostPhysicalAddress{0xFFFF'FFFF});
+    auto run = platform::PageRun::allocate(platform::AtPassiveLevel::in_driver_entry(), 3,
+                                           arch::HostPhysicalAddress{0xFFFF'FFFF});
     if (!run) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }

@@ -6,13 +6,13 @@
 // other, as many at the same time as can be told apart, and Windows' clock comes in between. They
 // exit all the time, with interrupts off, behind STI and MOV SS, out of handlers, and to sleep.
 #include "tests/drivers/event_storm.hpp"
+#include "platform/host.hpp"
 
 #include <optional>
 
 #include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/host_traps.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/other_processor.hpp"
 #include "tests/drivers/service_name.hpp"
@@ -114,7 +114,7 @@ struct Part {
                !event_storm::read(shared.failed)) {
             arch::pause();
         }
-        const windows::AtDispatchLevel dispatch;
+        const platform::PreemptionOff dispatch;
         vmx::ProcessorMemory& vmm = part.session->vmm();
         const auto guest_stop = part.session->run(event_storm::guest_main, part.processor);
         if (!guest_stop || guest_stop->why != vmx::StopReason::stopped_by_guest) {
@@ -196,7 +196,7 @@ bool prepare(std::optional<tests::TestSession>& session, const DRIVER_OBJECT& dr
 }
 
 void run_everywhere(std::array<std::optional<tests::TestSession>, most_processors>& sessions) {
-    const windows::PinnedToProcessor pinned;
+    const platform::PinnedToProcessor pinned;
     std::array<Part, most_processors> parts{};
     std::array<std::optional<tests::OnOtherProcessor>, most_processors> others;
     for (std::uint32_t i = 0; i < shared.count; ++i) {

@@ -8,8 +8,7 @@
 #include <utility>
 
 #include "hypervisor/ept/identity.hpp"
-#include "platform/windows/irql.hpp"
-#include "platform/windows/memory.hpp"
+#include "platform/host.hpp"
 
 namespace hvp::tests {
 
@@ -27,8 +26,8 @@ public:
         const std::size_t links =
             (*count * sizeof(std::uint32_t) + arch::page_bytes - 1) / arch::page_bytes;
         auto run =
-            windows::PageRun::allocate(windows::AtPassiveLevel::in_driver_entry(), *count + links,
-                                       arch::HostPhysicalAddress{0xFFFF'FFFF});
+            platform::PageRun::allocate(platform::AtPassiveLevel::in_driver_entry(), *count + links,
+                                        arch::HostPhysicalAddress{0xFFFF'FFFF});
         if (!run) {
             return false;
         }
@@ -48,7 +47,7 @@ public:
     [[nodiscard]] ept::Pointer pointer() const { return pointer_; }
 
 private:
-    std::optional<windows::PageRun> run_;
+    std::optional<platform::PageRun> run_;
     std::optional<ept::TablePool> pool_;
     std::optional<ept::Tables> tables_;
     ept::Pointer pointer_{};

@@ -3,17 +3,17 @@
 
 #include <cstdint>
 
-#include "hypervisor/arch/probes.hpp"
 #include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"
+#include "stages/shared/probes.hpp"
 
 namespace hvp::tests {
 
 /// Chosen values where the instruction needs them, the other registers as they are: a leaf of
 /// CPUID, the MSRs that the VMM answers for, a ping, the CR3 that is loaded already.
-inline void put_operands(vmx::GuestRegisters& registers, arch::Probe probe, std::uint64_t leaf,
+inline void put_operands(vmx::GuestRegisters& registers, stages::Probe probe, std::uint64_t leaf,
                          std::uint64_t cr3) {
-    using arch::Probe;
+    using stages::Probe;
     using vmx::Register;
     switch (probe) {
         case Probe::cpuid:

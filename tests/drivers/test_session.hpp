@@ -9,9 +9,9 @@
 #include "hypervisor/vcpu/session.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "platform/windows/irql.hpp"
+#include "platform/host.hpp"
+#include "platform/vmm_memory.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/vmm_memory.hpp"
 
 namespace hvp::tests {
 
@@ -41,21 +41,21 @@ public:
         if (!capabilities) {
             return std::unexpected{capabilities.error()};
         }
-        auto memory = windows::VmmMemory::take(windows::AtPassiveLevel::in_driver_entry(),
-                                               *capabilities, driver, also);
+        auto memory = platform::VmmMemory::take(platform::AtPassiveLevel::in_driver_entry(),
+                                                *capabilities, platform::DriverImage{driver}, also);
         if (!memory) {
             return std::unexpected{memory.error()};
         }
         return TestSession{*capabilities, std::move(*memory)};
     }
 
-    [[nodiscard]] windows::VmmMemory& memory() { return memory_; }
+    [[nodiscard]] platform::VmmMemory& memory() { return memory_; }
 
 private:
-    TestSession(const vmx::VmxCapabilities& capabilities, windows::VmmMemory memory)
+    TestSession(const vmx::VmxCapabilities& capabilities, platform::VmmMemory memory)
         : Session{memory.session_memory(), capabilities}, memory_{std::move(memory)} {}
 
-    windows::VmmMemory memory_;
+    platform::VmmMemory memory_;
 };
 
 }  // namespace hvp::tests

@@ -11,8 +11,8 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/exits/hypercall.hpp"
+#include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/service_name.hpp"
 #include "tests/drivers/test_session.hpp"
@@ -130,7 +130,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
         return STATUS_NOT_SUPPORTED;
     }
     somewhere = std::bit_cast<volatile std::uint64_t*>(arch::rdmsr(arch::Msr::gs_base));
-    const windows::PinnedToProcessor pinned;
+    const platform::PinnedToProcessor pinned;
     auto session = tests::TestSession::prepare(*driver);
     if (!session) {
         return windows::status_of(session.error().kind);

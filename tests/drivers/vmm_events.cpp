@@ -12,8 +12,8 @@
 
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/exits/hypercall.hpp"
+#include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/snippet_runner.hpp"
 #include "tests/drivers/test_session.hpp"
@@ -133,7 +133,7 @@ constexpr ULONG tag = 'tnvE';
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
-    const windows::PinnedToProcessor pinned;
+    const platform::PinnedToProcessor pinned;
     auto session = tests::TestSession::prepare(*driver);
     if (!session) {
         return windows::status_of(session.error().kind);

@@ -15,9 +15,9 @@
 #include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/trace/ring.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"
-#include "platform/windows/exit_events.hpp"
+#include "platform/exit_events.hpp"
+#include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/other_processor.hpp"
 #include "tests/drivers/service_name.hpp"
@@ -170,17 +170,17 @@ std::expected<vmx::GuestStop, vmx::Failure> flood_with_a_reader(Flood& run, unsi
 
 /// What lies in the ring at the end goes the whole way: to event tracing, and into the lab.
 std::expected<vmx::GuestStop, vmx::Failure> flood_without_a_reader(Flood& run) {
-    const auto passive = windows::AtPassiveLevel::in_driver_entry();
-    const windows::TraceProvider provider{passive};
+    const auto passive = platform::AtPassiveLevel::in_driver_entry();
+    const platform::TraceProvider provider{passive};
     const std::uint64_t entered = arch::rdtsc();
     const auto guest_stop = run.run_guest();
-    windows::trace_entry(provider, entered);
+    platform::trace_entry(provider, entered);
     trace::ExitEvent event;
     while (run.session.vmm().ring.read(event)) {
         run.audit.look_at(event);
-        windows::trace_exit(provider, event);
+        platform::trace_exit(provider, event);
     }
-    windows::trace_dropped(provider, run.session.vmm().ring);
+    platform::trace_dropped(provider, run.session.vmm().ring);
     return guest_stop;
 }
 
@@ -194,7 +194,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     if (read_by_other && KeQueryActiveProcessorCount(nullptr) < 2) {
         return STATUS_NOT_SUPPORTED;
     }
-    const windows::PinnedToProcessor pinned;
+    const platform::PinnedToProcessor pinned;
     auto session = tests::TestSession::prepare(*driver);
     if (!session) {
         return windows::status_of(session.error().kind);

@@ -13,8 +13,8 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/vcpu/host_traps.hpp"
+#include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/local_apic.hpp"
 #include "tests/drivers/other_processor.hpp"
@@ -163,7 +163,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     if (KeQueryActiveProcessorCount(nullptr) < 2) {
         return STATUS_NOT_SUPPORTED;
     }
-    const windows::PinnedToProcessor pinned;
+    const platform::PinnedToProcessor pinned;
     auto sender = tests::TestSession::prepare(*driver);
     auto receiver = tests::TestSession::prepare(*driver);
     if (!sender || !receiver) {

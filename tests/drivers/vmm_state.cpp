@@ -12,12 +12,12 @@
 #include <iterator>
 #include <string_view>
 
-#include "hypervisor/arch/probes.hpp"
 #include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"
+#include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
+#include "stages/shared/probes.hpp"
 #include "tests/drivers/probe_operands.hpp"
 #include "tests/drivers/random.hpp"
 #include "tests/drivers/test_session.hpp"
@@ -26,7 +26,7 @@ namespace {
 
 using namespace hvp;
 using arch::Msr;
-using arch::Probe;
+using stages::Probe;
 using tests::Random;
 using vmx::GuestRegisters;
 using vmx::Register;
@@ -167,7 +167,7 @@ void try_state(Experiment& experiment, std::uint64_t state, Random& random, std:
     before_extended.save();
     others.load();
 
-    arch::execute_with(probes[which], registers.values());
+    stages::execute_with(probes[which], registers.values());
 
     after_extended.save();
     if (Others::read() != others) {
@@ -205,7 +205,7 @@ void on_unload(PDRIVER_OBJECT) {}
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
-    const windows::PinnedToProcessor pinned;
+    const platform::PinnedToProcessor pinned;
     auto session = tests::TestSession::prepare(*driver);
     if (!session) {
         return windows::status_of(session.error().kind);

@@ -15,8 +15,8 @@
 #include "hypervisor/exits/hypercall.hpp"
 #include "hypervisor/vcpu/ept_setup.hpp"
 #include "hypervisor/vmcs/event_information.hpp"
+#include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
-#include "platform/windows/processors.hpp"
 #include "platform/windows/status.hpp"
 #include "tests/drivers/identity_ept.hpp"
 #include "tests/drivers/low_modes.hpp"
@@ -320,7 +320,7 @@ NTSTATUS run_all(const DRIVER_OBJECT& driver, std::uint8_t* code, const LowModes
 
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     driver->DriverUnload = on_unload;
-    const windows::PinnedToProcessor pinned;
+    const platform::PinnedToProcessor pinned;
     const auto low = LowModes::take();
     auto* const code =
         static_cast<std::uint8_t*>(ExAllocatePoolWithTag(NonPagedPoolExecute, PAGE_SIZE, tag));

@@ -1,18 +1,17 @@
-#include "platform/windows/vmm_memory.hpp"
+#include "platform/vmm_memory.hpp"
 
 #include <cstddef>
 #include <new>
 #include <span>
 #include <utility>
 
-#include "platform/windows/image.hpp"
-
-namespace hvp::windows {
+namespace hvp::platform {
 namespace {
 
 /// Room for the tables of four levels: the image and the processor's memory lie far apart.
 constexpr std::size_t table_pages = 24;
-constexpr std::size_t guest_stack_pages = KERNEL_STACK_SIZE / arch::page_bytes;
+/// As many as a thread of 64-bit Windows has.
+constexpr std::size_t guest_stack_pages = 6;
 
 std::unexpected<vmx::Failure> no_table_left() {
     static constexpr vmx::Explanation why{
@@ -36,7 +35,7 @@ VmmMemory::VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack
 
 std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& passive,
                                                        const vmx::VmxCapabilities& capabilities,
-                                                       const DRIVER_OBJECT& driver,
+                                                       const DriverImage& image,
                                                        std::span<const arch::MappedRange> also) {
     // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only.
     const arch::HostPhysicalAddress highest{
@@ -54,7 +53,7 @@ std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& pas
     }
     VmmMemory memory{std::move(*processor), std::move(*page_tables), std::move(*guest_stack)};
 
-    auto mapped = map_own_image(memory.own_, driver);
+    auto mapped = image.map(memory.own_);
     if (mapped) {
         mapped = vmx::map(memory.own_, memory.region_);
     }
@@ -89,4 +88,4 @@ std::array<arch::MappedRange, 2> VmmMemory::own_ranges() const {
     return {range(processor_), range(page_tables_)};
 }
 
-}  // namespace hvp::windows
+}  // namespace hvp::platform

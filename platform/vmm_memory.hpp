@@ -10,11 +10,9 @@
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "platform/windows/irql.hpp"
-#include "platform/windows/memory.hpp"
-#include "platform/windows/nt.hpp"
+#include "platform/host.hpp"
 
-namespace hvp::windows {
+namespace hvp::platform {
 
 /// Taken before VMX operation begins: while the VMM runs, nothing can be taken. Given back by the
 /// destructor, which must not run before VMXOFF.
@@ -22,11 +20,11 @@ class VmmMemory {
 public:
     /// Takes the memory and builds the VMM's page tables: the driver's image, the VMM's stacks and
     /// tables, what else the stage works on, and nothing more.
-    /// A wrong pointer in the VMM is then a page fault, and not a silent change somewhere in
-    /// Windows.
+    /// A wrong pointer in the VMM is then a page fault, and not a silent change somewhere in the
+    /// host.
     [[nodiscard]] static std::expected<VmmMemory, vmx::Failure> take(
         const AtPassiveLevel& passive, const vmx::VmxCapabilities& capabilities,
-        const DRIVER_OBJECT& driver, std::span<const arch::MappedRange> also = {});
+        const DriverImage& image, std::span<const arch::MappedRange> also = {});
 
     [[nodiscard]] vmx::ProcessorMemory& processor() const { return *region_.memory; }
     [[nodiscard]] const vmx::ProcessorRegion& region() const { return region_; }
@@ -54,4 +52,4 @@ private:
     arch::AddressSpace own_;
 };
 
-}  // namespace hvp::windows
+}  // namespace hvp::platform

@@ -1,11 +1,11 @@
-#include "platform/windows/exit_events.hpp"
+#include "platform/exit_events.hpp"
 
 #include <bit>
 
 #include "hypervisor/exits/handler_table.hpp"
 #include "hypervisor/vmcs/exit_reason.hpp"
 
-namespace hvp::windows {
+namespace hvp::platform {
 namespace {
 
 using trace::HexInt32;
@@ -115,4 +115,4 @@ void trace_ending(const TraceProvider& provider, const vmx::VirtualProcessor& pr
     provider.write<GuestEnded>(name_of(guest_stop.why), reason, guest_stop.guest_rip);
 }
 
-}  // namespace hvp::windows
+}  // namespace hvp::platform

@@ -1,13 +1,14 @@
-// Probes for guests: one instruction with all registers chosen, or one that is expected to fault.
-//
-// Guests of stages and tests execute these to see what a VM exit changes; the VMM does not.
+// What guests execute to look at their VMM: one instruction with chosen registers, or one that must
+// fault. With hypervisor/arch/instructions.hpp the only place that has inline assembly.
 #pragma once
 
 #include <cstdint>
 
+#include "hypervisor/arch/control_registers.hpp"
 #include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/msr.hpp"
 
-namespace hvp::arch {
+namespace hvp::stages {
 
 // ---- One instruction with all registers chosen ------------------------------------------------
 
@@ -17,8 +18,9 @@ enum class Probe : std::uint8_t { hlt, cpuid, rdmsr, wrmsr, vmcall, read_cr3, wr
 /// The values of the general registers in the order of their numbers; RSP's place holds RFLAGS.
 using RegisterValues = std::uint64_t[16];
 
-// Loads RFLAGS and all general registers, executes `instruction`, stores them all. The pointer is
-// on the stack meanwhile. RBX and RBP cannot be declared as changed, so they are saved by hand.
+// Loads RFLAGS and all general registers, executes `instruction`, stores them all. The pointer
+// is on the stack meanwhile. RBX and RBP cannot be declared as changed, so they are saved by
+// hand.
 #define HVP_EXECUTE_WITH(instruction)                                                             \
     asm volatile(                                                                                 \
         "pushfq\n push %%rbp\n push %%rbx\n push %%rax\n push 32(%%rax)\n popfq\n"                \
@@ -92,15 +94,16 @@ enum class Refused : std::uint8_t {
     read_vmx_msr,  ///< RDMSR of IA32_VMX_BASIC
 };
 
-/// Where an instruction is that is going to fault: for the handler, which has to know where to
-/// continue, and compares this with what it got.
+/// Where an instruction is that is going to fault: for the handler, which compares it with what the
+/// processor has pushed, and continues after it.
 struct Place {
     std::uint64_t at{};
     std::uint64_t after{};
     std::uint64_t rsp{};
 };
 
-// Stores in `place` where the instruction is, and executes it with values that are no hypercall.
+// Notes where the instruction is, in `place`, and executes it with values that no VMM takes for a
+// call.
 #define HVP_EXECUTE_AT(instruction)                                                    \
     asm volatile(                                                                      \
         "leaq 1f(%%rip), %%rdx\n movq %%rdx, (%[place])\n"                             \
@@ -159,11 +162,11 @@ struct Place {
             HVP_EXECUTE_AT("invvpid %[memory], %%rax");
             break;
         case Refused::set_vmxe:
-            value = (read_cr4() | Cr4::vmx_enable).raw();
+            value = (arch::read_cr4() | arch::Cr4::vmx_enable).raw();
             HVP_EXECUTE_AT("mov %%rax, %%cr4");
             break;
         case Refused::read_vmx_msr:
-            index = static_cast<std::uint32_t>(Msr::vmx_basic);
+            index = static_cast<std::uint32_t>(arch::Msr::vmx_basic);
             HVP_EXECUTE_AT("rdmsr");
             break;
     }
@@ -171,4 +174,4 @@ struct Place {
 
 #undef HVP_EXECUTE_AT
 
-}  // namespace hvp::arch
+}  // namespace hvp::stages

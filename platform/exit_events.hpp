@@ -1,11 +1,11 @@
-// What the VMM has noted, from VMXON to VMXOFF, as events for Windows' event tracing.
+// What the VMM has noted, from VMXON to VMXOFF, as events.
 #pragma once
 
 #include "hypervisor/trace/ring.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
-#include "platform/windows/trace.hpp"
+#include "platform/host.hpp"
 
-namespace hvp::windows {
+namespace hvp::platform {
 
 /// The processor entered VMX operation, and left it; `at` as below.
 void trace_vmx_on(const TraceProvider& provider, std::uint64_t at);
@@ -26,4 +26,4 @@ void trace_dropped(const TraceProvider& provider, const trace::Ring& ring);
 /// take, where that is why.
 void trace_ending(const TraceProvider& provider, const vmx::VirtualProcessor& processor);
 
-}  // namespace hvp::windows
+}  // namespace hvp::platform
