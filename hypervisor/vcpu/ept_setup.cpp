@@ -50,13 +50,12 @@ std::expected<bool, Failure> add(SecondaryControl control) {
     return !vmcs.refused();
 }
 
-std::unexpected<Failure> refused_field(const CurrentVmcs::Refusal& refusal) {
-    static constexpr Explanation why{
-        .step = "VMWRITE of a VPID, of the page-modification log or of IA32_EFER",
-        .rule = {"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"},
-        .remedy = "no VMCS is current, or the processor lacks this field",
-    };
-    return instruction_failed(why, refusal.result, refusal.encoding);
+/// That the processor has it, if all of it could be written.
+std::expected<bool, Failure> has_it(const CurrentVmcs& vmcs) {
+    if (const auto good = written(vmcs); !good) {
+        return std::unexpected{good.error()};
+    }
+    return true;
 }
 
 }  // namespace
@@ -83,29 +82,13 @@ std::expected<ept::Limits, Failure> check_ept_support() {
 
 std::expected<void, Failure> enable_ept(ept::Pointer pointer) {
     CurrentVmcs vmcs;
-    const auto primary =
-        vmcs.read(primary_processor_based_controls) | PrimaryControl::activate_secondary_controls;
-    if (const auto written = write_controls(vmcs, primary_processor_based_controls, primary,
-                                            Msr::vmx_procbased_ctls, Msr::vmx_true_procbased_ctls);
-        !written) {
-        return written;
-    }
-    if (const auto written = write_controls(vmcs, secondary_processor_based_controls,
-                                            arch::Flags{SecondaryControl::enable_ept},
-                                            Msr::vmx_procbased_ctls2, Msr::vmx_procbased_ctls2);
-        !written) {
-        return written;
-    }
+    write_controls(
+        vmcs, primary_processor_based_controls,
+        vmcs.read(primary_processor_based_controls) | PrimaryControl::activate_secondary_controls);
+    write_controls(vmcs, secondary_processor_based_controls,
+                   arch::Flags{SecondaryControl::enable_ept});
     vmcs.write(ept_pointer, pointer);
-    if (const auto refused = vmcs.refused()) {
-        static constexpr Explanation why{
-            .step = "VMWRITE of the EPT pointer",
-            .rule = {"3C", "24.6.11", "Extended-Page-Table Pointer (EPTP)"},
-            .remedy = "no VMCS is current, or the processor lacks this field",
-        };
-        return instruction_failed(why, refused->result, refused->encoding);
-    }
-    return {};
+    return written(vmcs);
 }
 
 std::expected<bool, Failure> enable_unrestricted_guest(VirtualProcessor& processor) {
@@ -117,25 +100,15 @@ std::expected<bool, Failure> enable_unrestricted_guest(VirtualProcessor& process
     // An exit would leave LME set, and an entry without paging would leave it so: the guest in real
     // mode would find itself with LME set. "IA-32e mode guest" follows the guest's LMA by itself.
     // [SDM 3C 31.2.1 "Using Unrestricted Guest Mode"]
-    const auto exit =
-        write_controls(vmcs, exit_controls,
-                       vmcs.read(exit_controls) | (ExitControl::save_efer | ExitControl::load_efer),
-                       Msr::vmx_exit_ctls, Msr::vmx_true_exit_ctls);
-    const auto entry =
-        write_controls(vmcs, entry_controls, vmcs.read(entry_controls) | EntryControl::load_efer,
-                       Msr::vmx_entry_ctls, Msr::vmx_true_entry_ctls);
-    if (!exit || !entry) {
-        return std::unexpected{exit ? entry.error() : exit.error()};
-    }
+    write_controls(vmcs, exit_controls,
+                   vmcs.read(exit_controls) | (ExitControl::save_efer | ExitControl::load_efer));
+    write_controls(vmcs, entry_controls, vmcs.read(entry_controls) | EntryControl::load_efer);
     const arch::Flags<arch::Efer> efer{arch::rdmsr(Msr::efer)};
     vmcs.write(guest_efer, efer);
     vmcs.write(host_efer, efer);
-    processor.unrestricted = true;
+    processor.unrestricted = !vmcs.refused();
     vmcs.write(cr0_guest_host_mask, processor.fixed_cr0());
-    if (const auto refused = vmcs.refused()) {
-        return refused_field(*refused);
-    }
-    return true;
+    return has_it(vmcs);
 }
 
 std::expected<bool, Failure> enable_vpid(VirtualProcessor& processor,
@@ -150,8 +123,8 @@ std::expected<bool, Failure> enable_vpid(VirtualProcessor& processor,
     }
     CurrentVmcs vmcs;
     vmcs.write(virtual_processor_identifier, vpid);
-    if (const auto refused = vmcs.refused()) {
-        return refused_field(*refused);
+    if (const auto good = has_it(vmcs); !good) {
+        return good;
     }
     const arch::VmxResult forgotten = arch::invvpid(arch::InvvpidType::single_context, vpid);
     if (forgotten != arch::VmxResult::succeed) {
@@ -177,8 +150,8 @@ std::expected<bool, Failure> enable_page_modification_log(VirtualProcessor& proc
     CurrentVmcs vmcs;
     vmcs.write(pml_address, log);
     vmcs.write(guest_pml_index, last_pml_index);
-    if (const auto refused = vmcs.refused()) {
-        return refused_field(*refused);
+    if (const auto good = has_it(vmcs); !good) {
+        return good;
     }
     processor.write_log = true;
     return true;

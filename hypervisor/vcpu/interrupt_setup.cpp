@@ -16,16 +16,11 @@ std::expected<void, Failure> enable_interrupt_exiting() {
         return std::unexpected{Failure{.kind = FailureKind::not_supported, .why = &why}};
     }
     CurrentVmcs vmcs;
-    const auto pin =
-        write_controls(vmcs, pin_based_controls,
-                       vmcs.read(pin_based_controls) | PinControl::external_interrupt_exiting,
-                       arch::Msr::vmx_pinbased_ctls, arch::Msr::vmx_true_pinbased_ctls);
-    if (!pin) {
-        return pin;
-    }
-    return write_controls(vmcs, exit_controls,
-                          vmcs.read(exit_controls) | ExitControl::acknowledge_interrupt_on_exit,
-                          arch::Msr::vmx_exit_ctls, arch::Msr::vmx_true_exit_ctls);
+    write_controls(vmcs, pin_based_controls,
+                   vmcs.read(pin_based_controls) | PinControl::external_interrupt_exiting);
+    write_controls(vmcs, exit_controls,
+                   vmcs.read(exit_controls) | ExitControl::acknowledge_interrupt_on_exit);
+    return written(vmcs);
 }
 
 }  // namespace hvp::vmx

@@ -90,24 +90,14 @@ void write_host_state(CurrentVmcs& vmcs, const arch::ProcessorState& windows,
 }
 
 /// When the guest stops.  [SDM 3C 24.6 "VM-Execution Control Fields"]
-Expected<void> write_execution_controls(CurrentVmcs& vmcs, const ProcessorRegion& region,
-                                        const arch::ProcessorState& windows) {
+void write_execution_controls(CurrentVmcs& vmcs, const ProcessorRegion& region,
+                              const arch::ProcessorState& windows) {
     // Interrupts go to the guest as if there were no VMM. NMIs come to us, as a VMM that does not
     // see the ones of its guest could not keep the ones that come to itself.
-    if (const auto pin = write_controls(
-            vmcs, pin_based_controls, PinControl::nmi_exiting | PinControl::virtual_nmis,
-            arch::Msr::vmx_pinbased_ctls, arch::Msr::vmx_true_pinbased_ctls);
-        !pin) {
-        return pin;
-    }
-    if (const auto primary =
-            write_controls(vmcs, primary_processor_based_controls,
-                           PrimaryControl::hlt_exiting | PrimaryControl::cr3_load_exiting |
-                               PrimaryControl::cr3_store_exiting | PrimaryControl::use_msr_bitmaps,
-                           arch::Msr::vmx_procbased_ctls, arch::Msr::vmx_true_procbased_ctls);
-        !primary) {
-        return primary;
-    }
+    write_controls(vmcs, pin_based_controls, PinControl::nmi_exiting | PinControl::virtual_nmis);
+    write_controls(vmcs, primary_processor_based_controls,
+                   PrimaryControl::hlt_exiting | PrimaryControl::cr3_load_exiting |
+                       PrimaryControl::cr3_store_exiting | PrimaryControl::use_msr_bitmaps);
     VirtualProcessor& processor = region.memory->processor;
     processor.unrestricted = false;
     vmcs.write(msr_bitmap_address, region.physical_of(&region.memory->msr_bitmap));
@@ -120,33 +110,21 @@ Expected<void> write_execution_controls(CurrentVmcs& vmcs, const ProcessorRegion
     vmcs.write(cr4_guest_host_mask, processor.cr4_ones);
     vmcs.write(cr4_read_shadow, windows.cr4);
     vmcs.write(cr3_target_count, 0);
-    return {};
 }
 
 /// How the switches between guest and VMM are made.
 /// [SDM 3C 24.7 "VM-Exit Control Fields"], [SDM 3C 24.8 "VM-Entry Control Fields"]
-Expected<void> write_switch_controls(CurrentVmcs& vmcs) {
-    if (const auto exit =
-            write_controls(vmcs, exit_controls,
-                           ExitControl::host_address_space_size | ExitControl::save_debug_controls,
-                           arch::Msr::vmx_exit_ctls, arch::Msr::vmx_true_exit_ctls);
-        !exit) {
-        return exit;
-    }
-    if (const auto entry =
-            write_controls(vmcs, entry_controls,
-                           EntryControl::ia32e_mode_guest | EntryControl::load_debug_controls,
-                           arch::Msr::vmx_entry_ctls, arch::Msr::vmx_true_entry_ctls);
-        !entry) {
-        return entry;
-    }
+void write_switch_controls(CurrentVmcs& vmcs) {
+    write_controls(vmcs, exit_controls,
+                   ExitControl::host_address_space_size | ExitControl::save_debug_controls);
+    write_controls(vmcs, entry_controls,
+                   EntryControl::ia32e_mode_guest | EntryControl::load_debug_controls);
     vmcs.write(exit_msr_store_count, 0);
     vmcs.write(exit_msr_load_count, 0);
     vmcs.write(entry_msr_load_count, 0);
     vmcs.write(entry_interruption_information, {});
     vmcs.write(entry_exception_error_code, 0);
     vmcs.write(entry_instruction_length, 0);
-    return {};
 }
 
 }  // namespace
@@ -218,21 +196,9 @@ Expected<void> write_vmcs(const ProcessorRegion& region, const arch::ProcessorSt
     CurrentVmcs vmcs;
     write_guest_state(vmcs, windows, *segments, guest);
     write_host_state(vmcs, windows, *selectors, memory, host_cr3_value);
-    if (const auto good = write_execution_controls(vmcs, region, windows); !good) {
-        return good;
-    }
-    if (const auto good = write_switch_controls(vmcs); !good) {
-        return good;
-    }
-    if (const auto refused = vmcs.refused()) {
-        static constexpr Explanation why{
-            .step = "VMWRITE",
-            .rule = {"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"},
-            .remedy = "no VMCS is current, or the processor lacks this field",
-        };
-        return instruction_failed(why, refused->result, refused->encoding);
-    }
-    return {};
+    write_execution_controls(vmcs, region, windows);
+    write_switch_controls(vmcs);
+    return written(vmcs);
 }
 
 void run(const ProcessorRegion& region) {

@@ -14,15 +14,16 @@ namespace hvp::vmx {
 /// Access to the VMCS that VMPTRLD has made current.
 ///
 /// Sixty writes in a row read better without sixty `if`s, so the first refusal is kept, and what
-/// comes after it is not tried: look at `refused()` once, behind the last write.
+/// comes after it is not tried: look at `refused()` once, after the last write.
 ///
 /// Where    VMX root operation, on the processor where the VMCS is current.
 class CurrentVmcs {
 public:
-    /// A VMWRITE or VMREAD that failed.
+    /// A VMWRITE or VMREAD that failed, or a word of controls that was not even tried.
     struct Refusal {
         std::uint32_t encoding;
         arch::VmxResult result;
+        std::uint32_t missing_controls{};  ///< bits that are wanted and that this processor lacks
     };
 
     template <typename F>
@@ -45,6 +46,14 @@ public:
     }
 
     [[nodiscard]] std::optional<Refusal> refused() const { return refused_; }
+
+    /// A word of controls was not written, as the processor lacks these bits of it.
+    void note_missing_controls(std::uint32_t encoding, std::uint32_t bits) {
+        if (!refused_) {
+            refused_ = Refusal{
+                .encoding = encoding, .result = arch::VmxResult::succeed, .missing_controls = bits};
+        }
+    }
 
     /// Writes the field with this encoding. Not inlined: a driver has a hundred of them, and shall
     /// stay small.

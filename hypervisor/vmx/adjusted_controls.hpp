@@ -14,23 +14,41 @@
 
 namespace hvp::vmx {
 
-/// Writes one word of controls: what we want, adjusted to what this processor allows. Where it has
-/// the TRUE capability MSRs we ask those, which leave more controls to our choice.
-///
-/// Returns  a Failure with the bits that were wanted and are not available
-/// Source   [SDM 3D A.2 "Reserved Controls and Default Settings"]
-[[nodiscard]] std::expected<void, Failure> write_adjusted(CurrentVmcs& vmcs, std::uint32_t encoding,
-                                                          std::uint32_t wanted, arch::Msr plain,
-                                                          arch::Msr true_capability);
+/// Which MSRs say what a word of controls may hold. The TRUE one, where the processor has it,
+/// leaves more controls to our choice.  [SDM 3D A.2 "Reserved Controls and Default Settings"]
+struct ControlMsrs {
+    arch::Msr plain;
+    arch::Msr true_capability;
+};
+[[nodiscard]] constexpr ControlMsrs msrs_for(arch::Flags<PinControl>) {
+    return {arch::Msr::vmx_pinbased_ctls, arch::Msr::vmx_true_pinbased_ctls};
+}
+[[nodiscard]] constexpr ControlMsrs msrs_for(arch::Flags<PrimaryControl>) {
+    return {arch::Msr::vmx_procbased_ctls, arch::Msr::vmx_true_procbased_ctls};
+}
+[[nodiscard]] constexpr ControlMsrs msrs_for(arch::Flags<SecondaryControl>) {
+    return {arch::Msr::vmx_procbased_ctls2, arch::Msr::vmx_procbased_ctls2};
+}
+[[nodiscard]] constexpr ControlMsrs msrs_for(arch::Flags<ExitControl>) {
+    return {arch::Msr::vmx_exit_ctls, arch::Msr::vmx_true_exit_ctls};
+}
+[[nodiscard]] constexpr ControlMsrs msrs_for(arch::Flags<EntryControl>) {
+    return {arch::Msr::vmx_entry_ctls, arch::Msr::vmx_true_entry_ctls};
+}
+
+/// Writes one word of controls, or notes in `vmcs` which of them this processor lacks: see `written`.
+void write_adjusted(CurrentVmcs& vmcs, std::uint32_t encoding, std::uint32_t wanted,
+                    const ControlMsrs& msrs);
 
 /// The same, with the field's type checked.
-template <typename F, typename Control>
-[[nodiscard]] std::expected<void, Failure> write_controls(CurrentVmcs& vmcs, F,
-                                                          arch::Flags<Control> wanted,
-                                                          arch::Msr plain,
-                                                          arch::Msr true_capability) {
-    static_assert(std::is_same_v<typename F::Value, arch::Flags<Control>>);
-    return write_adjusted(vmcs, F::encoding, wanted.raw(), plain, true_capability);
+template <typename F>
+void write_controls(CurrentVmcs& vmcs, F, std::type_identity_t<typename F::Value> wanted) {
+    write_adjusted(vmcs, F::encoding, wanted.raw(), msrs_for(wanted));
 }
+
+/// Whether everything so far could be written.
+///
+/// Returns  a Failure with the first field that could not, or with the controls that it lacks
+[[nodiscard]] std::expected<void, Failure> written(const CurrentVmcs& vmcs);
 
 }  // namespace hvp::vmx

@@ -7,9 +7,10 @@
 // that of any other driver.
 //
 // The code below is in the order in which it runs. Whatever a step takes (memory, the interrupt
-// flag, VMX operation) is owned by an object; when `launch` returns, from wherever, the objects
-// give all of it back in the reverse order. [SDM 3C 31.5 "VMM Setup & Tear Down"] is the same story
-// in Intel's words.
+// flag, VMX operation) is owned by an object; when `launch_a_guest` returns, from wherever, the
+// destructors restore all of it in the reverse order. [SDM 3C 31.5 "VMM Setup & Tear Down"] has the
+// same steps in Intel's words, and [SDM 3C 31.6 "Preparation and Launching a Virtual Machine"]
+// those from VMCLEAR to VMLAUNCH.
 //
 // This stage borrows the processor's tables and page tables from Windows for the VMM, and lets the
 // guest share everything: it shows the mechanism, and protects nothing. The next ones do.
@@ -40,16 +41,16 @@ namespace {
 using namespace hvp;
 using arch::Msr;
 using arch::VmxResult;
-using launch::Conversation;
 using launch::ExitNote;
 using launch::Journal;
+using launch::Mailbox;
 using vmx::Failure;
 using vmx::FailureKind;
 
 template <typename T>
 using Expected = std::expected<T, Failure>;
 
-/// The memory of one launch, as far as Windows had it.
+/// The memory of one launch, as far as far as Windows had it.
 struct Regions {
     std::optional<platform::PageRun> vmxon;
     std::optional<platform::PageRun> vmcs;
@@ -62,7 +63,7 @@ Regions take_memory(const platform::AtPassiveLevel& passive, const vmx::VmxBasic
 Expected<void> prepare(const Regions& regions, const vmx::VmxBasic& basic);
 Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regions,
                           vmx::ExitFrame* frame);
-Expected<void> judge(const ExitNote& exit, const Conversation& conversation);
+Expected<void> verify(const ExitNote& exit, const Mailbox& mailbox);
 void on_vm_exit(void* stage);
 void on_unload(PDRIVER_OBJECT) {}
 
@@ -77,14 +78,14 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         return STATUS_NOT_SUPPORTED;
     }
     const auto passive = platform::AtPassiveLevel::in_driver_entry();
-    // What happened is told by TraceLogging events, of which docs/tracing.md speaks.
+    // What happened is reported by TraceLogging events: see docs/tracing.md.
     const platform::TraceProvider provider{passive};
-    // From the first look at the processor to the last repair we must stay on the same one.
+    // From the first look at the processor until its state is restored we must stay on it.
     const platform::PinnedToProcessor pinned;
 
     Journal journal{};
     const Expected<void> outcome = launch_a_guest(passive, journal);
-    launch::tell(provider, journal, outcome);
+    launch::report(provider, journal, outcome);
     return outcome ? STATUS_SUCCESS : windows::status_of(outcome.error().kind);
 }
 
@@ -92,17 +93,17 @@ namespace {
 
 /// The whole guest. It starts with RCX as VMLAUNCH found it, which is where Windows' calling
 /// convention has the first argument.
-[[noreturn]] void hello_from_the_guest(Conversation& conversation) {
-    conversation.guest_at = arch::rdtsc();
-    conversation.guest_rsp = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
-    conversation.answered = launch::collatz_steps(conversation.asked);
+[[noreturn]] void hello_from_the_guest(Mailbox& mailbox) {
+    mailbox.guest_at = arch::rdtsc();
+    mailbox.guest_rsp = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
+    mailbox.answered = launch::collatz_steps(mailbox.asked);
     for (;;) {
-        arch::hlt();  // a VM exit; nobody comes back to this guest
+        arch::hlt();  // a VM exit; this guest is not resumed
     }
 }
 
 /// What a return address and home space would take at the top of a stack on which a function
-/// starts that nobody called. RSP is then, as the convention wants, 8 short of a multiple of 16.
+/// starts that was not called. RSP is then, as the convention wants, 8 short of a multiple of 16.
 constexpr std::uint64_t first_frame_bytes = 40;
 
 Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive, Journal& journal) {
@@ -117,10 +118,14 @@ Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive, Journal& 
     if (const Expected<void> prepared = prepare(regions, capabilities->basic); !prepared) {
         return prepared;
     }
-    // The guest shall answer something that nobody can have known when this was compiled.
-    journal.conversation.asked = 1 + arch::rdtsc() % 10'000;
+    // The answer depends on the moment, so that it cannot be known when this is compiled.
+    journal.mailbox.asked = 1 + arch::rdtsc() % 10'000;
 
     {
+        // No interrupt may arrive from here on. In the guest Windows' handlers would run with our
+        // controls: RDTSCP, which Windows executes there, is #UD unless a control allows it, and
+        // the exception would have no handler. In the VMM they would find a stack that Windows does
+        // not know.  [SDM 3C 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"]
         const arch::InterruptsOff interrupts_off;
         const arch::ProcessorStateGuard kept;
 
@@ -149,7 +154,7 @@ Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive, Journal& 
         }
 
         journal.vm_entry_at = arch::rdtsc();
-        const vmx::LaunchOutcome launched = vmx::hvp_launch_guest(&journal.conversation, frame);
+        const vmx::LaunchOutcome launched = vmx::hvp_launch_guest(&journal.mailbox, frame);
         // The guest has run, or could not be started; we are in VMX root operation again, on our
         // first stack, and have a processor with the state that a VM exit leaves.
         if (launched != vmx::LaunchOutcome::vm_exit) {
@@ -172,7 +177,7 @@ Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive, Journal& 
         }
     }  // VMCLEAR, VMXOFF, the processor as it was, interrupts on
     journal.vmxoff_at = arch::rdtsc();
-    return judge(*journal.exit, journal.conversation);
+    return verify(*journal.exit, journal.mailbox);
 }  // the memory
 
 // ---- Memory -----------------------------------------------------------------------------------
@@ -210,7 +215,7 @@ Expected<void> prepare(const Regions& regions, const vmx::VmxBasic& basic) {
     return {};
 }
 
-// ---- The VMCS: who the guest is, who we are, and when the guest stops ---------------------------
+// ---- The VMCS: guest state, host state, and when the guest exits --------------------------------
 
 /// The guest is a clone of the thread that calls us, but for RIP, RSP and RFLAGS. So what VM entry
 /// checks is right by construction: the processor runs with it at this moment.
@@ -250,14 +255,14 @@ void write_guest_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state
 
     // [SDM 3C 24.4.2 "Guest Non-Register State"]
     vmcs.write(vmx::guest_activity_state, vmx::ActivityState::active);
-    vmcs.write(vmx::guest_interruptibility_state, {});    // nothing holds events back
-    vmcs.write(vmx::guest_pending_debug_exceptions, {});  // and none wait
+    vmcs.write(vmx::guest_interruptibility_state, {});    // no event is blocked
+    vmcs.write(vmx::guest_pending_debug_exceptions, {});  // and none is pending
     // All ones: there is no shadow VMCS.  [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"]
     vmcs.write(vmx::guest_vmcs_link_pointer, ~0ULL);
 }
 
-/// What the processor loads at a VM exit: Windows' own world, on the VMM's own stack, at the
-/// VMM's entry point.  [SDM 3C 24.5 "Host-State Area"]
+/// What the processor loads at a VM exit: Windows' own tables, the VMM's own stack, the VMM's entry
+/// point.  [SDM 3C 24.5 "Host-State Area"]
 void write_host_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state,
                       std::uint64_t tr_base, vmx::ExitFrame* frame) {
     vmcs.write(vmx::host_cr0, arch::read_cr0());
@@ -288,21 +293,12 @@ void write_host_state(vmx::CurrentVmcs& vmcs, const arch::ProcessorState& state,
     vmcs.write(vmx::host_sysenter_eip, state.sysenter_eip);
 }
 
-/// When the guest stops: at HLT, and at what no control can allow.
+/// When the guest exits: at HLT, and at what no control can allow.
 /// [SDM 3C 24.6 "VM-Execution Control Fields"]
-Expected<void> write_execution_controls(vmx::CurrentVmcs& vmcs) {
-    const Expected<void> pin =
-        vmx::write_controls(vmcs, vmx::pin_based_controls, arch::Flags<vmx::PinControl>{},
-                            Msr::vmx_pinbased_ctls, Msr::vmx_true_pinbased_ctls);
-    if (!pin) {
-        return pin;
-    }
-    const Expected<void> primary = vmx::write_controls(
-        vmcs, vmx::primary_processor_based_controls, arch::Flags{vmx::PrimaryControl::hlt_exiting},
-        Msr::vmx_procbased_ctls, Msr::vmx_true_procbased_ctls);
-    if (!primary) {
-        return primary;
-    }
+void write_execution_controls(vmx::CurrentVmcs& vmcs) {
+    vmx::write_controls(vmcs, vmx::pin_based_controls, {});
+    vmx::write_controls(vmcs, vmx::primary_processor_based_controls,
+                        vmx::PrimaryControl::hlt_exiting);
     vmcs.write(vmx::exception_bitmap, 0);  // no exception causes an exit
     vmcs.write(vmx::page_fault_error_code_mask, 0);
     vmcs.write(vmx::page_fault_error_code_match, 0);
@@ -314,37 +310,27 @@ Expected<void> write_execution_controls(vmx::CurrentVmcs& vmcs) {
     vmcs.write(vmx::cr0_read_shadow, {});
     vmcs.write(vmx::cr4_read_shadow, {});
     vmcs.write(vmx::cr3_target_count, 0);
-    return {};
 }
 
 /// How the switches between guest and VMM are made.
 /// [SDM 3C 24.7 "VM-Exit Control Fields"], [SDM 3C 24.8 "VM-Entry Control Fields"]
-Expected<void> write_switch_controls(vmx::CurrentVmcs& vmcs) {
+void write_switch_controls(vmx::CurrentVmcs& vmcs) {
     // The VMM is 64-bit code. The guest's DR7 and IA32_DEBUGCTL are saved and loaded, as otherwise
     // it would start with whatever is in the registers.
-    const Expected<void> exit = vmx::write_controls(
+    vmx::write_controls(
         vmcs, vmx::exit_controls,
-        vmx::ExitControl::host_address_space_size | vmx::ExitControl::save_debug_controls,
-        Msr::vmx_exit_ctls, Msr::vmx_true_exit_ctls);
-    if (!exit) {
-        return exit;
-    }
+        vmx::ExitControl::host_address_space_size | vmx::ExitControl::save_debug_controls);
     vmcs.write(vmx::exit_msr_store_count, 0);
     vmcs.write(vmx::exit_msr_load_count, 0);
 
-    const Expected<void> entry = vmx::write_controls(
+    vmx::write_controls(
         vmcs, vmx::entry_controls,
-        vmx::EntryControl::ia32e_mode_guest | vmx::EntryControl::load_debug_controls,
-        Msr::vmx_entry_ctls, Msr::vmx_true_entry_ctls);
-    if (!entry) {
-        return entry;
-    }
+        vmx::EntryControl::ia32e_mode_guest | vmx::EntryControl::load_debug_controls);
     vmcs.write(vmx::entry_msr_load_count, 0);
     // No event is injected at entry.  [SDM 3C 24.8.3 "VM-Entry Controls for Event Injection"]
     vmcs.write(vmx::entry_interruption_information, {});
     vmcs.write(vmx::entry_exception_error_code, 0);
     vmcs.write(vmx::entry_instruction_length, 0);
-    return {};
 }
 
 Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regions,
@@ -356,26 +342,15 @@ Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regi
     vmx::CurrentVmcs vmcs;
     write_guest_state(vmcs, state, *segments, *regions.guest_stack);
     write_host_state(vmcs, state, segments->back().base, frame);
-    if (const Expected<void> good = write_execution_controls(vmcs); !good) {
-        return good;
-    }
-    if (const Expected<void> good = write_switch_controls(vmcs); !good) {
-        return good;
-    }
-    if (const auto refused = vmcs.refused()) {
-        static constexpr vmx::Explanation why{
-            .step = "VMWRITE",
-            .rule = {"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"},
-            .remedy = "no VMCS is current, or the processor lacks this field",
-        };
-        return vmx::instruction_failed(why, refused->result, refused->encoding);
-    }
-    return {};
+    write_execution_controls(vmcs);
+    write_switch_controls(vmcs);
+    // A hundred writes without an `if`: the first that the processor refused was noted.
+    return vmx::written(vmcs);
 }
 
-// ---- What came of it --------------------------------------------------------------------------
+// ---- Result -----------------------------------------------------------------------------------
 
-Expected<void> judge(const ExitNote& exit, const Conversation& conversation) {
+Expected<void> verify(const ExitNote& exit, const Mailbox& mailbox) {
     if (exit.reason.entry_failure != 0) {
         static constexpr vmx::Explanation why{
             .step = "VM entry",
@@ -400,7 +375,7 @@ Expected<void> judge(const ExitNote& exit, const Conversation& conversation) {
             .number = exit.reason.basic_reason,
         }};
     }
-    if (conversation.answered != launch::collatz_steps(conversation.asked)) {
+    if (mailbox.answered != launch::collatz_steps(mailbox.asked)) {
         static constexpr vmx::Explanation why{
             .step = "the guest's answer",
             .rule = {"3C", "23.4", "Life Cycle of VMM Software"},

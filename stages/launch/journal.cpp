@@ -13,13 +13,13 @@ using trace::UInt32;
 using trace::UInt64;
 namespace keyword = platform::keyword;
 
-constexpr trace::Traits life{.keyword = keyword::life};
+constexpr trace::Traits lifecycle{.keyword = keyword::life};
 constexpr trace::Traits each_exit{.level = Level::verbose, .keyword = keyword::exits};
 constexpr trace::Traits failure{.level = Level::error, .keyword = keyword::failures};
 
 // `at` is the time-stamp counter when it happened: the events are written later.
-using VmxOn = trace::Event<"VmxOn", life, HexInt64<"at">>;
-using VmxOff = trace::Event<"VmxOff", life, HexInt64<"at">>;
+using VmxOn = trace::Event<"VmxOn", lifecycle, HexInt64<"at">>;
+using VmxOff = trace::Event<"VmxOff", lifecycle, HexInt64<"at">>;
 using VmEntry = trace::Event<"VmEntry", each_exit, HexInt64<"at">>;
 using GuestRuns = trace::Event<"GuestRuns", each_exit, HexInt64<"rsp">, HexInt64<"at">>;
 using VmExit = trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_number">,
@@ -28,9 +28,9 @@ using VmExit = trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_
 using EntryFailure = trace::Event<"EntryFailure", failure, Text<"reason">, UInt32<"reason_number">,
                                   HexInt64<"qualification">, HexInt64<"at">>;
 using GuestProof =
-    trace::Event<"GuestProof", life, UInt64<"asked">, UInt64<"answered">, UInt64<"expected">>;
+    trace::Event<"GuestProof", lifecycle, UInt64<"asked">, UInt64<"answered">, UInt64<"expected">>;
 
-void tell_exit(const TraceProvider& provider, const Journal& journal) {
+void report_exit(const TraceProvider& provider, const Journal& journal) {
     const ExitNote& exit = *journal.exit;
     const std::uint32_t number = exit.reason.basic_reason;
     const char* const reason = vmx::exit_reason_name(exit.reason.basic_reason);
@@ -39,9 +39,9 @@ void tell_exit(const TraceProvider& provider, const Journal& journal) {
         return;
     }
     provider.write<VmEntry>(journal.vm_entry_at);
-    const Conversation& conversation = journal.conversation;
-    if (conversation.guest_at != 0) {
-        provider.write<GuestRuns>(conversation.guest_rsp, conversation.guest_at);
+    const Mailbox& mailbox = journal.mailbox;
+    if (mailbox.guest_at != 0) {
+        provider.write<GuestRuns>(mailbox.guest_rsp, mailbox.guest_at);
     }
     provider.write<VmExit>(reason, number, exit.qualification, exit.guest_rip,
                            exit.instruction_length, exit.at);
@@ -49,8 +49,8 @@ void tell_exit(const TraceProvider& provider, const Journal& journal) {
 
 }  // namespace
 
-void tell(const TraceProvider& provider, const Journal& journal,
-          const std::expected<void, vmx::Failure>& outcome) {
+void report(const TraceProvider& provider, const Journal& journal,
+            const std::expected<void, vmx::Failure>& outcome) {
     if (journal.basic) {
         platform::trace_supported(provider, *journal.basic, journal.supported_at);
     }
@@ -58,7 +58,7 @@ void tell(const TraceProvider& provider, const Journal& journal,
         provider.write<VmxOn>(journal.vmxon_at);
     }
     if (journal.exit) {
-        tell_exit(provider, journal);
+        report_exit(provider, journal);
     }
     if (journal.fields.used != 0) {
         provider.write<platform::VmcsFields>(journal.fields.all());
@@ -67,8 +67,8 @@ void tell(const TraceProvider& provider, const Journal& journal,
         provider.write<VmxOff>(journal.vmxoff_at);
     }
     if (outcome) {
-        provider.write<GuestProof>(journal.conversation.asked, journal.conversation.answered,
-                                   collatz_steps(journal.conversation.asked));
+        provider.write<GuestProof>(journal.mailbox.asked, journal.mailbox.answered,
+                                   collatz_steps(journal.mailbox.asked));
     } else {
         platform::trace_failure(provider, outcome.error());
     }

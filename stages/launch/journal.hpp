@@ -1,4 +1,4 @@
-// What a launch notes while nothing can be told, and tells afterwards.
+// What a launch notes while no event can be written, and reports afterwards.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@
 
 namespace hvp::launch {
 
-/// What we and the guest say to each other. It lies in our memory; without EPT the guest uses the
+/// What goes between VMM and guest. It lies in our memory; without EPT the guest uses the
 /// same page tables as we do and finds it at the same address.
-struct Conversation {
+struct Mailbox {
     std::uint64_t asked;
     std::uint64_t answered;
     std::uint64_t guest_rsp;
@@ -32,7 +32,7 @@ struct ExitNote {
 };
 
 /// What happened and when. In VMX operation no event can be written: Windows takes locks for it and
-/// sends interrupts. So it is noted here and told afterwards.
+/// sends interrupts. So it is noted here and reported afterwards.
 struct Journal {
     std::uint64_t supported_at{};
     std::optional<vmx::VmxBasic> basic;
@@ -41,13 +41,13 @@ struct Journal {
     std::optional<ExitNote> exit;
     vmx::VmcsDump fields{};  ///< of a VM entry that failed
     std::uint64_t vmxoff_at{};
-    Conversation conversation{};
+    Mailbox mailbox{};
 };
 
 /// Writes the journal as events, in the order in which the things happened, then the failure.
 ///
 /// Where    outside VMX operation
-void tell(const platform::TraceProvider& provider, const Journal& journal,
-          const std::expected<void, vmx::Failure>& outcome);
+void report(const platform::TraceProvider& provider, const Journal& journal,
+            const std::expected<void, vmx::Failure>& outcome);
 
 }  // namespace hvp::launch
