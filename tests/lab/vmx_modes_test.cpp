@@ -1,5 +1,5 @@
 // The VMX instructions in each mode of the processor, on every model: the driver vmx-modes compares
-// a guest with the bare processor, and the table in the chapter of event-injection is what it
+// a guest with the bare processor, and the table in docs/events-in-depth.md is what it
 // found. HVP_WRITE_CHAPTER=1 writes the table again.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -152,7 +152,7 @@ std::string listed(const std::vector<std::string>& names) {
     return text;
 }
 
-/// Everything between the marks in the chapter.
+/// Everything between the marks on that page.
 std::string chapter_part() {
     std::vector<std::string> all;
     std::vector<std::string> without_low_modes;
@@ -182,7 +182,7 @@ constexpr std::string_view begin_mark = "<!-- from a run: tests/lab/vmx_modes_te
 constexpr std::string_view end_mark = "<!-- until here -->\n";
 
 TEST(VmxModes, TheChapterHasWhatTheRunsFind) {
-    const auto path = source_folder() / "stages/event-injection/README.md";
+    const auto path = source_folder() / "docs/events-in-depth.md";
     std::string chapter = content(path);
     const std::size_t begin = chapter.find(begin_mark);
     const std::size_t end = chapter.find(end_mark);
