@@ -22,7 +22,7 @@ hvp_hypervisor_test(arch_tests
 hvp_hypervisor_test(vmx_setup_tests
     launch vmcs/current_vmcs vmcs/vmx_tables vmx/adjusted_controls vmx/capabilities vmx/vmx_operation
     vcpu/guest_segments vcpu/host_environment vcpu/host_traps vcpu/write_vmcs)
-hvp_hypervisor_test(vmx_exit_tests exits/dispatch vcpu/virtual_processor)
+hvp_hypervisor_test(vmx_exit_tests exits/dispatch vcpu/session vcpu/virtual_processor)
 hvp_hypervisor_test(ept_exit_tests exits/ept)
 hvp_hypervisor_test(injection_tests events/arbitration events/delivery exits/external_interrupts)
 hvp_hypervisor_test(single_step_tests exits/single_step)

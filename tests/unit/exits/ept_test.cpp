@@ -368,7 +368,8 @@ TEST_F(EptSupport, ThePageModificationLogBeginsAtItsEnd) {
     EXPECT_EQ(fields[guest_pml_index.encoding], 511U);
     EXPECT_TRUE(processor.write_log);
     arch::processor.msrs[Msr::vmx_procbased_ctls2] = 0x0005'7FFF'0000'0000;  // broadwell_ult
-    EXPECT_FALSE(enable_page_modification_log(processor, arch::HostPhysicalAddress{0x7000}).value());
+    EXPECT_FALSE(
+        enable_page_modification_log(processor, arch::HostPhysicalAddress{0x7000}).value());
     EXPECT_FALSE(processor.write_log);
 }
 
