@@ -36,7 +36,8 @@ struct ControlMsrs {
     return {arch::Msr::vmx_entry_ctls, arch::Msr::vmx_true_entry_ctls};
 }
 
-/// Writes one word of controls, or notes in `vmcs` which of them this processor lacks: see `written`.
+/// Writes one word of controls, or notes in `vmcs` which of them this processor lacks: see
+/// `written`.
 void write_adjusted(CurrentVmcs& vmcs, std::uint32_t encoding, std::uint32_t wanted,
                     const ControlMsrs& msrs);
 

@@ -142,7 +142,7 @@ void read_meanwhile(void* context) {
 
 std::uint64_t exits_of(const vmx::VirtualProcessor& processor) {
     std::uint64_t sum = 0;
-    for (const std::uint64_t count : processor.exits) {
+    for (const std::uint64_t count : processor.exits.values) {
         sum += count;
     }
     return sum;
