@@ -26,7 +26,7 @@ Access access_of(const IMAGE_SECTION_HEADER& section) {
 std::expected<void, arch::MapError> map_pages(arch::AddressSpace& space, std::byte* start,
                                               std::size_t bytes, Access access) {
     for (std::size_t offset = 0; offset < bytes; offset += arch::page_bytes) {
-        // One by one: pages of an image are in a row in linear addresses only.
+        // One by one: pages of an image are contiguous in linear addresses only.
         const auto physical = MmGetPhysicalAddress(start + offset);
         const auto mapped = space.map(
             {.linear = arch::linear_address_of(start + offset),

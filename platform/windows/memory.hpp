@@ -11,8 +11,8 @@
 
 namespace hvp::windows {
 
-/// Pages in a row, in linear and in physical addresses; not executable, cached, zeroed. Given back
-/// by the destructor, at PASSIVE_LEVEL.
+/// Pages that are contiguous in linear and in physical addresses; not executable, cached, zeroed.
+/// Freed by the destructor, at PASSIVE_LEVEL.
 class PageRun {
 public:
     /// Needs    `highest`: no byte of the run lies above this physical address.
@@ -34,7 +34,7 @@ public:
     [[nodiscard]] std::byte* start() const { return start_; }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
     [[nodiscard]] arch::HostPhysicalAddress physical() const { return physical_; }
-    /// The first byte behind the run: where a stack in it begins, growing down.
+    /// The first byte after the run: where a stack in it begins, growing down.
     [[nodiscard]] std::byte* end() const { return start_ + bytes_; }
 
 private:

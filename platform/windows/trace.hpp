@@ -1,5 +1,5 @@
-// A driver's events for Windows' event tracing: typed, told apart by name, and free when nobody
-// listens. docs/tracing.md has the commands that record them.
+// A driver's events for Windows' event tracing: typed, distinguished by name, and free when no
+// session records them. docs/tracing.md has the commands that record them.
 #pragma once
 
 #include <array>

@@ -4,12 +4,13 @@
 // MTRRs say, in pages as large as that allows. So the guest may use whatever Windows uses, and runs
 // with interrupts on: they are Windows', and its handlers run in the guest.
 //
-// On this ground the VMM lays views, which differ in a few pages. A function's page shows its own
-// bytes to who reads it and runs another function. The VMM's own memory is a page of zeroes. A
-// large page is cut in 512 to see which of them the guest touches, and made whole again. And when
-// the guest changes how a range is cached, the EPT follows.
+// The VMM has several views of that, which differ in a few pages. On a function's page reads find
+// its own bytes, and instruction fetches another function. The VMM's own memory is a page of
+// zeroes. A large page is split into 512 to see which of them the guest uses, and merged again. And
+// when the guest changes how a range is cached, the EPT follows.
 //
-// The code below is in the order in which it runs. hypervisor/ept has the tables and the views.
+// The code below is in the order in which it runs. hypervisor/ept has the tables, hypervisor/hooks
+// the views.
 #include <array>
 #include <expected>
 

@@ -142,9 +142,9 @@ bool verify_split(const TraceProvider& provider, const StageMemory& memory) {
 bool verify_touched(const TraceProvider& provider, const vmx::VirtualProcessor& processor,
                     const StageMemory& memory) {
     const Machine& machine = *memory.vmm().machine;
-    const Cut& cut = machine.cut();
-    const bool whole = cut.after == cut.before && cut.before != Level{};
-    provider.write<CutProof>(ept::bytes_of_entry(cut.before), cut.right_parts,
+    const PageSplit& split = machine.page_split();
+    const bool whole = split.after == split.before && split.before != Level{};
+    provider.write<CutProof>(ept::bytes_of_entry(split.before), split.right_parts,
                              std::uint64_t{whole ? 1U : 0U}, machine.invalidations());
     // By the program: read, written, left alone, read and written.
     constexpr std::array touched_right{true, true, false, true};
@@ -161,7 +161,7 @@ bool verify_touched(const TraceProvider& provider, const vmx::VirtualProcessor& 
                 page.written == (has_flags && written_right[i]) &&
                 page.logged == (processor.write_log && written_right[i]);
     }
-    return right && whole && cut.right_parts == ept::entries_of_table;
+    return right && whole && split.right_parts == ept::entries_of_table;
 }
 
 bool verify_hidden(const TraceProvider& provider, const StageMemory& memory) {

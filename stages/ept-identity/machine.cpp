@@ -118,7 +118,7 @@ bool Machine::on_mtrr_write(std::uint32_t msr, std::uint64_t value) {
 bool Machine::watch() {
     constexpr std::size_t parts = ept::entries_of_table;
     const ept::Walk before = views_.identity().walk(places_.watched);
-    cut_.before = before.last().level;
+    page_split_.before = before.last().level;
     if (!views_.split(places_.watched)) {
         return false;
     }
@@ -127,7 +127,7 @@ bool Machine::watch() {
         const ept::Walk after = data_view().walk(page);
         const bool same = after.physical.raw() == page.raw() && after.rights == before.rights &&
                           after.type == before.type && after.last().level == ept::Level::page_table;
-        cut_.right_parts += same ? 1 : 0;
+        page_split_.right_parts += same ? 1 : 0;
     }
     for (std::size_t i = 0; i < watched_pages; ++i) {
         if (!views_.clear_accessed_flags(nth_page(places_.watched, i))) {
@@ -144,8 +144,8 @@ bool Machine::end_watch() {
         touched_[i].written = entry.dirty();
     }
     take_log();
-    const bool joined = views_.merge(places_.watched, cut_.before).has_value();
-    cut_.after = data_view().walk(places_.watched).last().level;
+    const bool joined = views_.merge(places_.watched, page_split_.before).has_value();
+    page_split_.after = data_view().walk(places_.watched).last().level;
     return switch_->flush() && joined;
 }
 

@@ -29,11 +29,11 @@ struct Touched {
     bool logged{};  ///< in the page-modification log
 };
 
-/// What a cut of a large page was like.
-struct Cut {
+/// How a large page was split.
+struct PageSplit {
     ept::Level before{};
     std::uint64_t right_parts{};  ///< parts that lead where they did, with the same rights and type
-    ept::Level after{};           ///< when it was undone
+    ept::Level after{};           ///< after the merge
 };
 
 /// What a write of an MTRR made of the identity.
@@ -79,7 +79,7 @@ public:
         return {changes_.data(), change_count_};
     }
     [[nodiscard]] std::span<const Touched> touched() const { return touched_; }
-    [[nodiscard]] const Cut& cut() const { return cut_; }
+    [[nodiscard]] const PageSplit& page_split() const { return page_split_; }
     [[nodiscard]] std::span<const MtrrWrite> mtrr_writes() const {
         return {mtrr_writes_.data(), mtrr_write_count_};
     }
@@ -107,7 +107,7 @@ private:
     std::array<ViewChange, 64> changes_{};
     std::size_t change_count_{};
     std::array<Touched, watched_pages> touched_{};
-    Cut cut_{};
+    PageSplit page_split_{};
     std::array<MtrrWrite, 8> mtrr_writes_{};
     std::size_t mtrr_write_count_{};
 };

@@ -1,4 +1,4 @@
-// guest-state: a guest that survives its exits, on a VMM with a world of its own.
+// guest-state: a guest that survives its exits, on a VMM with tables and stacks of its own.
 //
 // `launch` ended the guest at its first exit. Here the exit is handled and the guest goes on with
 // every register as it was, and it does not notice. While the VMM runs, nothing of Windows is in

@@ -1,25 +1,17 @@
 // What a run of this stage notes, and reports afterwards.
 #pragma once
 
-#include <cstdint>
 #include <expected>
 
-#include "hypervisor/vcpu/timestamps.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
-#include "hypervisor/vmcs/vmx_basic.hpp"
 #include "hypervisor/vmx/failure.hpp"
 #include "platform/host.hpp"
 #include "stages/guest-state/guest.hpp"
+#include "stages/shared/journal.hpp"
 
 namespace hvp::guest_state {
 
-/// When the driver did what, and what the guest did. The exits are in the virtual processor's ring.
-struct Journal {
-    std::uint64_t supported_at{};
-    vmx::VmxBasic basic{};
-    vmx::Timestamps timestamps{};
-    Mailbox mailbox{};
-};
+using Journal = stages::Journal<Mailbox>;
 
 /// Writes it as events, in the order in which the things happened, and empties the ring.
 ///
