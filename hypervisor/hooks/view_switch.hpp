@@ -1,7 +1,11 @@
 // Between exits and views: what the exit handlers of a stage with split pages do.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "hypervisor/arch/physical_window.hpp"
+#include "hypervisor/exits/ept.hpp"
 #include "hypervisor/guest_memory/page_walk.hpp"
 #include "hypervisor/hooks/processor_view.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
@@ -19,7 +23,7 @@ public:
     ViewSwitch(const ViewSwitch&) = delete;
     ViewSwitch& operator=(const ViewSwitch&) = delete;
 
-    /// For StageHooks::on_ept_violation and on_step. `by`: how single steps are made.
+    /// For a handler of EPT violations and one of a step's end. `by`: how single steps are made.
     [[nodiscard]] AfterViolation on_violation(const ept::GuestMemoryEvent& event, StepBy by);
     [[nodiscard]] ept::Pointer after_step();
 
@@ -40,6 +44,8 @@ public:
 
 private:
     [[nodiscard]] ept::InstructionPlace place_of(arch::GuestLinearAddress rip) const;
+    [[nodiscard]] std::optional<arch::GuestPhysicalAddress> next_page_of(
+        std::uint64_t cr3, arch::GuestLinearAddress rip) const;
     [[nodiscard]] bool invalidate(const ept::PendingInvalidation& pending);
     [[nodiscard]] const ept::Limits& limits() const { return views_->identity().limits(); }
 

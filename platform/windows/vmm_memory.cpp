@@ -37,6 +37,7 @@ VmmMemory::VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack
 std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& passive,
                                                        const vmx::VmxCapabilities& capabilities,
                                                        const DRIVER_OBJECT& driver,
+                                                       const vmx::ExitPath& path,
                                                        std::span<const arch::MappedRange> also) {
     // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only.
     const arch::HostPhysicalAddress highest{
@@ -53,7 +54,7 @@ std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& pas
         return std::unexpected{vmx::Failure{.kind = vmx::FailureKind::out_of_memory, .why = &why}};
     }
     VmmMemory memory{std::move(*processor), std::move(*page_tables), std::move(*guest_stack)};
-    vmx::prepare(memory.region_, capabilities);
+    vmx::prepare(memory.region_, capabilities, path);
 
     auto mapped = map_own_image(memory.own_, driver);
     if (mapped) {

@@ -25,7 +25,8 @@ public:
     /// Windows.
     [[nodiscard]] static std::expected<VmmMemory, vmx::Failure> take(
         const AtPassiveLevel& passive, const vmx::VmxCapabilities& capabilities,
-        const DRIVER_OBJECT& driver, std::span<const arch::MappedRange> also = {});
+        const DRIVER_OBJECT& driver, const vmx::ExitPath& path,
+        std::span<const arch::MappedRange> also = {});
 
     [[nodiscard]] vmx::ProcessorMemory& processor() const { return *region_.memory; }
     [[nodiscard]] const vmx::ProcessorRegion& region() const { return region_; }

@@ -14,6 +14,7 @@
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/exits/msr.hpp"
 #include "hypervisor/exits/single_step.hpp"
 #include "hypervisor/vcpu/ept_setup.hpp"
@@ -116,8 +117,8 @@ Expected<void> run_stage(const windows::AtPassiveLevel& passive,
         return std::unexpected{memory.error()};
     }
     const arch::MappedRange for_the_vmm = memory->vmm_range();
-    Expected<windows::VmmMemory> vmm =
-        windows::VmmMemory::take(passive, *capabilities, driver, {&for_the_vmm, 1});
+    Expected<windows::VmmMemory> vmm = windows::VmmMemory::take(
+        passive, *capabilities, driver, vmx::traced_exits(), {&for_the_vmm, 1});
     if (!vmm) {
         return std::unexpected{vmm.error()};
     }
@@ -237,7 +238,6 @@ Expected<void> enter(const Setting& setting, identity_stage::Times& times,
                      identity_stage::Features& features) {
     const vmx::ProcessorRegion& region = setting.vmm.region();
     vmx::ProcessorMemory& vmm = setting.vmm.processor();
-    vmx::intercept_mtrr_writes(vmm.msr_bitmap.bytes);
 
     const arch::ProcessorState windows = arch::ProcessorState::capture();
     const arch::InterruptsOff interrupts_off;
@@ -254,7 +254,6 @@ Expected<void> enter(const Setting& setting, identity_stage::Times& times,
         if (!vmcs) {
             return std::unexpected{vmcs.error()};
         }
-        vmm.processor.tracing = true;
         times.probe_at = arch::rdtsc();
         const auto chosen =
             vmx::choose_step(region, windows, setting.vmm.guest_stack_end(), setting.vmm.cr3());
@@ -308,7 +307,8 @@ Expected<void> launch(const Setting& setting, const arch::ProcessorState& window
         };
         return std::unexpected{Failure{.kind = FailureKind::instruction_failed, .why = &why}};
     }
-    processor.hooks = machine.hooks(features.step_by, features.write_log);
+    vmx::set_exit_path(setting.vmm.processor(),
+                       identity_stage::exit_path(machine, features.step_by, features.write_log));
     times.vm_entry_at = arch::rdtsc();
     vmx::run(setting.vmm.region());
     times.left_at = arch::rdtsc();

@@ -208,7 +208,7 @@ void tell_run(const TraceProvider& provider, const Times& times, const Features&
     windows::trace_entry(provider, times.probe_at);
     trace::ExitEvent event{};
     if (processor.ring->read(event)) {
-        windows::trace_exit(provider, event);
+        windows::trace_exit(provider, event, handler_names);
     }
     const Machine& machine = *memory.vmm().machine;
     provider.write<GuestFeatures>(
@@ -219,10 +219,9 @@ void tell_run(const TraceProvider& provider, const Times& times, const Features&
     windows::trace_entry(provider, times.vm_entry_at);
     std::size_t told = 0;
     while (processor.ring->read(event)) {
-        windows::trace_exit(provider, event);
+        windows::trace_exit(provider, event, handler_names);
         const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
-        if (reason.basic() == vmx::ExitReason::ept_violation &&
-            told < machine.changes().size()) {
+        if (reason.basic() == vmx::ExitReason::ept_violation && told < machine.changes().size()) {
             tell_change(provider, machine.changes()[told++], event.exit_at);
         }
     }

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "hypervisor/arch/address_space.hpp"
+#include "hypervisor/exits/handler_table.hpp"
 #include "hypervisor/hooks/view_switch.hpp"
 #include "stages/ept-identity/guest.hpp"
 
@@ -69,8 +70,19 @@ public:
     void begin(ept::StepFrames& frames, std::span<const std::uint64_t> log,
                const arch::PhysicalWindow& window);
 
-    /// `by`: what steps are made with; `has_log`: the processor keeps a log of written pages.
-    [[nodiscard]] vmx::StageHooks hooks(vmx::StepBy by, bool has_log);
+    /// `step_by`: what steps are made with; `has_log`: the processor keeps a log of written pages.
+    void use(vmx::StepBy step_by, bool has_log) {
+        step_by_ = step_by;
+        has_log_ = has_log;
+    }
+
+    // What the handlers of exits ask, in VMX root operation.
+    [[nodiscard]] vmx::AfterViolation on_violation(const ept::GuestMemoryEvent& event);
+    [[nodiscard]] ept::Pointer after_step() { return switch_->after_step(); }
+    [[nodiscard]] bool on_call(std::uint64_t call);
+    [[nodiscard]] bool on_mtrr_write(arch::Msr msr, std::uint64_t value);
+    void take_log();
+
     [[nodiscard]] bool flush_all() { return switch_->flush_all(); }
     [[nodiscard]] const ept::SplitViews& views() const { return views_; }
     [[nodiscard]] ept::Pointer pointer() const { return views_.pointer(ept::View::data, 0); }
@@ -89,12 +101,8 @@ public:
     }
 
 private:
-    [[nodiscard]] vmx::AfterViolation on_violation(const ept::GuestMemoryEvent& event);
-    [[nodiscard]] bool on_call(std::uint64_t call);
-    [[nodiscard]] bool on_mtrr_write(std::uint32_t msr, std::uint64_t value);
     [[nodiscard]] bool watch();
     [[nodiscard]] bool end_watch();
-    void take_log();
     [[nodiscard]] const ept::Tables& data_view() { return views_.tables(ept::View::data, 0); }
 
     ept::SplitViews views_;
@@ -112,5 +120,10 @@ private:
     std::array<MtrrWrite, 8> mtrr_writes_{};
     std::size_t mtrr_write_count_{};
 };
+
+/// The VMM's table of handlers, with those of the exits that the machine answers.
+[[nodiscard]] vmx::ExitPath exit_path(Machine& machine, vmx::StepBy step_by, bool has_log);
+/// For the trace.
+extern const vmx::HandlerNames handler_names;
 
 }  // namespace hvp::identity_stage

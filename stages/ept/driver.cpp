@@ -17,6 +17,7 @@
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/ept_setup.hpp"
 #include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
@@ -93,8 +94,8 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
             return std::unexpected{memory.error()};
         }
         const arch::MappedRange for_the_vmm = memory->range();
-        const Expected<windows::VmmMemory> vmm =
-            windows::VmmMemory::take(passive, *capabilities, *driver, {&for_the_vmm, 1});
+        const Expected<windows::VmmMemory> vmm = windows::VmmMemory::take(
+            passive, *capabilities, *driver, vmx::traced_exits(), {&for_the_vmm, 1});
         if (!vmm) {
             return std::unexpected{vmm.error()};
         }
@@ -186,9 +187,8 @@ Expected<void> run_guest(const Setting& setting, const char* name, Beginning beg
     tell_guest(setting.provider, name, memory);
 
     vmx::VirtualProcessor& processor = setting.vmm.processor().processor;
-    processor.tracing = true;
     processor.guest_stop = {};
-    processor.hooks = memory.views->hooks();
+    vmx::set_exit_path(setting.vmm.processor(), ept_stage::exit_path(*memory.views));
     ept_stage::Times times;
     if (const auto entered = enter(setting, code, times); !entered) {
         return entered;

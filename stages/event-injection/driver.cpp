@@ -16,6 +16,7 @@
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
@@ -68,7 +69,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
             return std::unexpected{capabilities.error()};
         }
         const Expected<windows::VmmMemory> memory =
-            windows::VmmMemory::take(passive, *capabilities, *driver);
+            windows::VmmMemory::take(passive, *capabilities, *driver, vmx::traced_exits());
         if (!memory) {
             return std::unexpected{memory.error()};
         }
@@ -88,7 +89,6 @@ Expected<void> run_guest(const windows::TraceProvider& provider,
                          const vmx::VmxCapabilities& capabilities, const windows::VmmMemory& memory,
                          Journal& journal) {
     vmx::ProcessorMemory& vmm = memory.processor();
-    vmm.processor.tracing = true;
     // In the frame of this function, so on the stack of the current thread: Windows looks for a
     // handler only as long as the frames lie there.
     alignas(16) std::array<std::byte, guest_stack_bytes> stack;  // the guest writes before it reads

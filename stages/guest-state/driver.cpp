@@ -10,6 +10,7 @@
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
@@ -58,8 +59,8 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         if (!capabilities) {
             return std::unexpected{capabilities.error()};
         }
-        const Expected<windows::VmmMemory> memory =
-            windows::VmmMemory::take(passive, *capabilities, *driver);
+        const Expected<windows::VmmMemory> memory = windows::VmmMemory::take(
+            passive, *capabilities, *driver, vmx::traced_exits_with_registers());
         if (!memory) {
             return std::unexpected{memory.error()};
         }
@@ -79,7 +80,6 @@ Expected<void> run_guest(const windows::TraceProvider& provider,
                          const vmx::VmxCapabilities& capabilities, const windows::VmmMemory& memory,
                          Journal& journal) {
     vmx::ProcessorMemory& vmm = memory.processor();
-    vmm.processor.tracing = true;
     journal.conversation.seed = journal.supported_at;
     journal.conversation.steps = guest_state::plan();
     const vmx::GuestStart guest{.code = guest_state::guest_main,

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/exits/single_step.hpp"
 #include "hypervisor/vcpu/entry.hpp"
 #include "hypervisor/vcpu/ept_setup.hpp"
@@ -48,12 +49,15 @@ public:
             return std::unexpected{capabilities.error()};
         }
         auto memory = windows::VmmMemory::take(windows::AtPassiveLevel::in_driver_entry(),
-                                               *capabilities, driver, also);
+                                               *capabilities, driver, vmx::untraced_exits(), also);
         if (!memory) {
             return std::unexpected{memory.error()};
         }
         return GuestSession{*capabilities, std::move(*memory)};
     }
+
+    /// The exits of the guests to come go this way.
+    void use_exit_path(const vmx::ExitPath& path) { vmx::set_exit_path(vmm(), path); }
 
     /// Another HOST_RIP than the VMM's own: code that finds the VmmFrame at RSP.
     void let_exits_go_to(void (*code)()) { exit_ = code; }
