@@ -24,7 +24,7 @@ constexpr std::uint64_t most_for_cpuid = 75;
 constexpr std::uint64_t most_for_cpuid_traced = 130;
 constexpr std::uint64_t most_for_refused_traced = 160;
 
-// Runs bench/exits.cpp under the name that chooses who handles the exits.
+// Runs bench/exits.cpp under the name that chooses what handles the exits.
 std::optional<Costs> measure(const std::string& vmm, const fs::path& folder,
                              const Repository& repository) {
     const auto events =
