@@ -39,7 +39,6 @@ struct Bench {
     ept_stage::Memory* memory{};
     ept::Limits limits{};
     bool all_right{true};
-    vmx::StageHooks views{};
     std::uint64_t call{};
     std::size_t edits_done{};
     std::array<std::uint64_t, times> build_ticks{};
@@ -146,24 +145,29 @@ std::uint64_t least_stores(std::size_t tables, std::size_t pages) {
 
 // ---- Their VMM ----------------------------------------------------------------------------------
 
-void answer_call(void*) {
-    std::uint64_t value = 0;
-    bench.all_right &= bench.views.on_hypercall(bench.views.stage, bench.call, 0, value);
+void answer_call(void* views) {
+    bench.all_right &= static_cast<ept_stage::Views*>(views)->on_call(bench.call);
 }
 
 /// In VMX root operation: the stage's own answer to a call, between two looks at the counter.
-bool measure_call(void*, std::uint64_t call, std::uint64_t, std::uint64_t&) {
-    if (bench.edits_done == bench.edit_ticks.size()) {
-        return false;
-    }
-    bench.call = call;
-    bench.edit_ticks[bench.edits_done++] = ticks_of(answer_call, nullptr);
-    return true;
+vmx::Next on_measured_call(vmx::Exit exit, ept_stage::Views& views) {
+    return vmx::answer_vmcall(
+        exit, [&](std::uint64_t call, std::uint64_t) -> std::optional<std::uint64_t> {
+            if (bench.edits_done == bench.edit_ticks.size()) {
+                return std::nullopt;
+            }
+            bench.call = call;
+            bench.edit_ticks[bench.edits_done++] = ticks_of(answer_call, &views);
+            return 0;
+        });
 }
 
+constexpr auto measuring_handlers =
+    vmx::default_handlers.with<vmx::ExitReason::vmcall, on_measured_call>();
+
 std::expected<void, vmx::Failure> run(tests::TestSession& session, void (*code)(void*),
-                                      const vmx::StageHooks& hooks) {
-    session.processor().hooks = hooks;
+                                      const vmx::ExitPath& path) {
+    session.use_exit_path(path);
     const auto guest_stop = session.run(code, &bench.memory->guest);
     if (!guest_stop) {
         return std::unexpected{guest_stop.error()};
@@ -185,11 +189,11 @@ std::expected<void, vmx::Failure> run_guests(const DRIVER_OBJECT& driver,
     }
     session->options.epts = {stage.views->tables().pointer()};
     session->options.stack_end = (&stage.guest_stack + 1)->bytes.data();
-    bench.views = stage.views->hooks();
-    if (const auto ran = run(*session, redirect_often, {.on_hypercall = measure_call}); !ran) {
+    const auto measuring = vmx::exit_path<measuring_handlers>(*stage.views);
+    if (const auto ran = run(*session, redirect_often, measuring); !ran) {
         return ran;
     }
-    return run(*session, swap_often, bench.views);
+    return run(*session, swap_often, ept_stage::untraced_exit_path(*stage.views));
 }
 
 // ---- What came of it ----------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 //
 //   bench-vmm     the VMM of hypervisor/, trace off
 //   bench-traced  the same, each exit noted in the ring
-//   bench-floor   the honest floor of floor.S; CPUID only, like
+//   bench-floor   the floor of floor.S; CPUID only, like
 //   bench-bare    the bare minimum
 //   answers-vmm, answers-floor: not for measuring; do the two give the same answers?
 //
@@ -36,7 +36,7 @@ using stages::Probe;
 using vmx::GuestRegisters;
 using vmx::Register;
 
-/// Seven times this fits into the trace's ring; an event that is dropped costs less.
+/// Eight times this fits into the trace's ring; an event that is dropped costs less.
 constexpr std::uint64_t times = 100;
 constexpr std::array all_probes{Probe::cpuid,  Probe::hlt,      Probe::rdmsr,    Probe::wrmsr,
                                 Probe::vmcall, Probe::read_cr3, Probe::write_cr3};
@@ -44,6 +44,7 @@ constexpr std::array all_probes{Probe::cpuid,  Probe::hlt,      Probe::rdmsr,   
 /// What the guest shall do, and what came of it.
 struct Work {
     std::span<const Probe> probes;
+    bool is_refused_too{};  ///< and VMXOFF
     std::uint64_t done{};
     std::uint64_t changed{};  ///< exits after which a register was not what it should be
     std::uint64_t answers{};  ///< a sum over all answers
@@ -104,6 +105,33 @@ GuestRegisters expected(Probe probe, GuestRegisters registers) {
     return registers;
 }
 
+/// Windows' table with another gate for one vector.
+std::array<arch::InterruptGate, 256> own_idt;
+
+/// Loads it. Returns Windows' own.
+arch::TableRegister use_gate(vmx::Vector vector, void (*handler)()) {
+    const arch::TableRegister windows = arch::sidt();
+    const auto* const gates = std::bit_cast<const arch::InterruptGate*>(windows.base);
+    for (std::size_t i = 0; i < own_idt.size(); ++i) {
+        own_idt[i] = gates[i];
+    }
+    own_idt[static_cast<std::size_t>(vector)] =
+        arch::interrupt_gate(std::bit_cast<std::uint64_t>(handler), arch::read_cs(), 0);
+    arch::lidt({.limit_bytes = sizeof own_idt - 1, .base = std::bit_cast<std::uint64_t>(&own_idt)});
+    return windows;
+}
+
+/// An instruction that the VMM answers with an exception.
+void be_refused(Work& work) {
+    const arch::TableRegister windows =
+        use_gate(vmx::Vector::invalid_opcode, bench::hvp_bench_on_invalid_opcode);
+    for (std::uint64_t i = 0; i < times; ++i) {
+        bench::hvp_bench_vmxoff();
+        ++work.done;
+    }
+    arch::lidt(windows);
+}
+
 /// Nothing in the loop causes an exit but the instruction itself.
 [[noreturn]] void leave_often(void* argument) {
     Work& work = *static_cast<Work*>(argument);
@@ -117,22 +145,14 @@ GuestRegisters expected(Probe probe, GuestRegisters registers) {
             ++work.done;
         }
     }
+    if (work.is_refused_too) {
+        be_refused(work);
+    }
     stop();
 }
 
-/// Windows' table with another gate for #DB, while the guest steps.
-std::array<arch::InterruptGate, 256> stepping_idt;
-
 std::int64_t step_over_cpuid() {
-    const arch::TableRegister windows = arch::sidt();
-    const auto* const gates = std::bit_cast<const arch::InterruptGate*>(windows.base);
-    for (std::size_t i = 0; i < stepping_idt.size(); ++i) {
-        stepping_idt[i] = gates[i];
-    }
-    stepping_idt[static_cast<std::size_t>(vmx::Vector::debug)] = arch::interrupt_gate(
-        std::bit_cast<std::uint64_t>(&bench::hvp_bench_on_debug), arch::read_cs(), 0);
-    arch::lidt({.limit_bytes = sizeof stepping_idt - 1,
-                .base = std::bit_cast<std::uint64_t>(&stepping_idt)});
+    const arch::TableRegister windows = use_gate(vmx::Vector::debug, bench::hvp_bench_on_debug);
     const std::int64_t behind = bench::hvp_bench_step_over_cpuid();
     arch::lidt(windows);
     return behind;
@@ -162,12 +182,13 @@ struct Case {
     bool traced;
     std::span<const Probe> probes;
     void (*guest)(void*);
+    bool is_refused_too{};
 };
 
 constexpr std::span<const Probe> cpuid_only = std::span{all_probes}.first<1>();
 constexpr std::array cases{
-    Case{"bench-vmm"sv, nullptr, false, all_probes, leave_often},
-    Case{"bench-traced"sv, nullptr, true, all_probes, leave_often},
+    Case{"bench-vmm"sv, nullptr, false, all_probes, leave_often, true},
+    Case{"bench-traced"sv, nullptr, true, all_probes, leave_often, true},
     Case{"bench-floor"sv, bench::hvp_bench_floor_exit, false, cpuid_only, leave_often},
     Case{"bench-bare"sv, bench::hvp_bench_bare_exit, false, cpuid_only, leave_often},
     Case{"answers-vmm"sv, nullptr, false, {}, ask},
@@ -199,12 +220,14 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
         tests::print_failure(session.error());
         return windows::status_of(session.error().kind);
     }
-    session->vmm().processor.tracing = chosen->traced;
+    if (chosen->traced) {
+        session->use_exit_path(vmx::traced_exits());
+    }
     if (chosen->exit != nullptr) {
         session->options.exit_code = chosen->exit;
     }
     before_launch = {.leaf_0 = arch::cpuid(0), .cr3 = arch::read_cr3()};
-    Work work{.probes = chosen->probes};
+    Work work{.probes = chosen->probes, .is_refused_too = chosen->is_refused_too};
     const auto guest_stop = session->run(chosen->guest, &work);
     if (!guest_stop) {
         tests::print_failure(guest_stop.error());
@@ -216,6 +239,8 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     const bool stopped =
         guest_stop->why ==
         (chosen->exit == nullptr ? vmx::StopReason::stopped_by_guest : vmx::StopReason::none);
-    const bool complete = chosen->guest == ask || work.done == times * chosen->probes.size();
+    const bool complete =
+        chosen->guest == ask ||
+        work.done == times * (chosen->probes.size() + (chosen->is_refused_too ? 1 : 0));
     return stopped && complete && work.changed == 0 ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }

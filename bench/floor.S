@@ -1,4 +1,4 @@
-# The two exit handlers that ours is measured against, and a single step over CPUID.
+# The two exit handlers that ours is measured against, and what their guest needs beside.
 #
 # RSP is HOST_RSP, the VmmFrame of hypervisor/vcpu/virtual_processor.hpp. hvp_leave_vmm
 # (hypervisor/vcpu/entry.S) leaves the guest.
@@ -13,84 +13,103 @@ EXIT_INSTRUCTION_LENGTH = 0x440C
 GUEST_INTERRUPTIBILITY_STATE = 0x4824
 GUEST_DEBUGCTL = 0x2802
 GUEST_CR4 = 0x6804
+GUEST_CS_ACCESS_RIGHTS = 0x4816
 GUEST_RIP = 0x681E
 GUEST_RFLAGS = 0x6820
 GUEST_PENDING_DEBUG_EXCEPTIONS = 0x6822
 
 REASON_CPUID = 10
 
-# ---- The honest floor: 61 instructions for a CPUID of an ordinary leaf --------------------------
+# ---- The floor: 29 instructions for a CPUID of an ordinary leaf ---------------------------------
+#
+# CPUID gives RAX, RBX, RCX and RDX new values and needs only EAX and ECX. So RBX and RDX are free
+# for all that comes before it, and no register of the guest has to be saved.
+
+SCRATCH = 8                         # the frame's home space
 
     .globl hvp_bench_floor_exit
 hvp_bench_floor_exit:
-    FOR_EACH_GUEST_REGISTER SAVE
-    mov r8d, EXIT_REASON
-    vmread r9, r8
-    cmp r9d, REASON_CPUID
+    mov edx, EXIT_REASON
+    vmread rbx, rdx
+    cmp ebx, REASON_CPUID
     jne hvp_leave_vmm
 
-    # EAX and ECX are still the guest's. 40000000H to 400000FFH are the VMM's own leaves.
-    lea r9d, [rax - 0x40000000]
-    cmp r9d, 0xFF
-    jbe vmm_leaf
-    cpuid
-    cmp dword ptr [rsp + 32], 1     # the leaf
-    je features
-    cmp dword ptr [rsp + 32], 7
-    je structured_features
-answered:
-    SAVE rax, 0
-    SAVE rcx, 1
-    SAVE rdx, 2
-    SAVE rbx, 3
-
     # What the processor does at the end of an instruction; see step_over_instruction.
-    mov eax, GUEST_RIP
-    vmread rcx, rax
     mov edx, EXIT_INSTRUCTION_LENGTH
     vmread rbx, rdx
-    add rcx, rbx
-    vmwrite rax, rcx
-    mov eax, GUEST_INTERRUPTIBILITY_STATE
-    vmread rcx, rax
-    test cl, 3                      # blocking by STI, by MOV SS
+    mov edx, GUEST_RIP
+    vmread [rsp + SCRATCH], rdx
+    add rbx, [rsp + SCRATCH]
+    cmp ebx, [rsp + SCRATCH]        # across a multiple of 4 GiB?
+    jb wrapped
+rip_moves:
+    vmwrite rdx, rbx
+    mov edx, GUEST_INTERRUPTIBILITY_STATE
+    vmread rbx, rdx
+    test bl, 3                      # blocking by STI, by MOV SS
     jnz end_blocking
 blocking_ended:
-    mov eax, GUEST_RFLAGS
-    vmread rcx, rax
-    test ch, 1                      # TF
+    mov edx, GUEST_RFLAGS
+    vmread rbx, rdx
+    test bh, 1                      # TF
     jnz single_step
 stepped:
-    FOR_EACH_GUEST_REGISTER LOAD
+
+    # 40000000H to 400000FFH are the VMM's own leaves.
+    lea ebx, [rax - 0x40000000]
+    cmp ebx, 0xFF
+    jbe vmm_leaf
+    cmp eax, 1
+    je features
+    cmp eax, 7
+    je structured_features
+    cpuid
+answered:
     vmresume
     jmp hvp_leave_vmm
 
+wrapped:
+    mov edx, GUEST_CS_ACCESS_RIGHTS
+    vmread rdx, rdx
+    bt edx, 13                      # L: 64-bit code goes on above
+    jc is_64_bit
+    mov ebx, ebx
+is_64_bit:
+    mov edx, GUEST_RIP
+    jmp rip_moves
+
 features:
+    cpuid
     and ecx, ~(1 << 5)              # no VT-x
     bts ecx, 31                     # a VMM is present
+    mov [rsp + SCRATCH], r8
     mov r8d, GUEST_CR4
     vmread r8, r8
     btr ecx, 27                     # OSXSAVE as in the guest's CR4
     bt r8d, 18
+    mov r8, [rsp + SCRATCH]
     jnc answered
     bts ecx, 27
     jmp answered
 
 structured_features:
+    cpuid
+    mov [rsp + SCRATCH], r8
     mov r8d, GUEST_CR4
     vmread r8, r8
     btr ecx, 4                      # OSPKE as in the guest's CR4
     bt r8d, 22
+    mov r8, [rsp + SCRATCH]
     jnc answered
     bts ecx, 4
     jmp answered
 
 vmm_leaf:
-    xor eax, eax
-    xor ebx, ebx
-    xor ecx, ecx
-    xor edx, edx
-    cmp r9d, 1
+    cmp ebx, 1
+    mov eax, 0                      # MOV leaves the flags
+    mov ebx, 0
+    mov ecx, 0
+    mov edx, 0
     ja answered
     mov eax, 0x31505648             # "HVP1"
     je answered
@@ -101,19 +120,19 @@ vmm_leaf:
     jmp answered
 
 end_blocking:
-    and ecx, ~3
-    vmwrite rax, rcx
+    and ebx, ~3
+    vmwrite rdx, rbx
     jmp blocking_ended
 
 single_step:
-    mov eax, GUEST_DEBUGCTL
-    vmread rcx, rax
-    test cl, 2                      # BTF: branches only
+    mov edx, GUEST_DEBUGCTL
+    vmread rbx, rdx
+    test bl, 2                      # BTF: branches only
     jnz stepped
-    mov eax, GUEST_PENDING_DEBUG_EXCEPTIONS
-    vmread rcx, rax
-    bts rcx, 14                     # BS
-    vmwrite rax, rcx
+    mov edx, GUEST_PENDING_DEBUG_EXCEPTIONS
+    vmread rbx, rdx
+    bts rbx, 14                     # BS
+    vmwrite rdx, rbx
     jmp stepped
 
 # ---- The bare minimum: 18 -----------------------------------------------------------------------
@@ -139,6 +158,20 @@ hvp_bench_bare_exit:
     cpuid
     vmresume
     jmp hvp_leave_vmm
+
+# ---- The guest's invalid opcode -----------------------------------------------------------------
+
+VMXOFF_BYTES = 3
+
+    .globl hvp_bench_vmxoff
+hvp_bench_vmxoff:
+    vmxoff
+    ret
+
+    .globl hvp_bench_on_invalid_opcode
+hvp_bench_on_invalid_opcode:
+    add qword ptr [rsp], VMXOFF_BYTES
+    iretq
 
 # ---- The guest's single step --------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ namespace hvp::bench {
 
 extern "C" {
 
-/// HOST_RIP of the honest floor: CPUID as the VMM of hypervisor/ handles it, with the same answers,
-/// all registers, RIP, the blocking of events and single steps as they must be; no table, no
-/// counter, no C++. Any other exit leaves the guest. Never called.
+/// HOST_RIP of the floor: CPUID as the VMM of hypervisor/ handles it, with the same answers, all
+/// registers, RIP, the blocking of events and single steps as they must be; no table, no counter,
+/// no C++. Any other exit leaves the guest. Never called.
 void hvp_bench_floor_exit();
 
 /// HOST_RIP of the bare minimum: four registers, RIP plus two, CPUID. Wrong in many ways, and the
@@ -22,7 +22,15 @@ void hvp_bench_bare_exit();
 /// Returns  how far behind the CPUID the debug exception came, in bytes; -1: it did not come
 std::int64_t hvp_bench_step_over_cpuid();
 
-/// The handler of #DB for it. Never called.
+/// Executes VMXOFF, which raises #UD for a guest.
+///
+/// Needs    a gate for #UD that leads to `hvp_bench_on_invalid_opcode`
+void hvp_bench_vmxoff();
+
+/// The handler of #UD for it: goes on after the VMXOFF. Never called.
+void hvp_bench_on_invalid_opcode();
+
+/// The handler of #DB for `hvp_bench_step_over_cpuid`. Never called.
 void hvp_bench_on_debug();
 
 }  // extern "C"

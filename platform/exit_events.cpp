@@ -2,7 +2,6 @@
 
 #include <bit>
 
-#include "hypervisor/exits/handler_table.hpp"
 #include "hypervisor/vmcs/exit_reason.hpp"
 
 namespace hvp::platform {
@@ -79,7 +78,8 @@ void trace_entry(const TraceProvider& provider, std::uint64_t at) {
     provider.write<VmEntry>(at);
 }
 
-void trace_exit(const TraceProvider& provider, const trace::ExitEvent& event) {
+void trace_exit(const TraceProvider& provider, const trace::ExitEvent& event,
+                const vmx::HandlerNames& names) {
     const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
     const char* const name = vmx::exit_reason_name(reason.basic_reason);
     const std::uint32_t number = reason.basic_reason;
@@ -87,9 +87,9 @@ void trace_exit(const TraceProvider& provider, const trace::ExitEvent& event) {
         provider.write<EntryFailure>(name, number, event.qualification, event.exit_at);
         return;
     }
-    provider.write<VmExit>(name, number, event.qualification, event.guest_rip,
-                           event.instruction_length, event.detail, vmx::exit_handler_name(number),
-                           event.injected, event.sequence, event.exit_at);
+    provider.write<VmExit>(
+        name, number, event.qualification, event.guest_rip, event.instruction_length, event.detail,
+        vmx::exit_handler_name(names, number), event.injected, event.sequence, event.exit_at);
     if (event.entry_at != 0) {
         provider.write<VmEntry>(event.entry_at);
     }

@@ -1,6 +1,7 @@
 // What the VMM has noted, from VMXON to VMXOFF, as events.
 #pragma once
 
+#include "hypervisor/exits/handler_table.hpp"
 #include "hypervisor/trace/ring.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "platform/host.hpp"
@@ -14,10 +15,12 @@ void trace_vmx_off(const TraceProvider& provider, std::uint64_t at);
 /// A VM entry; `at` is the time-stamp counter when it happened.
 void trace_entry(const TraceProvider& provider, std::uint64_t at);
 
-/// An exit, and the entry after it where there was one; or the entry that failed.
+/// An exit, and the entry after it where there was one; or the entry that failed. `names`: those of
+/// the table of handlers that the guest had.
 ///
 /// Where    as TraceProvider::write
-void trace_exit(const TraceProvider& provider, const trace::ExitEvent& event);
+void trace_exit(const TraceProvider& provider, const trace::ExitEvent& event,
+                const vmx::HandlerNames& names = vmx::default_handlers.names);
 
 /// How many exits found the ring full, if any did.
 void trace_dropped(const TraceProvider& provider, const trace::Ring& ring);

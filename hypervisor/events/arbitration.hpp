@@ -22,7 +22,7 @@ namespace hvp::vmx {
 struct Event {
     InterruptionInformation what{};      ///< not valid: there is no event
     std::uint32_t error_code{};          ///< where `what` has one
-    std::uint32_t instruction_length{};  ///< of INT n, INT1, INT3 or INTO: they return behind it
+    std::uint32_t instruction_length{};  ///< of INT n, INT1, INT3 or INTO, which return after it
     /// What the exception tells beside its error code, and what an exit has kept the processor from
     /// telling: the address of a page fault, for CR2; the causes of a debug exception, for DR6.
     /// [SDM 3C 27.1 "Architectural State Before a VM Exit"]
@@ -88,26 +88,26 @@ enum class Severity : std::uint8_t { benign, contributory, page_fault, double_fa
 }
 
 /// What comes of two events of which the second happened while the first was being delivered.
-enum class Nested : std::uint8_t { second, double_fault, triple_fault };
+enum class Combined : std::uint8_t { deliver_second, double_fault, triple_fault };
 
 /// [SDM 3A 6.15 "Exception and Interrupt Reference"], table 6-5. The first event is not lost: a
 /// fault and an INT n come again when the handler of the second has returned. An interrupt does
 /// not, here as on a processor without a VMM.
-[[nodiscard]] constexpr Nested combine(const InterruptionInformation& first,
-                                       const InterruptionInformation& second) {
+[[nodiscard]] constexpr Combined combine(const InterruptionInformation& first,
+                                         const InterruptionInformation& second) {
     const Severity one = severity_of(first);
     const Severity two = severity_of(second);
     if (one == Severity::benign || two == Severity::benign) {
-        return Nested::second;
+        return Combined::deliver_second;
     }
     if (one == Severity::double_fault) {
-        return Nested::triple_fault;
+        return Combined::triple_fault;
     }
     if (two == Severity::double_fault) {
-        return Nested::second;  // the processor has combined them already
+        return Combined::deliver_second;  // the processor has combined them already
     }
     const bool serially = one == Severity::contributory && two == Severity::page_fault;
-    return serially ? Nested::second : Nested::double_fault;
+    return serially ? Combined::deliver_second : Combined::double_fault;
 }
 
 // ---- The decision -------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ struct Decision {
 namespace injection {
 
 /// A trap of the last instruction comes before an NMI and an interrupt; and an entry that injects
-/// one of these forgets the trap.
+/// one of these drops the trap.
 /// [SDM 3A 6.9 "Priority Among Simultaneous Exceptions and Interrupts"],
 /// [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]
 ///
@@ -202,12 +202,12 @@ namespace injection {
         }
         if (pending.exception.exists()) {
             switch (combine(pending.interrupted.what, pending.exception.what)) {
-                case Nested::second:
+                case Combined::deliver_second:
                     break;
-                case Nested::double_fault:
+                case Combined::double_fault:
                     decision.inject = exception_event(Vector::double_fault);
                     break;
-                case Nested::triple_fault:
+                case Combined::triple_fault:
                     decision.inject = {};
                     decision.triple_fault = true;
                     break;
@@ -219,7 +219,7 @@ namespace injection {
 
 }  // namespace injection
 
-/// Chooses among all that waits.
+/// Chooses among the pending events.
 [[nodiscard]] constexpr Decision decide(const PendingEvents& pending,
                                         const GuestBlockingState& guest) {
     Decision decision = injection::of_exceptions(pending, guest);

@@ -1,30 +1,35 @@
-// NMIs and external interrupts that wait for the guest: which of them the next entry delivers, and
-// which windows are open for the others.
+// Pending NMIs and external interrupts: which of them the next entry delivers, and which windows
+// are open for the others.
 #pragma once
 
 #include "hypervisor/events/delivery.hpp"
 
 namespace hvp::vmx {
 
-/// The NMIs that wait for the guest, without those that are the VMM's own. Those that came while
-/// the VMM ran were counted before anybody could ask whose they are.
-template <VmcsAccess V>
-[[nodiscard]] std::uint32_t nmis_of_guest(Exit<V> exit) {
+/// No NMI is the VMM's own.
+inline constexpr auto none_is_ours = [] { return false; };
+
+/// The NMIs that are pending for the guest, without those that are the VMM's own. Those that came
+/// while the VMM ran were counted before anybody could ask whose they are.
+///
+/// Needs    `is_ours`: whether one NMI was another processor's VMM that wanted this one to look for
+///          work, and the guest is not to see it
+template <typename IsOurs>
+[[nodiscard]] std::uint32_t nmis_of_guest(Exit exit, IsOurs is_ours) {
     std::uint32_t& nmis = exit.processor().pending_nmis;
     std::uint32_t pending = __atomic_load_n(&nmis, __ATOMIC_RELAXED);
-    while (pending != 0 && exit.processor().hooks.takes_nmi()) {
+    while (pending != 0 && is_ours()) {
         pending = __atomic_sub_fetch(&nmis, 1, __ATOMIC_RELAXED);
     }
     return pending;
 }
 
-/// Lets the next entry deliver the most urgent of what waits, if the guest can take it. For the
+/// Lets the next entry deliver the most urgent pending event, if the guest can take it. For the
 /// rest there is a window: an exit as soon as the guest can. The windows are closed first, so that
 /// an NMI that comes meanwhile, to the VMM, can open its own by itself.
 /// [SDM 3C 33.3.3.4 "Generation of Virtual Interrupt Events by VMM"]
-template <VmcsAccess V>
-[[nodiscard, gnu::noinline]] AfterEvent deliver_pending(Exit<V> exit) {
-    V& vmcs = exit.vmcs;
+[[nodiscard, gnu::noinline]] inline AfterEvent deliver_pending(Exit exit, std::uint32_t nmis) {
+    UncheckedVmcs& vmcs = exit.vmcs;
     VirtualProcessor& processor = exit.processor();
     constexpr auto windows =
         PrimaryControl::interrupt_window_exiting | PrimaryControl::nmi_window_exiting;
@@ -32,7 +37,7 @@ template <VmcsAccess V>
                vmcs.read(primary_processor_based_controls).without(windows));
 
     const PendingEvents pending{.interrupted = interrupted_event(vmcs),
-                                .nmis = nmis_of_guest(exit),
+                                .nmis = nmis,
                                 .interrupts = processor.interrupt ? 1U : 0U,
                                 .interrupt_vector = processor.interrupt.value_or(0)};
     const GuestBlockingState in_vmcs = guest_blocking_state(vmcs);
@@ -44,7 +49,7 @@ template <VmcsAccess V>
         guest.interruptibility = guest.interruptibility.without(Interruptibility::blocking_by_sti);
     }
     const Decision decision = decide(pending, guest);
-    if (carry_out(exit, decision, in_vmcs) == AfterEvent::stop) {
+    if (write_decision(exit, decision, in_vmcs) == AfterEvent::stop) {
         return AfterEvent::stop;
     }
     if (decision.takes_nmi) {

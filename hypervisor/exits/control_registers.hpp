@@ -16,8 +16,7 @@ namespace hvp::vmx {
 /// MOV to CR0 that changes a bit which VMX operation fixes. An unrestricted guest changes PE and PG
 /// without us, with all that follows from it; both at once we do not emulate.
 /// [SDM 3A 2.5 "Control Registers"]
-template <VmcsAccess V>
-Next write_guest_cr0(Exit<V> exit, std::uint64_t raw) {
+inline Next write_guest_cr0(Exit exit, std::uint64_t raw) {
     using arch::Cr0;
     const arch::Flags<Cr0> value{raw};
     constexpr auto mode = Cr0::protection_enable | Cr0::paging;
@@ -37,12 +36,12 @@ Next write_guest_cr0(Exit<V> exit, std::uint64_t raw) {
     return Next::step_over;
 }
 
-/// MOV to CR3 makes the processor forget what is not global. Without a VPID the entry that follows
-/// forgets everything; with one it forgets nothing, and the emulation owes it.
+/// MOV to CR3 invalidates the translations that are not global. Without a VPID the entry that
+/// follows invalidates all of them; with one it invalidates none, and the emulation must.
 /// [SDM 3C 28.3.3.3 "Guidelines for Use of the INVVPID Instruction"]
 ///
 /// Returns  false: the processor has refused, and the guest would go on with old translations
-[[nodiscard]] inline bool forget_translations(const VirtualProcessor& processor) {
+[[nodiscard]] inline bool flush_translations(const VirtualProcessor& processor) {
     if (processor.vpid == 0) {
         return true;
     }
@@ -55,15 +54,13 @@ Next write_guest_cr0(Exit<V> exit, std::uint64_t raw) {
 /// With PAE paging, which is not long mode's, MOV to CR3 loads four entries; under EPT they are
 /// fields of the VMCS. Only an unrestricted guest can come to that.
 /// [SDM 3A 4.4.1 "PDPTE Registers"]
-template <VmcsAccess V>
-[[nodiscard]] bool has_pae_paging(Exit<V> exit) {
+[[nodiscard]] inline bool has_pae_paging(Exit exit) {
     return exit.processor().unrestricted && exit.vmcs.read(guest_cr0).has(arch::Cr0::paging) &&
            exit.vmcs.read(guest_cr4).has(arch::Cr4::physical_address_extension) &&
            !exit.vmcs.read(guest_efer).has(arch::Efer::long_mode_active);
 }
 
-template <VmcsAccess V>
-Next write_guest_cr3(Exit<V> exit, std::uint64_t value) {
+inline Next write_guest_cr3(Exit exit, std::uint64_t value) {
     if (has_pae_paging(exit)) {
         return exit.stop(StopReason::unhandled_detail);
     }
@@ -77,14 +74,13 @@ Next write_guest_cr3(Exit<V> exit, std::uint64_t value) {
     }
     exit.vmcs.write(guest_cr3, stored);
     const bool keeps = identifiers && (value & keep_translations) != 0;
-    if (!keeps && !forget_translations(exit.processor())) {
+    if (!keeps && !flush_translations(exit.processor())) {
         return exit.stop(StopReason::unhandled_detail);
     }
     return Next::step_over;
 }
 
-template <VmcsAccess V>
-Next on_control_register(Exit<V> exit) {
+inline Next on_control_register(Exit exit) {
     const auto access = std::bit_cast<ControlRegisterAccess>(exit.vmcs.read(exit_qualification));
     const auto which = static_cast<Register>(access.general_register);
     if (access.operation() == ControlRegisterOperation::move_from && access.number == 3) {

@@ -1,12 +1,16 @@
 // CPUID: the processor's answer, but for what is different in a guest.
 #pragma once
 
+#include <array>
+#include <bit>
+#include <cstdint>
+
 #include "hypervisor/arch/cpuid.hpp"
 #include "hypervisor/vcpu/exit.hpp"
 
 namespace hvp::vmx {
 
-/// What a guest that asks for its VMM is told.
+/// What a guest finds that asks for its VMM.
 ///
 /// 40000000H and up are left to VMMs by convention. 40000001H's EAX names the interface; "Hv#1"
 /// would be Microsoft's, and Windows would start to use it.
@@ -20,39 +24,85 @@ static_assert(vmm_identity.rcx == ('a' | 'y' << 8 | 'g' << 16 | 'r' << 24));
 static_assert(vmm_identity.rdx == ('o' | 'u' << 8 | 'n' << 16 | 'd' << 24));
 inline constexpr std::uint32_t vmm_interface = 'H' | 'V' << 8 | 'P' << 16 | '1' << 24;
 
-/// One bit of a CPUID answer mirrors CR4. We ask with the host's CR4 loaded, the guest means its
-/// own. [SDM 3A 2.5 "Control Registers"]
-[[nodiscard]] constexpr std::uint64_t mirrored(std::uint64_t answer, std::uint64_t bit, bool set) {
-    return set ? answer | bit : answer & ~bit;
+inline constexpr std::uint32_t vmm_leaf_count = 0x100;
+
+/// In what the guest's answer to a leaf differs from the processor's: bits of ECX.
+struct CpuidPolicy {
+    std::uint32_t leaf{};
+    std::uint64_t hidden{};    ///< what the guest must not see
+    std::uint64_t shown{};     ///< what the processor does not have
+    std::uint64_t mirrored{};  ///< a copy of a bit of CR4
+    /// That bit. We ask with the host's CR4 loaded, the guest means its own.
+    /// [SDM 3A 2.5 "Control Registers"]
+    arch::Cr4 of{};
+};
+
+/// There is no VT-x for the guest, and there is a VMM.
+inline constexpr auto cpuid_policies = std::to_array<CpuidPolicy>({
+    {.leaf = 1,
+     .hidden = arch::cpuid_1_ecx_vmx,
+     .shown = arch::cpuid_1_ecx_hypervisor,
+     .mirrored = arch::cpuid_1_ecx_osxsave,
+     .of = arch::Cr4::os_xsave},
+    {.leaf = 7, .mirrored = arch::cpuid_7_ecx_ospke, .of = arch::Cr4::protection_keys},
+});
+
+/// One row's leaf.
+[[nodiscard]] inline std::uint64_t apply(const CpuidPolicy& policy, Exit exit, std::uint64_t ecx) {
+    ecx = (ecx & ~(policy.hidden | policy.mirrored)) | policy.shown;
+    return exit.vmcs.read(guest_cr4).has(policy.of) ? ecx | policy.mirrored : ecx;
 }
 
+/// What a leaf's answer becomes that is not simply the processor's.
+template <const auto& policies>
+[[nodiscard, gnu::noinline]] arch::CpuidRegisters changed_answer(Exit exit, std::uint32_t leaf,
+                                                                 arch::CpuidRegisters answer) {
+    if (leaf - first_vmm_leaf < vmm_leaf_count) {
+        return leaf == first_vmm_leaf  ? vmm_identity
+               : leaf == last_vmm_leaf ? arch::CpuidRegisters{vmm_interface, 0, 0, 0}
+                                       : arch::CpuidRegisters{};
+    }
+    for (const CpuidPolicy& policy : policies) {
+        if (leaf == policy.leaf) {
+            answer.rcx = apply(policy, exit, answer.rcx);
+        }
+    }
+    return answer;
+}
+
+/// Whether the guest's answer to a leaf may differ from the processor's.
+template <const auto& policies>
+[[nodiscard]] constexpr bool may_differ(std::uint32_t leaf) {
+    // The rows' leaves are small numbers, and so bits of one constant.
+    constexpr std::uint32_t rows = [] {
+        std::uint32_t bits = 0;
+        for (const CpuidPolicy& policy : policies) {
+            bits |= 1U << policy.leaf;
+        }
+        return bits;
+    }();
+    constexpr std::uint32_t highest = std::bit_width(rows) - 1;
+    return leaf <= highest ? (rows >> leaf & 1) != 0 : leaf - first_vmm_leaf < vmm_leaf_count;
+}
+
+/// The processor's answer but for what the table says, and the VMM's own leaves.
 /// [SDM 3C 25.1.2 "Instructions That Cause VM Exits Unconditionally"],
 /// [SDM 3C 31.8.5 "CPUID Emulation"]
-template <VmcsAccess V>
-Next on_cpuid(Exit<V> exit) {
+template <const auto& policies>
+Next answer_cpuid(Exit exit) {
     const std::uint32_t leaf = exit.registers().low(Register::rax);
-    arch::CpuidRegisters answer{};
-    if (leaf < first_vmm_leaf || leaf > first_vmm_leaf + 0xFF) {
-        answer = arch::cpuid_registers(leaf, exit.registers().low(Register::rcx));
-        if (leaf == 1) {
-            // There is no VT-x for the guest, and there is a VMM.
-            answer.rcx = (answer.rcx & ~arch::cpuid_1_ecx_vmx) | arch::cpuid_1_ecx_hypervisor;
-            answer.rcx = mirrored(answer.rcx, arch::cpuid_1_ecx_osxsave,
-                                  exit.vmcs.read(guest_cr4).has(arch::Cr4::os_xsave));
-        } else if (leaf == 7) {
-            answer.rcx = mirrored(answer.rcx, arch::cpuid_7_ecx_ospke,
-                                  exit.vmcs.read(guest_cr4).has(arch::Cr4::protection_keys));
-        }
-    } else if (leaf == first_vmm_leaf) {
-        answer = vmm_identity;
-    } else if (leaf == last_vmm_leaf) {
-        answer.rax = vmm_interface;
+    arch::CpuidRegisters answer = arch::cpuid_registers(leaf, exit.registers().low(Register::rcx));
+    if (may_differ<policies>(leaf)) [[unlikely]] {
+        answer = changed_answer<policies>(exit, leaf, answer);
     }
     exit.registers()[Register::rax] = answer.rax;
     exit.registers()[Register::rbx] = answer.rbx;
     exit.registers()[Register::rcx] = answer.rcx;
     exit.registers()[Register::rdx] = answer.rdx;
     return Next::step_over;
+}
+inline Next on_cpuid(Exit exit) {
+    return answer_cpuid<cpuid_policies>(exit);
 }
 
 }  // namespace hvp::vmx

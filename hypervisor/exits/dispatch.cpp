@@ -1,20 +1,23 @@
-// Where entry.S arrives in C++, through the VmmFrame.
 #include "hypervisor/exits/dispatch.hpp"
 
 namespace hvp::vmx {
 
-bool handle_vm_exit(VmmFrame* frame) {
-    return dispatch_exit(ExitVmcs{}, *frame);
+ExitPath untraced_exits() {
+    return exit_path<default_handlers>();
 }
 
-bool handle_vm_exit_of_step(VmmFrame* frame) {
-    return dispatch_exit<ExitVmcs, handle_in_step<ExitVmcs>>(ExitVmcs{}, *frame);
+ExitPath traced_exits() {
+    return exit_path<default_handlers, Traced<false>>();
 }
 
-void handle_failed_entry(VmmFrame* frame) {
+ExitPath traced_exits_with_registers() {
+    return exit_path<default_handlers, Traced<true>>();
+}
+
+void note_failed_entry(Exit exit) {
     // With VMfailValid there is a VM-instruction error; VMfailInvalid means that no VMCS is
     // current.  [SDM 3C 30.2 "Conventions"]
-    GuestStop& guest_stop = frame->owner->guest_stop;
+    GuestStop& guest_stop = exit.processor().guest_stop;
     std::uint64_t number{};
     guest_stop.why = StopReason::entry_refused;
     guest_stop.result = arch::vmread(vm_instruction_error.encoding, number);

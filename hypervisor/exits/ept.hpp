@@ -7,6 +7,7 @@
 #pragma once
 
 #include <bit>
+#include <optional>
 
 #include "hypervisor/exits/single_step.hpp"
 #include "hypervisor/vmcs/exit_qualification.hpp"
@@ -14,8 +15,7 @@
 namespace hvp::vmx {
 
 /// What the VMCS says about it.
-template <VmcsAccess V>
-[[nodiscard]] ept::GuestMemoryEvent guest_memory_event(Exit<V> exit, bool is_misconfiguration) {
+[[nodiscard]] inline ept::GuestMemoryEvent guest_memory_event(Exit exit, bool is_misconfiguration) {
     // A misconfiguration has no qualification and no linear address.
     // [SDM 3C 27.2.1 "Basic VM-Exit Information"]
     ept::GuestMemoryEvent event{.guest_physical = exit.vmcs.read(guest_physical_address),
@@ -31,18 +31,30 @@ template <VmcsAccess V>
     return event;
 }
 
-/// The stage decides. An event whose delivery met the violation is delivered anew.
-template <VmcsAccess V>
-AfterEvent on_ept_violation(Exit<V> exit) {
-    const ept::GuestMemoryEvent event = guest_memory_event(exit, false);
-    const StageHooks& hooks = exit.processor().hooks;
-    const AfterViolation answer = hooks.on_ept_violation == nullptr
-                                      ? AfterViolation{}
-                                      : hooks.on_ept_violation(hooks.stage, event);
+/// How a guest goes on after an EPT violation.
+struct AfterViolation {
+    bool goes_on{};  ///< and tries the access again; false: this was the guest's end
+    /// This processor's guest has this EPT from now on. Another EPT pointer is another context:
+    /// what the processor remembers of the EPT before is not used, and nothing need be invalidated.
+    /// [SDM 3C 28.3.2 "Creating and Using Cached Translation Information"]
+    std::optional<ept::Pointer> ept{};
+    bool for_one_instruction{};  ///< then the table's handler of a step's end chooses the EPT
+};
+
+/// The end of a guest whose access nobody allows.
+[[nodiscard, gnu::noinline, gnu::cold]] inline AfterEvent refuse_access(
+    Exit exit, const ept::GuestMemoryEvent& event) {
+    exit.processor().guest_stop.memory = event;
+    return exit.stop_after_event(event.is_misconfiguration ? StopReason::ept_misconfigured
+                                                           : StopReason::outside_memory);
+}
+
+/// What a stage's handler of EPT violations ends with. An event whose delivery met the violation is
+/// injected again.
+[[nodiscard, gnu::always_inline]] inline AfterEvent after_violation(
+    Exit exit, const ept::GuestMemoryEvent& event, const AfterViolation& answer) {
     if (!answer.goes_on) {
-        exit.processor().guest_stop.why = StopReason::outside_memory;
-        exit.processor().guest_stop.memory = event;
-        return AfterEvent::stop;
+        return refuse_access(exit, event);
     }
     if (answer.ept) {
         exit.vmcs.write(ept_pointer, *answer.ept);
@@ -55,17 +67,15 @@ AfterEvent on_ept_violation(Exit<V> exit) {
     return next;
 }
 
-/// The log of written pages has no place left, and the access that wanted one has not happened. The
-/// stage takes what there is, and the processor begins anew at the end of the page.
-/// [SDM 3C 28.2.5 "Page-Modification Logging"]
-template <VmcsAccess V>
-AfterEvent on_page_modification_log_full(Exit<V> exit) {
-    const StageHooks& hooks = exit.processor().hooks;
-    if (hooks.on_log_full == nullptr) {
-        exit.processor().guest_stop.why = StopReason::unhandled_exit;
-        return AfterEvent::stop;
-    }
-    hooks.on_log_full(hooks.stage);
+/// Without a stage's handler no access goes beyond what the EPT allows.
+inline AfterEvent on_ept_violation(Exit exit) {
+    return refuse_access(exit, guest_memory_event(exit, false));
+}
+
+/// What a stage's handler of a full page-modification log ends with, when it has taken what there
+/// is: the processor begins again at the end of the page. The access that wanted an entry has not
+/// happened.  [SDM 3C 28.2.5 "Page-Modification Logging"]
+[[nodiscard]] inline AfterEvent restart_page_modification_log(Exit exit) {
     exit.vmcs.write(guest_pml_index, last_pml_index);
     return reinject_interrupted_event(
         exit, (exit.vmcs.read(exit_qualification) & nmi_unblocking_by_iret) != 0);
@@ -73,11 +83,8 @@ AfterEvent on_page_modification_log_full(Exit<V> exit) {
 
 /// Our tables are wrong. Nothing that the guest could do would change that.
 /// [SDM 3C 28.2.3.1 "EPT Misconfigurations"]
-template <VmcsAccess V>
-AfterEvent on_ept_misconfiguration(Exit<V> exit) {
-    exit.processor().guest_stop.why = StopReason::ept_misconfigured;
-    exit.processor().guest_stop.memory = guest_memory_event(exit, true);
-    return AfterEvent::stop;
+inline AfterEvent on_ept_misconfiguration(Exit exit) {
+    return refuse_access(exit, guest_memory_event(exit, true));
 }
 
 }  // namespace hvp::vmx

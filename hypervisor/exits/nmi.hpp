@@ -6,9 +6,7 @@
 // cannot take an NMI at once.  [SDM 3C 26.6.6 "NMI-Window Exiting"]
 #pragma once
 
-#include <bit>
-
-#include "hypervisor/events/delivery.hpp"
+#include "hypervisor/events/pending.hpp"
 
 namespace hvp::vmx {
 
@@ -19,18 +17,21 @@ namespace hvp::vmx {
 /// its NMI handler. VM entry would do it, too, where "virtual NMIs" is 1. Bochs 2.7: it does not,
 /// and there would be one NMI and never another. [SDM 3C 27.5.5 "Updating Non-Register State"],
 /// [SDM 3C 26.6.1 "Interruptibility State"]
-template <VmcsAccess V>
-AfterEvent on_exception_or_nmi(Exit<V> exit) {
+template <typename IsOurs>
+AfterEvent answer_exception_or_nmi(Exit exit, IsOurs is_ours) {
     const InterruptionInformation event = exit.vmcs.read(exit_interruption_information);
     if (!event.is(EventType::nmi)) {
         return reflect_exception(exit);
     }
-    if (!exit.processor().hooks.takes_nmi()) {
+    if (!is_ours()) {
         __atomic_add_fetch(&exit.processor().pending_nmis, 1, __ATOMIC_RELAXED);
         open_nmi_window(exit.vmcs);
     }
     arch::end_nmi_blocking();
     return AfterEvent::resume;
+}
+inline AfterEvent on_exception_or_nmi(Exit exit) {
+    return answer_exception_or_nmi(exit, none_is_ours);
 }
 
 }  // namespace hvp::vmx

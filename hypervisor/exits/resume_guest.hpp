@@ -1,4 +1,4 @@
-// From a handler back into the guest, or out of it. Only the code here moves the guest's RIP.
+// What follows the decision of a handler. Only the code here moves the guest's RIP.
 #pragma once
 
 #include "hypervisor/events/pending.hpp"
@@ -12,14 +12,15 @@ namespace hvp::vmx {
 /// The debug exception is not injected but left pending: the processor then merges it with what
 /// else is pending, and delivers all in the right order.
 /// [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]
-template <VmcsAccess V>
+template <Vmcs V>
 [[gnu::always_inline]] inline void step_over_instruction(V vmcs) {
     const arch::GuestLinearAddress before = vmcs.read(guest_rip);
     arch::GuestLinearAddress after = before + vmcs.read(exit_instruction_length);
     // Only 32-bit code can come across a multiple of 4 GiB here, and goes on at 0.
     constexpr std::uint64_t four_gib = 1ULL << 32;
-    if ((before.raw() ^ after.raw()) >= four_gib && vmcs.read(guest_cs_rights).long_mode == 0)
-        [[unlikely]] {
+    const bool crosses =
+        static_cast<std::uint32_t>(after.raw()) < static_cast<std::uint32_t>(before.raw());
+    if (crosses && vmcs.read(guest_cs_rights).long_mode == 0) [[unlikely]] {
         after = after - four_gib;
     }
     vmcs.write(guest_rip, after);
@@ -39,8 +40,7 @@ template <VmcsAccess V>
 }
 
 /// Notes for the report how it ended. Returns false: the guest does not go on.
-template <VmcsAccess V>
-[[nodiscard, gnu::noinline]] bool leave(Exit<V> exit) {
+[[nodiscard, gnu::noinline]] inline bool leave(Exit exit) {
     GuestStop& guest_stop = exit.processor().guest_stop;
     guest_stop.reason = exit.vmcs.read(exit_reason);
     guest_stop.qualification = exit.vmcs.read(exit_qualification);
@@ -49,34 +49,31 @@ template <VmcsAccess V>
 }
 
 /// Does what the handler of an event has decided: there is nothing to step over.
-template <VmcsAccess V>
-[[nodiscard, gnu::always_inline]] inline bool after_event(Exit<V> exit, AfterEvent next) {
+///
+/// Returns  whether the guest goes on
+[[nodiscard, gnu::always_inline]] inline bool carry_out(Exit exit, AfterEvent next) {
     return next == AfterEvent::resume || leave(exit);
-}
-
-/// The guest sleeps behind the instruction that it has executed. What waits for it already wakes it
-/// at once: that came when it was blocked, perhaps by the very STI in front of its HLT.
-/// [SDM 3C 33.5 "Handling Activity States by VMM"]
-template <VmcsAccess V>
-[[nodiscard, gnu::noinline]] bool halt(Exit<V> exit) {
-    step_over_instruction(exit.vmcs);
-    exit.vmcs.write(guest_activity_state, ActivityState::hlt);
-    return after_event(exit, deliver_pending(exit));
 }
 
 /// Does what the handler of an instruction has decided.
 ///
 /// Returns  whether the guest goes on
-template <VmcsAccess V>
-[[nodiscard, gnu::always_inline]] inline bool after_instruction(Exit<V> exit, Next next) {
+[[nodiscard, gnu::always_inline]] inline bool carry_out(Exit exit, Next next) {
     if (next == Next::step_over) [[likely]] {
         step_over_instruction(exit.vmcs);
         return true;
     }
-    if (next == Next::halt) {
-        return halt(exit);
-    }
     return next == Next::resume || leave(exit);
+}
+
+/// A pending event wakes the guest immediately: it came when it was blocked, perhaps by the very
+/// STI in front of its HLT.  [SDM 3C 33.5 "Handling Activity States by VMM"]
+///
+/// Needs    an exit by HLT; `nmis`: those that are pending for the guest
+[[nodiscard, gnu::noinline]] inline Next halt(Exit exit, std::uint32_t nmis) {
+    step_over_instruction(exit.vmcs);
+    exit.vmcs.write(guest_activity_state, ActivityState::hlt);
+    return deliver_pending(exit, nmis) == AfterEvent::resume ? Next::resume : Next::stop;
 }
 
 }  // namespace hvp::vmx

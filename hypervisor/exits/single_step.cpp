@@ -17,14 +17,14 @@ namespace {
 }  // namespace
 
 std::expected<void, Failure> choose_step(const ProcessorRegion& region,
-                                         const arch::ProcessorState& windows, std::byte* stack_end,
-                                         std::uint64_t host_cr3_value) {
+                                         const arch::ProcessorState& host_system,
+                                         std::byte* stack_end, std::uint64_t host_cr3_value) {
     const auto loaded = LoadedVmcs::load(region.physical_of(&region.memory->vmcs));
     if (!loaded) {
         return std::unexpected{loaded.error()};
     }
     const GuestStart guest{.code = stop_at_once, .argument = nullptr, .stack_end = stack_end};
-    if (const auto written = write_vmcs(region, windows, guest, host_cr3_value); !written) {
+    if (const auto written = write_vmcs(region, host_system, guest, host_cr3_value); !written) {
         return written;
     }
     CurrentVmcs vmcs;

@@ -1,12 +1,14 @@
-// One instruction of the guest, and then an exit: for what is right only as long as one
-// instruction takes.
+// One instruction of the guest, and then an exit: for mappings that are valid for one instruction
+// only.
 //
 // The monitor trap flag is made for this. Where a processor has none, or one that does nothing, it
 // is done as debuggers do it: with RFLAGS.TF, and exceptions that exit. That takes more care, as
-// TF and what we hold back are state that the guest itself can see; all of it is given back at the
+// TF and what we hold back are state that the guest itself can see; all of it is restored at the
 // next exit, whatever exit that is.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <expected>
 #include <optional>
@@ -22,7 +24,7 @@ namespace hvp::vmx {
 namespace single_step {
 
 /// [SDM 3C 25.5.2 "Monitor Trap Flag"]
-template <VmcsAccess V>
+template <Vmcs V>
 void begin_by_monitor_trap_flag(V& vmcs, SingleStep& step) {
     vmcs.write(primary_processor_based_controls,
                vmcs.read(primary_processor_based_controls) | PrimaryControl::monitor_trap_flag);
@@ -41,7 +43,7 @@ void begin_by_monitor_trap_flag(V& vmcs, SingleStep& step) {
     }
 }
 
-template <VmcsAccess V>
+template <Vmcs V>
 void end_by_monitor_trap_flag(V& vmcs, const SingleStep& step, bool executed) {
     vmcs.write(
         primary_processor_based_controls,
@@ -54,10 +56,10 @@ void end_by_monitor_trap_flag(V& vmcs, const SingleStep& step, bool executed) {
 }
 
 /// TF with interrupts off. Blocking by STI or MOV SS would last for this one instruction anyway,
-/// and must not stand beside TF; debug exceptions that wait behind a MOV SS go on waiting, with us.
-/// All exceptions exit: a fault's handler would find TF set, and interrupts off, in the RFLAGS
-/// image on its stack.  [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"]
-template <VmcsAccess V>
+/// and must not stand beside TF; debug exceptions that are pending after a MOV SS stay pending,
+/// with us. All exceptions exit: a fault's handler would find TF set, and interrupts off, in the
+/// RFLAGS image on its stack.  [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"]
+template <Vmcs V>
 void begin_by_trap_flag(V& vmcs, SingleStep& step) {
     step.rflags = vmcs.read(guest_rflags);
     step.interruptibility = vmcs.read(guest_interruptibility_state);
@@ -77,7 +79,7 @@ void begin_by_trap_flag(V& vmcs, SingleStep& step) {
 /// Returns  the breakpoints that the instruction has met are the guest's, and so is a single step
 ///          if it had TF set itself. They are left pending, and the processor delivers them: the
 ///          exit has not touched DR6.  [SDM 3C 27.1 "Architectural State Before a VM Exit"]
-template <VmcsAccess V>
+template <Vmcs V>
 void end_by_trap_flag(V& vmcs, const SingleStep& step, bool executed) {
     const auto ours = arch::Flags{arch::Rflags::trap} | arch::Rflags::interrupt_enable;
     vmcs.write(guest_rflags, vmcs.read(guest_rflags).without(ours) | (step.rflags & ours));
@@ -96,7 +98,7 @@ void end_by_trap_flag(V& vmcs, const SingleStep& step, bool executed) {
         pending = pending | met | PendingDebug::enabled_breakpoint;
     }
     // With BTF the guest wants to hear of branches only. What is stepped reads or writes its own
-    // page; a branch that does so, by CALL, RET or through memory, is not told.
+    // page; a branch that does so, by CALL, RET or through memory, is not reported.
     if (step.rflags.has(arch::Rflags::trap) &&
         !step.debugctl.has(arch::DebugControl::branch_trap)) {
         pending = pending | PendingDebug::single_step;
@@ -105,7 +107,7 @@ void end_by_trap_flag(V& vmcs, const SingleStep& step, bool executed) {
 }
 
 /// Whether this exit is the one that the step was to end with.
-template <VmcsAccess V>
+template <Vmcs V>
 [[nodiscard]] bool has_executed(const V& vmcs, const SingleStep& step, ExitReason reason) {
     if (step.by == StepBy::monitor_trap_flag) {
         return reason == ExitReason::monitor_trap_flag;
@@ -119,33 +121,42 @@ template <VmcsAccess V>
 
 }  // namespace single_step
 
+/// First bytes of instructions in 64-bit mode; the manual's volume 2 has them by instruction.
+namespace opcodes {
+
+inline constexpr auto prefixes = std::to_array<std::uint8_t>({
+    0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65,  // ES, CS, SS, DS, FS, GS
+    0x66, 0x67,                          // operand size, address size
+    0xF0, 0xF2, 0xF3,                    // LOCK, REPNE, REP
+});
+inline constexpr std::uint8_t first_rex = 0x40;  ///< to 4FH
+inline constexpr std::uint8_t mov_to_segment_register = 0x8E;
+inline constexpr std::uint8_t pushf = 0x9C;
+inline constexpr std::uint8_t popf = 0x9D;
+inline constexpr std::uint8_t iret = 0xCF;
+
+}  // namespace opcodes
+
 /// Whether an instruction that is stepped by TF would see or take what is not the guest's: PUSHF
 /// stores TF and IF, POPF and IRET replace them, and after a MOV to SS there is one more
 /// instruction before the debug exception.
 /// [SDM 3A 6.8.3 "Masking Exceptions and Interrupts When Switching Stacks"]
 [[nodiscard]] constexpr bool cannot_be_stepped_by_trap_flag(std::span<const std::uint8_t> code) {
+    using namespace opcodes;
     for (const std::uint8_t byte : code) {
-        const bool is_prefix = (byte & 0xF0) == 0x40 || byte == 0x66 || byte == 0x67 ||
-                               byte == 0x26 || byte == 0x2E || byte == 0x36 || byte == 0x3E ||
-                               byte == 0x64 || byte == 0x65 || byte == 0xF0 || byte == 0xF2 ||
-                               byte == 0xF3;
-        if (!is_prefix) {
-            return byte == 0x9C || byte == 0x9D || byte == 0xCF || byte == 0x8E;
+        if ((byte & 0xF0) != first_rex && std::ranges::find(prefixes, byte) == prefixes.end()) {
+            return byte == pushf || byte == popf || byte == iret || byte == mov_to_segment_register;
         }
     }
     return false;
 }
 
-/// Where the exit of a step arrives: what every other exit has to do shall cost nothing for the few
-/// that end a step.  (exit_dispatch.cpp)
-[[nodiscard]] bool handle_vm_exit_of_step(VmmFrame* frame);
-
-/// The guest executes one instruction, and comes back.
-template <VmcsAccess V>
-void begin_step(Exit<V> exit) {
+/// The guest executes one instruction, and then there is an exit, which goes another way: what ends
+/// a step shall cost nothing for the exits that end none.
+inline void begin_step(Exit exit) {
     SingleStep& step = exit.processor().step;
     step.on_exit = exit.frame.on_exit;
-    exit.frame.on_exit = handle_vm_exit_of_step;
+    exit.frame.on_exit = step.on_exit_of_step;
     if (step.by == StepBy::monitor_trap_flag) {
         single_step::begin_by_monitor_trap_flag(exit.vmcs, step);
         keep_nmi_window(exit);
@@ -155,13 +166,13 @@ void begin_step(Exit<V> exit) {
 }
 
 /// Called at every exit during a step, before its handler. Everything is as if there had been no
-/// step, and the stage chooses the EPT to go on with.
+/// step, and `ept_after` chooses the EPT to go on with: it gets whether the instruction has been
+/// executed, or another exit came first.
 ///
 /// Returns  nothing where the exit is still to be handled
-template <VmcsAccess V>
-[[nodiscard, gnu::noinline]] std::optional<AfterEvent> end_step(Exit<V> exit, ExitReason reason) {
-    VirtualProcessor& processor = exit.processor();
-    SingleStep& step = processor.step;
+template <typename EptAfter>
+[[nodiscard]] std::optional<AfterEvent> end_step(Exit exit, ExitReason reason, EptAfter ept_after) {
+    SingleStep& step = exit.processor().step;
     const bool executed = single_step::has_executed(exit.vmcs, step, reason);
     if (step.by == StepBy::monitor_trap_flag) {
         single_step::end_by_monitor_trap_flag(exit.vmcs, step, executed);
@@ -170,12 +181,12 @@ template <VmcsAccess V>
         single_step::end_by_trap_flag(exit.vmcs, step, executed);
     }
     exit.frame.on_exit = step.on_exit;
-    exit.vmcs.write(ept_pointer, processor.hooks.on_step(processor.hooks.stage, executed));
+    exit.vmcs.write(ept_pointer, ept_after(executed));
     if (executed) {
         return AfterEvent::resume;
     }
     // By TF, all exceptions come here. One that is a fault of the instruction is the guest's; a
-    // debug exception comes again by itself, as a breakpoint on the instruction is met again.
+    // debug exception recurs, as a breakpoint on the instruction is met again.
     const InterruptionInformation event = exit.vmcs.read(exit_interruption_information);
     if (step.by != StepBy::trap_flag || reason != ExitReason::exception_or_nmi ||
         event.is(EventType::nmi)) {
@@ -194,7 +205,7 @@ template <VmcsAccess V>
 /// Needs    `stack_end`: 40 bytes below it for the guest
 /// Where    VMX root operation, no VMCS current
 [[nodiscard]] std::expected<void, Failure> choose_step(const ProcessorRegion& region,
-                                                       const arch::ProcessorState& windows,
+                                                       const arch::ProcessorState& host_system,
                                                        std::byte* stack_end,
                                                        std::uint64_t host_cr3_value);
 

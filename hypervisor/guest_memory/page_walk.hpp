@@ -77,4 +77,26 @@ struct GuestWalk {
                                           arch::GuestLinearAddress linear,
                                           GuestMemoryReader memory);
 
+/// The same for an address that the processor has just translated itself, for instance that of the
+/// instruction which exits: every entry on the way is present and right, so nothing is checked.
+///
+/// Needs    as walk_guest_tables; `read_entry`: the eight bytes at a guest-physical address
+template <typename ReadEntry>
+[[nodiscard]] arch::GuestPhysicalAddress translate_used(std::uint64_t cr3,
+                                                        arch::GuestLinearAddress linear,
+                                                        ReadEntry read_entry) {
+    constexpr std::uint64_t address_bits = 0x000F'FFFF'FFFF'F000;  // 51:12
+    constexpr std::uint64_t large = 1U << 7;
+    std::uint64_t entry = cr3;
+    for (Level level = Level::pml4;; level = below(level)) {
+        entry = read_entry(arch::GuestPhysicalAddress{
+            (entry & address_bits) + index_at(level, linear.raw()) * sizeof entry});
+        if (level == Level::page_table || (level != Level::pml4 && (entry & large) != 0)) {
+            const std::uint64_t in_page = bytes_of_entry(level) - 1;
+            return arch::GuestPhysicalAddress{(entry & address_bits & ~in_page) |
+                                              (linear.raw() & in_page)};
+        }
+    }
+}
+
 }  // namespace hvp::ept

@@ -6,6 +6,12 @@
 namespace hvp::ept {
 namespace {
 
+/// Whether a part of the instruction lies in a split page.
+bool touches_split_pages(const InstructionPlace& place, const SplitPages& pages) {
+    return pages.find(place.first) != nullptr ||
+           (place.next_page && pages.find(*place.next_page) != nullptr);
+}
+
 /// The parts of the instruction that lie in split pages. Its length is not known before it has been
 /// executed, so the greatest length is assumed.
 ViolationResponse parts_in_split_pages(const InstructionPlace& place, const SplitPages& pages) {
@@ -75,11 +81,10 @@ ViolationResponse respond_to(const GuestMemoryEvent& event, bool during_delivery
     if (view != View::code) {
         return not_split;  // elsewhere they can all be read and written
     }
-    const ViolationResponse step = parts_in_split_pages(place, pages);
-    if (during_delivery || step.part_count == 0) {
+    if (during_delivery || !touches_split_pages(place, pages)) {
         return {.kind = ViolationResponse::Kind::switch_to_data};
     }
-    return step;
+    return parts_in_split_pages(place, pages);
 }
 
 void compose(PageBytes frame, PageBytes before, ConstPageBytes data, ConstPageBytes code,

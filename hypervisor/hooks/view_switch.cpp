@@ -37,38 +37,49 @@ ViewSwitch::ViewSwitch(ept::SplitViews& views, std::uint32_t processor, ept::Ste
 /// Where the instruction at RIP lies, by the guest's own page tables. It has been fetched already,
 /// so they map it; only the page after it may be missing.
 ept::InstructionPlace ViewSwitch::place_of(arch::GuestLinearAddress rip) const {
-    const ept::GuestPaging paging{.cr3 = ExitVmcs{}.read(guest_cr3),
-                                  .physical_address_bits = limits().physical_address_bits,
-                                  .no_execute_enabled = true,
-                                  .pages_1_gb = true};
-    const ept::GuestMemoryReader reader{read_guest, const_cast<arch::PhysicalWindow*>(&window_)};
-    ept::InstructionPlace place{.first = walk_guest_tables(paging, rip, reader).physical};
+    const std::uint64_t cr3 = UncheckedVmcs{}.read(guest_cr3);
+    ept::InstructionPlace place{
+        .first = ept::translate_used(cr3, rip, [this](arch::GuestPhysicalAddress where) {
+            std::uint64_t entry{};
+            (void)read_guest(const_cast<arch::PhysicalWindow*>(&window_), where, entry);
+            return entry;
+        })};
     if (ept::may_cross(rip.raw())) {
-        const ept::GuestWalk next =
-            walk_guest_tables(paging, arch::page_of(rip) + arch::page_bytes, reader);
-        if (next.end == ept::GuestWalkEnd::page) {
-            place.next_page = next.physical;
-        }
+        place.next_page = next_page_of(cr3, rip);
     }
     return place;
 }
 
+std::optional<arch::GuestPhysicalAddress> ViewSwitch::next_page_of(
+    std::uint64_t cr3, arch::GuestLinearAddress rip) const {
+    const ept::GuestPaging paging{.cr3 = cr3,
+                                  .physical_address_bits = limits().physical_address_bits,
+                                  .no_execute_enabled = true,
+                                  .pages_1_gb = true};
+    const ept::GuestMemoryReader reader{read_guest, const_cast<arch::PhysicalWindow*>(&window_)};
+    const std::uint64_t in_page = rip.raw() % arch::page_bytes;
+    const ept::GuestWalk next =
+        walk_guest_tables(paging, rip + (arch::page_bytes - in_page), reader);
+    return next.end == ept::GuestWalkEnd::page ? std::optional{next.physical} : std::nullopt;
+}
+
 AfterViolation ViewSwitch::on_violation(const ept::GuestMemoryEvent& event, StepBy by) {
-    const bool during_delivery = is_during_delivery(ExitVmcs{});
+    const bool during_delivery = is_during_delivery(UncheckedVmcs{});
     const bool is_data_access = event.qualification.execute == 0;
     const ept::InstructionPlace place =
         is_data_access ? place_of(event.guest_rip) : ept::InstructionPlace{};
     const auto outcome = view_.on_violation(event, during_delivery, place);
+    if (outcome.kind == ept::ProcessorView::Outcome::Kind::changed) {
+        return {.goes_on = true, .ept = view_.pointer()};
+    }
     if (outcome.kind == ept::ProcessorView::Outcome::Kind::refused ||
         !invalidate(outcome.pending)) {
         return {};
     }
-    const bool step = outcome.kind == ept::ProcessorView::Outcome::Kind::step;
-    if (step && by == StepBy::trap_flag &&
-        cannot_be_stepped_by_trap_flag(view_.instruction(place))) {
+    if (by == StepBy::trap_flag && cannot_be_stepped_by_trap_flag(view_.instruction(place))) {
         return {};
     }
-    return {.goes_on = true, .ept = view_.pointer(), .for_one_instruction = step};
+    return {.goes_on = true, .ept = view_.pointer(), .for_one_instruction = true};
 }
 
 ept::Pointer ViewSwitch::after_step() {

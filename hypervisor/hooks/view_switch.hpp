@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "hypervisor/arch/physical_window.hpp"
+#include "hypervisor/exits/ept.hpp"
 #include "hypervisor/guest_memory/page_walk.hpp"
 #include "hypervisor/hooks/processor_view.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
@@ -23,7 +24,7 @@ public:
     ViewSwitch(const ViewSwitch&) = delete;
     ViewSwitch& operator=(const ViewSwitch&) = delete;
 
-    /// For StageHooks::on_ept_violation and on_step. `by`: how single steps are made.
+    /// For a handler of EPT violations and one of a step's end. `by`: how single steps are made.
     [[nodiscard]] AfterViolation on_violation(const ept::GuestMemoryEvent& event, StepBy by);
     [[nodiscard]] ept::Pointer after_step();
 
@@ -38,6 +39,8 @@ public:
 
 private:
     [[nodiscard]] ept::InstructionPlace place_of(arch::GuestLinearAddress rip) const;
+    [[nodiscard]] std::optional<arch::GuestPhysicalAddress> next_page_of(
+        std::uint64_t cr3, arch::GuestLinearAddress rip) const;
     [[nodiscard]] bool invalidate(const ept::PendingInvalidation& pending);
     [[nodiscard]] const ept::Limits& limits() const { return views_->identity().limits(); }
 

@@ -31,20 +31,29 @@ class Ring {
 public:
     static constexpr std::size_t capacity = 1024;
 
-    /// Writer only. Bounded work: one copy, or one count.
-    void write(const ExitEvent& event) {
+    /// Writer only: where the next event is to be written. The reader sees nothing of it before
+    /// `publish`, and an event that is not published has no effect.
+    [[nodiscard, gnu::always_inline]] ExitEvent& next() {
         const std::uint64_t head = __atomic_load_n(&head_, __ATOMIC_RELAXED);
         const std::uint64_t tail = __atomic_load_n(&tail_, __ATOMIC_ACQUIRE);
-        if (head - tail == capacity) {
+        return head - tail == capacity ? no_room_ : slots_[head % capacity];
+    }
+    /// Writer only: the event that `next` had a place for is complete; in a full ring it is counted
+    /// only.
+    [[gnu::always_inline]] void publish(ExitEvent& event) {
+        event.sequence = sequence_++;
+        if (&event == &no_room_) [[unlikely]] {
             __atomic_store_n(&dropped_, dropped_ + 1, __ATOMIC_RELAXED);
-            ++sequence_;
             return;
         }
-        ExitEvent& slot = slots_[head % capacity];
-        slot = event;
-        slot.sequence = sequence_++;
         // The event is complete before the reader can see it.
-        __atomic_store_n(&head_, head + 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&head_, __atomic_load_n(&head_, __ATOMIC_RELAXED) + 1, __ATOMIC_RELEASE);
+    }
+    /// Both at once.
+    void write(const ExitEvent& event) {
+        ExitEvent& place = next();
+        place = event;
+        publish(place);
     }
 
     /// Reader only.
@@ -72,6 +81,7 @@ private:
     std::uint32_t sequence_{};
     alignas(64) std::uint64_t tail_{};
     alignas(64) std::array<ExitEvent, capacity> slots_{};
+    ExitEvent no_room_{};  ///< what is written while the ring is full
 };
 
 }  // namespace hvp::trace

@@ -1,6 +1,6 @@
 # Into the guest, and back. All code between a VM entry and C++ is in this file.
 #
-# A stage whose guest runs once (launch) uses the short way:
+# A stage whose guest runs once (launch) uses the one-shot path:
 #
 # 1. hvp_launch_guest is called by C++ on the launching stack. It saves the registers that a
 #    function must preserve, and where the stack is, in the ExitFrame.
@@ -11,10 +11,10 @@
 #    VMM's own stack, with RFLAGS = 2 (interrupts off, direction flag clear) and the guest's
 #    general registers.  [SDM 3C 27.5.3 "Loading Host RIP, RSP, and RFLAGS"]
 # 5. hvp_vm_exit calls the stage's handler, goes back to the launching stack and returns from
-#    hvp_launch_guest. This guest is never entered again, so its registers are let go.
+#    hvp_launch_guest. This guest is never entered again, so its registers are discarded.
 #
-# A guest that survives its exits (all later stages) goes the round way, below: hvp_run_guest,
-# hvp_exit_to_vmm, hvp_leave_vmm, and the traps that the VMM itself may run into.
+# A guest that survives its exits (all later stages) goes by the exit loop, below: hvp_run_guest,
+# hvp_exit_to_vmm, hvp_resume_guest, hvp_leave_vmm, and the traps that the VMM itself may run into.
 #
 # Calling convention, on every host: Windows x64. Arguments in RCX, RDX; 32 bytes of home space
 # above the return address; RBX, RBP, RDI, RSI, R12-R15 are preserved. XMM6-XMM15 would be too, but
@@ -88,7 +88,7 @@
     PUSH_PRESERVED r15
 .endm
 
-# ---- The short way: one entry, one exit -------------------------------------------------------
+# ---- The one-shot path: one entry, one exit ---------------------------------------------------
 
 # LaunchOutcome hvp_launch_guest(void* argument, ExitFrame* frame)
 FUNCTION hvp_launch_guest
@@ -128,12 +128,15 @@ FUNCTION hvp_vm_exit
     jmp hvp_return_from_launch
 END hvp_vm_exit
 
-# ---- The round way: the guest's registers live in the VmmFrame while the VMM runs --------------
+# ---- The exit loop: the guest's registers live in the VmmFrame while the VMM runs --------------
 #
-# HOST_RSP points to the VmmFrame: 32 bytes of home space for the handler, then the registers. So
-# an exit costs one store for each register, and an entry one load.
+# HOST_RSP points to the VmmFrame. At an exit the stack looks as if the frame's function had just
+# been called: a return address of 0, its 32 bytes of home space, then the registers. So an exit
+# costs one store for each register, an entry one load, and the function in between does not return:
+# it ends by a jump to hvp_resume_guest or to hvp_leave_vmm, with RSP as it found it. It need not
+# preserve a register, and finds the frame's address in R12: see ExitFunction in exit_path.hpp.
 
-LAUNCH_RSP = 32 + 8 * 16
+LAUNCH_RSP = REGISTERS + 8 * 16
 LAUNCH_CR3 = LAUNCH_RSP + 8
 ON_EXIT = LAUNCH_CR3 + 8
 ON_FAILED_ENTRY = ON_EXIT + 8
@@ -155,26 +158,29 @@ END hvp_run_guest
 FUNCTION hvp_exit_to_vmm
     BODY
     FOR_EACH_GUEST_REGISTER SAVE
-    mov rcx, rsp
-    call [rsp + ON_EXIT]            # frame->on_exit(frame)
-    test al, al
-    jz hvp_leave_vmm
+    mov r12, rsp
+    jmp [rsp + ON_EXIT]             # frame->on_exit(frame)
+END hvp_exit_to_vmm
+
+# void hvp_resume_guest(VmmFrame* frame)
+FUNCTION hvp_resume_guest
+    BODY
     FOR_EACH_GUEST_REGISTER LOAD
     vmresume
     jmp hvp_entry_failed
-END hvp_exit_to_vmm
+END hvp_resume_guest
 
 # VMLAUNCH or VMRESUME came back like any other instruction: they failed.
 FUNCTION hvp_entry_failed
     BODY
-    mov rcx, rsp
-    call [rsp + ON_FAILED_ENTRY]    # frame->on_failed_entry(frame)
-    jmp hvp_leave_vmm
+    mov r12, rsp
+    jmp [rsp + ON_FAILED_ENTRY]     # frame->on_failed_entry(frame)
 END hvp_entry_failed
 
-# The way out: the page tables of the caller of hvp_run_guest, then his stack. Both lie in the
-# frame, which must be read before the first changes: it may be mapped in the VMM's tables only.
-# This code and the VMM's tables are mapped in both.
+# void hvp_leave_vmm(VmmFrame* frame): the way out, to the page tables of the caller of
+# hvp_run_guest, then to its stack. Both lie in the frame, which must be read before the first
+# changes: it may be mapped in the VMM's tables only. This code and the VMM's tables are mapped in
+# both.
 FUNCTION hvp_leave_vmm
     BODY
     mov rax, [rsp + LAUNCH_CR3]

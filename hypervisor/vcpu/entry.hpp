@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "hypervisor/vcpu/exit_path.hpp"
+
 namespace hvp::vmx {
 
 /// What lies at the top of the VMM's stack while the guest runs; HOST_RSP points to it.
@@ -47,8 +49,6 @@ void hvp_vm_exit();
 
 // ---- A guest that survives its exits ----------------------------------------------------------
 
-struct VmmFrame;
-
 extern "C" {
 
 /// Starts the guest with the registers in the frame, and returns when the VMM leaves it.
@@ -61,8 +61,13 @@ void hvp_run_guest(VmmFrame* frame);
 /// Where the processor goes on after a VM exit. Never called.
 void hvp_exit_to_vmm();
 
-/// Where the VMM goes to leave its guest, with RSP = the frame. Never called.
-void hvp_leave_vmm();
+/// How the handling of an exit ends: the guest goes on with the registers in the frame, or the VMM
+/// leaves it.
+///
+/// Where    RSP = `frame`: by a tail call from `VmmFrame::on_exit`, which entry.S jumps to. Nothing
+///          returns.
+ExitFunction hvp_resume_guest;
+ExitFunction hvp_leave_vmm;
 
 }  // extern "C"
 

@@ -13,14 +13,14 @@ namespace hvp::vmx {
 /// Looks whether this processor has EPT, and all that ours need of it.
 ///
 /// Returns  what its entries may hold; or a Failure with the bit that is missing
-/// Where    behind `probe_vmx`
+/// Where    after `probe_vmx`
 /// Source   [SDM 3D A.3.3 "Secondary Processor-Based VM-Execution Controls"],
 ///          [SDM 3D A.10 "VPID and EPT Capabilities"]
 [[nodiscard]] std::expected<ept::Limits, Failure> check_ept_support();
 
 /// Adds the EPT to the current VMCS: the guest's physical addresses are translated from now on.
 ///
-/// Where    behind `write_vmcs`
+/// Where    after `write_vmcs`
 /// Source   [SDM 3C 24.6.11 "Extended-Page-Table Pointer (EPTP)"]
 [[nodiscard]] std::expected<void, Failure> enable_ept(ept::Pointer pointer);
 
@@ -29,16 +29,16 @@ namespace hvp::vmx {
 /// the guest's from now on and is switched at each entry and exit.
 ///
 /// Returns  whether it may now
-/// Where    behind `enable_ept`
+/// Where    after `enable_ept`
 /// Source   [SDM 3C 25.6 "Unrestricted Guests"], [SDM 3C 31.2.1 "Using Unrestricted Guest Mode"]
 [[nodiscard]] std::expected<bool, Failure> enable_unrestricted_guest(VirtualProcessor& processor);
 
-/// Gives the current VMCS a VPID, if the processor has them and can be made to forget one: then
+/// Gives the current VMCS a VPID, if the processor has them and can invalidate one: then
 /// translations survive entries and exits. What an earlier guest with this VPID has left is
 /// forgotten.
 ///
 /// Returns  whether it has one now
-/// Where    behind `enable_ept`
+/// Where    after `enable_ept`
 /// Source   [SDM 3C 24.6.12 "Virtual-Processor Identifier (VPID)"]
 [[nodiscard]] std::expected<bool, Failure> enable_vpid(VirtualProcessor& processor,
                                                        const ept::Capability& capability,
@@ -48,7 +48,7 @@ namespace hvp::vmx {
 ///
 /// Needs    accessed and dirty flags on in the EPT pointer; `log`: a page
 /// Returns  whether it does
-/// Where    behind `enable_ept`
+/// Where    after `enable_ept`
 /// Source   [SDM 3C 28.2.5 "Page-Modification Logging"]
 [[nodiscard]] std::expected<bool, Failure> enable_page_modification_log(
     VirtualProcessor& processor, arch::HostPhysicalAddress log);

@@ -8,7 +8,7 @@ Failure unsupported_segment(std::size_t index) {
     static constexpr Explanation why{
         .step = "segments",
         .rule = {"3A", "3.4.5", "Segment Descriptors"},
-        .remedy = "64-bit Windows has all selectors in the GDT and a TSS with limit 67h",
+        .remedy = "a 64-bit host system has all selectors in the GDT and a TSS with limit 67h",
     };
     return {
         .kind = FailureKind::unexpected, .why = &why, .number = static_cast<std::uint32_t>(index)};

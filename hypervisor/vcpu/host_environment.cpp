@@ -30,7 +30,7 @@ Failure unsupported_gdt(std::size_t slots) {
         .step = "host GDT",
         .rule = {"3C", "26.2.3", "Checks on Host Segment and Descriptor-Table Registers"},
         .remedy =
-            "our TSS needs two entries behind Windows', whose GDT has this many: raise "
+            "our TSS needs two entries after those of the GDT, which has this many: raise "
             "HostTables::gdt_slots",
     };
     return {
@@ -40,14 +40,14 @@ Failure unsupported_gdt(std::size_t slots) {
 }  // namespace
 
 std::expected<HostSelectors, Failure> fill(HostTables& tables, const HostStacks& stacks,
-                                           const arch::ProcessorState& windows) {
-    const auto theirs = windows.gdt();
+                                           const arch::ProcessorState& host_system) {
+    const auto theirs = host_system.gdt();
     const std::size_t slots = theirs.size();
-    if (slots + 2 > HostTables::gdt_slots || windows.tr.index >= slots) {
+    if (slots + 2 > HostTables::gdt_slots || host_system.tr.index >= slots) {
         return std::unexpected{unsupported_gdt(slots)};
     }
     std::ranges::copy(theirs, tables.gdt.begin());
-    tables.gdt[windows.tr.index] &= ~arch::task_busy;
+    tables.gdt[host_system.tr.index] &= ~arch::task_busy;
 
     // IST1 to IST3; entry 0 does not exist.  [SDM 3A 7.7 "Task Management in 64-bit Mode"]
     tables.task.interrupt_stacks = {0, stacks.exception.top(), stacks.machine_check.top(),
@@ -59,23 +59,24 @@ std::expected<HostSelectors, Failure> fill(HostTables& tables, const HostStacks&
     for (std::size_t vector = 0; vector < vectors_with_stubs; ++vector) {
         tables.idt[vector] = arch::interrupt_gate(
             reinterpret_cast<std::uint64_t>(hvp_host_trap_stubs + vector * bytes_of_stub),
-            arch::raw(windows.cs.for_host()), static_cast<std::uint8_t>(stack_of(vector)));
+            arch::raw(host_system.cs.for_host()), static_cast<std::uint8_t>(stack_of(vector)));
     }
-    return HostSelectors{.code = windows.cs.for_host(),
-                         .data = windows.ss.for_host(),
+    return HostSelectors{.code = host_system.cs.for_host(),
+                         .data = host_system.ss.for_host(),
                          .task = {.index = static_cast<std::uint16_t>(slots)}};
 }
 
-void restore_after_own_tables(const HostTables& tables, const arch::ProcessorState& windows) {
+void restore_after_own_tables(const HostTables& tables, const arch::ProcessorState& host_system) {
     // An NMI from here on meets our IDT, whose gates need the code selector, and our TSS.
     arch::lgdt({.limit_bytes = sizeof tables.gdt - 1,
                 .base = reinterpret_cast<std::uint64_t>(&tables.gdt)});
-    windows.restore_selectors();
-    arch::lidt(windows.idtr);
-    // Now it meets Windows' handlers, which need GS (there already), on the stacks of our TSS.
-    arch::ltr(arch::raw(windows.tr));
-    arch::lgdt(windows.gdtr);
-    windows.restore_debug_state();
+    host_system.restore_selectors();
+    arch::lidt(host_system.idtr);
+    // Now it meets the host system's handlers, which need GS (there already), on the stacks of our
+    // TSS.
+    arch::ltr(arch::raw(host_system.tr));
+    arch::lgdt(host_system.gdtr);
+    host_system.restore_debug_state();
 }
 
 }  // namespace hvp::vmx

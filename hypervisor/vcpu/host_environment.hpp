@@ -1,4 +1,4 @@
-// The VMM's own world: what the processor finds when a VM exit has loaded the host state.
+// The VMM's own environment: what the processor finds when a VM exit has loaded the host state.
 //
 // GDT, TSS, IDT and stacks are ours, so that whatever happens in VMX root operation is answered by
 // our code, on our stacks, whatever the guest has done to its own.
@@ -53,8 +53,9 @@ struct alignas(arch::page_bytes) HostTables {
 };
 
 /// Which of the TSS's stacks a trap of the VMM uses. All use one: the stack on which it happened
-/// may be the reason for it. The numbers are Windows' for the same events, so that in the few
-/// instructions between the two worlds either IDT goes with either TSS.
+/// may be the reason for it. The numbers are those that 64-bit Windows
+/// has for the same events, so that in the few instructions between the two either IDT goes with
+/// either TSS.
 /// [SDM 3A 6.14.5 "Interrupt Stack Table"]
 enum class TrapStackIndex : std::uint8_t { exception = 1, machine_check = 2, nmi = 3 };
 
@@ -79,22 +80,22 @@ struct HostSelectors {
     arch::Selector task;
 };
 
-/// Fills the tables: the GDT as a copy of Windows', in which Windows' TSS is available, and our TSS
-/// behind it; the IDT with our stubs.
+/// Fills the tables: the GDT as a copy of the host system's, in which its TSS is available, and our
+/// TSS after it; the IDT with our stubs.
 ///
 /// Why a copy: on the way out, selectors and TR are loaded while this GDT is in use, and LTR fails
-/// for a TSS that is busy, as Windows' own entry says it is. So Windows' GDT is never written.
+/// for a TSS that is busy, as the host system's entry says it is. So that GDT is never written.
 ///
-/// Returns  the selectors to use; a Failure if Windows' GDT leaves no room for our TSS, or has no
+/// Returns  the selectors to use; a Failure if the GDT leaves no room for our TSS, or has no
 ///          entry for its own: VM entry refuses a host whose task selector is null
 [[nodiscard]] std::expected<HostSelectors, Failure> fill(HostTables& tables,
                                                          const HostStacks& stacks,
-                                                         const arch::ProcessorState& windows);
+                                                         const arch::ProcessorState& host_system);
 
-/// Goes back to Windows' tables, selectors, bases, DR7 and IA32_DEBUGCTL. There is no moment in
-/// between in which an NMI would find tables that do not fit each other.
+/// Goes back to the host system's tables, selectors, bases, DR7 and IA32_DEBUGCTL. There is no
+/// moment in between in which an NMI would find tables that do not fit each other.
 ///
-/// Where    `tables` are in use: behind the last VM exit. Interrupts off.
-void restore_after_own_tables(const HostTables& tables, const arch::ProcessorState& windows);
+/// Where    `tables` are in use: after the last VM exit. Interrupts off.
+void restore_after_own_tables(const HostTables& tables, const arch::ProcessorState& host_system);
 
 }  // namespace hvp::vmx

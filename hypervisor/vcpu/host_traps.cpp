@@ -2,9 +2,8 @@
 #include "hypervisor/vcpu/host_traps.hpp"
 
 #include "hypervisor/arch/instructions.hpp"
-#include "hypervisor/exits/nmi.hpp"
 #include "hypervisor/vcpu/entry.hpp"
-#include "hypervisor/vcpu/exit.hpp"
+#include "hypervisor/vcpu/nmi_window.hpp"
 #include "hypervisor/vmcs/event_information.hpp"
 
 namespace hvp::vmx {
@@ -25,7 +24,7 @@ void leave_with_report(const HostTrap& trap, VirtualProcessor& processor) {
                        .rip = trap.rip,
                        .rsp = trap.rsp,
                        .cr2 = arch::read_cr2()};
-    const ExitVmcs vmcs;
+    const UncheckedVmcs vmcs;
     guest_stop.reason = vmcs.read(exit_reason);
     guest_stop.qualification = vmcs.read(exit_qualification);
     guest_stop.guest_rip = vmcs.read(guest_rip).raw();
@@ -38,7 +37,7 @@ void handle_host_trap(HostTrap* trap) {
     if (trap->vector == static_cast<std::uint64_t>(Vector::nmi)) {
         __atomic_add_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
         if (processor.running) {
-            ExitVmcs vmcs;
+            UncheckedVmcs vmcs;
             open_nmi_window(vmcs);
         }
         return;

@@ -8,9 +8,10 @@
 namespace hvp::vmx {
 
 /// Adds to the current VMCS that external interrupts exit, acknowledged: the VMM gives them to the
-/// guest (handle_interrupts.hpp), and HLT makes the guest sleep. The guest has the local APIC.
+/// guest (exits/external_interrupts.hpp), and HLT makes the guest sleep. The guest has the local
+/// APIC.
 ///
-/// Where    behind `write_vmcs`
+/// Where    after `write_vmcs`
 /// Source   [SDM 3C 24.6.1 "Pin-Based VM-Execution Controls"], [SDM 3C 24.7.1 "VM-Exit Controls"]
 [[nodiscard]] std::expected<void, Failure> enable_interrupt_exiting();
 

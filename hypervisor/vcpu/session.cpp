@@ -36,9 +36,10 @@ std::expected<void, Failure> without_value(const std::expected<bool, Failure>& e
 
 }  // namespace
 
-Session::Session(const SessionMemory& memory, const VmxCapabilities& capabilities)
+Session::Session(const SessionMemory& memory, const VmxCapabilities& capabilities,
+                 const ExitPath& path)
     : memory_{memory}, capabilities_{capabilities} {
-    prepare(memory_.region, capabilities_);
+    prepare(memory_.region, capabilities_, path);
 }
 
 std::expected<GuestStop, Failure> Session::run(void (*code)(void*), void* argument) {

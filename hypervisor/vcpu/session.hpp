@@ -71,7 +71,10 @@ struct GuestOptions {
 class Session {
 public:
     /// Constructs what lies in the memory; see `prepare`.
-    Session(const SessionMemory& memory, const VmxCapabilities& capabilities);
+    Session(const SessionMemory& memory, const VmxCapabilities& capabilities, const ExitPath& path);
+
+    /// The exits of the guests to come go this way.
+    void use_exit_path(const ExitPath& path) { set_exit_path(vmm(), path); }
 
     /// For the runs to come.
     GuestOptions options;

@@ -5,8 +5,6 @@
 #include <new>
 
 #include "hypervisor/arch/cpuid.hpp"
-#include "hypervisor/exits/dispatch.hpp"
-#include "hypervisor/exits/msr.hpp"
 #include "hypervisor/vcpu/entry.hpp"
 #include "hypervisor/vcpu/guest_segments.hpp"
 #include "hypervisor/vcpu/host_traps.hpp"
@@ -26,12 +24,12 @@ void write_revision_identifier(arch::Page& region, const VmxBasic& basic) {
 }
 
 /// [SDM 3C 24.4.1 "Guest Register State"], [SDM 3C 24.4.2 "Guest Non-Register State"]
-void write_guest_state(CurrentVmcs& vmcs, const arch::ProcessorState& windows,
+void write_guest_state(CurrentVmcs& vmcs, const arch::ProcessorState& host_system,
                        const Segments& segments, const GuestStart& guest) {
     vmcs.write(guest_cr0, arch::read_cr0());
-    vmcs.write(guest_cr3, windows.cr3);
+    vmcs.write(guest_cr3, host_system.cr3);
     vmcs.write(guest_cr4, arch::read_cr4());
-    vmcs.write(guest_dr7, arch::Flags<arch::Dr7>{windows.dr7});
+    vmcs.write(guest_dr7, arch::Flags<arch::Dr7>{host_system.dr7});
     // As if the guest's function had been called: home space, and a return address that is 0.
     constexpr std::uint64_t first_frame_bytes = 40;
     vmcs.write(guest_rsp, arch::GuestLinearAddress{reinterpret_cast<std::uint64_t>(
@@ -45,14 +43,14 @@ void write_guest_state(CurrentVmcs& vmcs, const arch::ProcessorState& windows,
         vmcs.write(guest_es_limit, at, segments[i].limit);
         vmcs.write(guest_es_rights, at, segments[i].rights);
     }
-    vmcs.write(guest_gdtr_base, windows.gdtr.base);
-    vmcs.write(guest_gdtr_limit, arch::SegmentLimit{windows.gdtr.limit_bytes});
-    vmcs.write(guest_idtr_base, windows.idtr.base);
-    vmcs.write(guest_idtr_limit, arch::SegmentLimit{windows.idtr.limit_bytes});
-    vmcs.write(guest_debugctl, arch::Flags<arch::DebugControl>{windows.debugctl});
-    vmcs.write(guest_sysenter_cs, windows.sysenter_cs);
-    vmcs.write(guest_sysenter_esp, windows.sysenter_esp);
-    vmcs.write(guest_sysenter_eip, windows.sysenter_eip);
+    vmcs.write(guest_gdtr_base, host_system.gdtr.base);
+    vmcs.write(guest_gdtr_limit, arch::SegmentLimit{host_system.gdtr.limit_bytes});
+    vmcs.write(guest_idtr_base, host_system.idtr.base);
+    vmcs.write(guest_idtr_limit, arch::SegmentLimit{host_system.idtr.limit_bytes});
+    vmcs.write(guest_debugctl, arch::Flags<arch::DebugControl>{host_system.debugctl});
+    vmcs.write(guest_sysenter_cs, host_system.sysenter_cs);
+    vmcs.write(guest_sysenter_esp, host_system.sysenter_esp);
+    vmcs.write(guest_sysenter_eip, host_system.sysenter_eip);
     vmcs.write(guest_activity_state, ActivityState::active);
     vmcs.write(guest_interruptibility_state, {});
     vmcs.write(guest_pending_debug_exceptions, {});
@@ -60,7 +58,7 @@ void write_guest_state(CurrentVmcs& vmcs, const arch::ProcessorState& windows,
 }
 
 /// [SDM 3C 24.5 "Host-State Area"]
-void write_host_state(CurrentVmcs& vmcs, const arch::ProcessorState& windows,
+void write_host_state(CurrentVmcs& vmcs, const arch::ProcessorState& host_system,
                       const HostSelectors& selectors, ProcessorMemory& memory,
                       std::uint64_t host_cr3_value) {
     vmcs.write(host_cr0, arch::read_cr0());
@@ -78,20 +76,21 @@ void write_host_state(CurrentVmcs& vmcs, const arch::ProcessorState& windows,
     vmcs.write(host_fs_selector, {});
     vmcs.write(host_gs_selector, {});
     vmcs.write(host_tr_selector, selectors.task);
-    // Windows' bases stay: we do not use them, and so GS is right in every moment of the way out.
-    vmcs.write(host_fs_base, windows.fs_base);
-    vmcs.write(host_gs_base, windows.gs_base);
+    // The host system's bases stay: we do not use them, and so GS is right in every moment of the
+    // way out.
+    vmcs.write(host_fs_base, host_system.fs_base);
+    vmcs.write(host_gs_base, host_system.gs_base);
     vmcs.write(host_tr_base, reinterpret_cast<std::uint64_t>(&memory.tables.task));
     vmcs.write(host_gdtr_base, reinterpret_cast<std::uint64_t>(&memory.tables.gdt));
     vmcs.write(host_idtr_base, reinterpret_cast<std::uint64_t>(&memory.tables.idt));
-    vmcs.write(host_sysenter_cs, windows.sysenter_cs);
-    vmcs.write(host_sysenter_esp, windows.sysenter_esp);
-    vmcs.write(host_sysenter_eip, windows.sysenter_eip);
+    vmcs.write(host_sysenter_cs, host_system.sysenter_cs);
+    vmcs.write(host_sysenter_esp, host_system.sysenter_esp);
+    vmcs.write(host_sysenter_eip, host_system.sysenter_eip);
 }
 
 /// When the guest stops.  [SDM 3C 24.6 "VM-Execution Control Fields"]
 void write_execution_controls(CurrentVmcs& vmcs, const ProcessorRegion& region,
-                              const arch::ProcessorState& windows) {
+                              const arch::ProcessorState& host_system) {
     // Interrupts go to the guest as if there were no VMM. NMIs come to us, as a VMM that does not
     // see the ones of its guest could not keep the ones that come to itself.
     write_controls(vmcs, pin_based_controls, PinControl::nmi_exiting | PinControl::virtual_nmis);
@@ -106,9 +105,9 @@ void write_execution_controls(CurrentVmcs& vmcs, const ProcessorRegion& region,
     vmcs.write(page_fault_error_code_match, 0);
     vmcs.write(tsc_offset, 0);
     vmcs.write(cr0_guest_host_mask, processor.cr0_ones);
-    vmcs.write(cr0_read_shadow, windows.cr0);
+    vmcs.write(cr0_read_shadow, host_system.cr0);
     vmcs.write(cr4_guest_host_mask, processor.cr4_ones);
-    vmcs.write(cr4_read_shadow, windows.cr4);
+    vmcs.write(cr4_read_shadow, host_system.cr4);
     vmcs.write(cr3_target_count, 0);
 }
 
@@ -129,19 +128,17 @@ void write_switch_controls(CurrentVmcs& vmcs) {
 
 }  // namespace
 
-void prepare(const ProcessorRegion& region, const VmxCapabilities& capabilities) {
+void prepare(const ProcessorRegion& region, const VmxCapabilities& capabilities,
+             const ExitPath& path) {
     ProcessorMemory& memory = *region.memory;
     write_revision_identifier(memory.vmxon, capabilities.basic);
     write_revision_identifier(memory.vmcs, capabilities.basic);
-    fill_msr_bitmap(memory.msr_bitmap.bytes);
     for (TrapStack* const stack :
          {&memory.stacks.exception, &memory.stacks.machine_check, &memory.stacks.nmi}) {
         stack->on_trap = handle_host_trap;
         stack->owner = &memory.processor;
     }
     VmmFrame& frame = *memory.frame();
-    frame.on_exit = handle_vm_exit;
-    frame.on_failed_entry = handle_failed_entry;
     frame.owner = &memory.processor;
     VirtualProcessor& processor = memory.processor;
     processor.frame = &frame;
@@ -149,6 +146,17 @@ void prepare(const ProcessorRegion& region, const VmxCapabilities& capabilities)
     processor.cr0_ones = capabilities.cr0_ones;
     processor.cr4_ones = capabilities.cr4_ones;
     processor.physical_address_bits = arch::physical_address_bits();
+    set_exit_path(memory, path);
+}
+
+void set_exit_path(ProcessorMemory& memory, const ExitPath& path) {
+    VmmFrame& frame = *memory.frame();
+    frame.on_exit = path.on_exit;
+    frame.on_failed_entry = path.on_failed_entry;
+    frame.state = path.state;
+    memory.processor.step.on_exit_of_step = path.on_exit_of_step;
+    memory.msr_bitmap.bytes = {};
+    fill_msr_bitmap(memory.msr_bitmap.bytes, path.msrs);
 }
 
 std::expected<void, arch::MapError> map(arch::AddressSpace& space, const ProcessorRegion& region) {
@@ -180,23 +188,23 @@ std::expected<void, arch::MapError> map(arch::AddressSpace& space, const Process
     return {};
 }
 
-Expected<void> write_vmcs(const ProcessorRegion& region, const arch::ProcessorState& windows,
+Expected<void> write_vmcs(const ProcessorRegion& region, const arch::ProcessorState& host_system,
                           const GuestStart& guest, std::uint64_t host_cr3_value) {
-    const auto segments = describe_segments(windows);
+    const auto segments = describe_segments(host_system);
     if (!segments) {
         return std::unexpected{segments.error()};
     }
     ProcessorMemory& memory = *region.memory;
-    const auto selectors = fill(memory.tables, memory.stacks, windows);
+    const auto selectors = fill(memory.tables, memory.stacks, host_system);
     if (!selectors) {
         return std::unexpected{selectors.error()};
     }
     memory.frame()->registers[Register::rcx] = reinterpret_cast<std::uint64_t>(guest.argument);
 
     CurrentVmcs vmcs;
-    write_guest_state(vmcs, windows, *segments, guest);
-    write_host_state(vmcs, windows, *selectors, memory, host_cr3_value);
-    write_execution_controls(vmcs, region, windows);
+    write_guest_state(vmcs, host_system, *segments, guest);
+    write_host_state(vmcs, host_system, *selectors, memory, host_cr3_value);
+    write_execution_controls(vmcs, region, host_system);
     write_switch_controls(vmcs);
     return written(vmcs);
 }
@@ -219,9 +227,9 @@ void run(const ProcessorRegion& region) {
 
 HostStateGuard::~HostStateGuard() {
     if (memory_.processor.own_tables) {
-        restore_after_own_tables(memory_.tables, windows_);
+        restore_after_own_tables(memory_.tables, host_system_);
     }
-    windows_.restore_cr0_cr4();
+    host_system_.restore_cr0_cr4();
 }
 
 }  // namespace hvp::vmx

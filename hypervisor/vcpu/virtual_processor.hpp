@@ -12,6 +12,7 @@
 #include "hypervisor/ept/pointer.hpp"
 #include "hypervisor/ept/violation.hpp"
 #include "hypervisor/trace/ring.hpp"
+#include "hypervisor/vcpu/exit_path.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"
 #include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vmcs/dump.hpp"
@@ -22,25 +23,26 @@
 
 namespace hvp::vmx {
 
-/// What lies at HOST_RSP while the guest runs. entry.S knows the offsets.
+/// What lies at HOST_RSP while the guest runs, as if the function that handles the exit had been
+/// called: a return address, of 0, where a debugger's walk of the stack ends; home space for the
+/// function; and what is ours. entry.S knows the offsets.
 struct VmmFrame {
-    std::array<std::uint64_t, 4> home_space{};  ///< for the C++ function that entry.S calls
+    std::uint64_t end_of_stack{};
+    std::array<std::uint64_t, 4> home_space{};
     GuestRegisters registers;
     std::uint64_t launch_rsp{};
     std::uint64_t launch_cr3{};
-    /// Handles an exit; false: leave the guest.
-    bool (*on_exit)(VmmFrame* frame){};
-    /// VMLAUNCH or VMRESUME failed; the guest is left.
-    void (*on_failed_entry)(VmmFrame* frame){};
+    ExitFunction* on_exit{};          ///< handles an exit
+    ExitFunction* on_failed_entry{};  ///< VMLAUNCH or VMRESUME failed
     VirtualProcessor* owner{};
-    std::uint64_t end_of_stack{};
+    void* state{};  ///< the handlers' own: see ExitPath
 };
-static_assert(offsetof(VmmFrame, registers) == 32, "entry.S");
-static_assert(offsetof(VmmFrame, launch_rsp) == 32 + 8 * 16, "entry.S");
-static_assert(offsetof(VmmFrame, launch_cr3) == 40 + 8 * 16, "entry.S");
-static_assert(offsetof(VmmFrame, on_exit) == 48 + 8 * 16, "entry.S");
-static_assert(offsetof(VmmFrame, on_failed_entry) == 56 + 8 * 16, "entry.S");
-static_assert(sizeof(VmmFrame) % 16 == 0);
+static_assert(offsetof(VmmFrame, registers) == 40, "entry.S");
+static_assert(offsetof(VmmFrame, launch_rsp) == 40 + 8 * 16, "entry.S");
+static_assert(offsetof(VmmFrame, launch_cr3) == 48 + 8 * 16, "entry.S");
+static_assert(offsetof(VmmFrame, on_exit) == 56 + 8 * 16, "entry.S");
+static_assert(offsetof(VmmFrame, on_failed_entry) == 64 + 8 * 16, "entry.S");
+static_assert(sizeof(VmmFrame) % 16 == 8, "RSP at the start of a function");
 
 /// Why the VMM left the guest for good.
 enum class StopReason : std::uint8_t {
@@ -79,46 +81,15 @@ struct GuestStop {
     InterruptionInformation refused_event{};  ///< the one that VM entry would not deliver
 };
 
-/// How a guest goes on after an EPT violation.
-struct AfterViolation {
-    bool goes_on{};  ///< and tries the access again; false: this was the guest's end
-    /// This processor's guest has this EPT from now on. Another EPT pointer is another context:
-    /// what the processor remembers of the EPT before is not used, and nothing need be forgotten.
-    /// [SDM 3C 28.3.2 "Creating and Using Cached Translation Information"]
-    std::optional<ept::Pointer> ept{};
-    bool for_one_instruction{};  ///< and then `on_step` is asked
-};
-
-/// What a stage does at exits that only it can answer. Called in VMX root operation; a stage
-/// without them has a guest that such an exit ends.
-struct StageHooks {
-    void* stage{};
-    AfterViolation (*on_ept_violation)(void* stage, const ept::GuestMemoryEvent& event){};
-    /// A step is over; `executed`: the instruction has been executed, else another exit came first.
-    /// Returns the EPT to go on with.
-    ept::Pointer (*on_step)(void* stage, bool executed){};
-    /// The guest wants to write an MTRR. False: the value is one that the processor refuses.
-    bool (*on_mtrr_write)(void* stage, std::uint32_t msr, std::uint64_t value){};
-    /// The page-modification log is full.
-    void (*on_log_full)(void* stage){};
-    /// A hypercall that the VMM itself does not know. False: the stage does not, either.
-    bool (*on_hypercall)(void* stage, std::uint64_t call, std::uint64_t argument,
-                         std::uint64_t& value){};
-    /// An NMI. True: it was another processor's VMM that wanted this one to look for work, and the
-    /// guest is not to see it.
-    bool (*on_nmi)(void* stage){};
-
-    [[nodiscard]] bool takes_nmi() const { return on_nmi != nullptr && on_nmi(stage); }
-};
-
 /// What makes an exit after one instruction.
 enum class StepBy : std::uint8_t { trap_flag, monitor_trap_flag };
 
-/// A step of one instruction, and what of the guest's state waits for its end; see single_step.hpp.
+/// A step of one instruction, and the guest's state that its end restores; see single_step.hpp.
 struct SingleStep {
     StepBy by{};
-    bool (*on_exit)(VmmFrame* frame){};  ///< where exits go when it is over
-    bool blocks_interrupts{};            ///< by STI, for the monitor trap flag
+    ExitFunction* on_exit{};          ///< where exits go when it is over
+    ExitFunction* on_exit_of_step{};  ///< where they go until then
+    bool blocks_interrupts{};         ///< by STI, for the monitor trap flag
     arch::Flags<arch::Rflags> rflags{};
     arch::Flags<Interruptibility> interruptibility{};
     arch::Flags<PendingDebug> pending{};
@@ -131,7 +102,6 @@ struct SingleStep {
 struct VirtualProcessor {
     VmmFrame* frame{};
     trace::Ring* ring{};
-    bool tracing{};
     bool running{};     ///< between the first VM entry and the way out
     bool own_tables{};  ///< GDTR, IDTR and TR are the VMM's: there was a VM exit
 
@@ -140,7 +110,8 @@ struct VirtualProcessor {
     /// The guest may switch protection and paging off.  [SDM 3C 25.6 "Unrestricted Guests"]
     bool unrestricted{};
     std::uint32_t physical_address_bits{};
-    /// The tag of this guest's translations; 0: none, and every entry and exit forgets them all.
+    /// The tag of this guest's translations; 0: none, and every entry and exit invalidates them
+    /// all.
     /// [SDM 3C 28.1 "Virtual Processor Identifiers (VPIDs)"]
     std::uint16_t vpid{};
     bool invvpid_retains_globals{};
@@ -149,13 +120,12 @@ struct VirtualProcessor {
     /// NMIs that arrived while the VMM ran, and that the guest has yet to see. The NMI handler
     /// adds, whenever it likes; deliver_pending takes.
     std::uint32_t pending_nmis{};
-    /// The vector of an external interrupt that the guest has yet to get. If it is still here when
-    /// the guest has ended, it is owed to whoever goes on; see handle_interrupts.hpp.
+    /// The vector of an external interrupt that is pending for the guest. If it is still here when
+    /// the guest has ended, the host system must get it; see exits/external_interrupts.hpp.
     std::optional<std::uint8_t> interrupt{};
 
     PerExitReason<std::uint64_t> exits{};  ///< how many there were
     GuestStop guest_stop{};
-    StageHooks hooks{};
     SingleStep step{};
     VmcsDump failed_fields{};  ///< the VMCS of a VM entry that was refused or failed
 
@@ -194,10 +164,16 @@ struct ProcessorRegion {
     }
 };
 
-/// Constructs what lies in the memory, and writes the revision identifiers.
+/// Constructs what lies in the memory, writes the revision identifiers, and sets the exit path.
 ///
 /// Where    before VMXON
-void prepare(const ProcessorRegion& region, const VmxCapabilities& capabilities);
+void prepare(const ProcessorRegion& region, const VmxCapabilities& capabilities,
+             const ExitPath& path);
+
+/// The exits of this processor's guests go this way from now on.
+///
+/// Where    no guest runs on the processor
+void set_exit_path(ProcessorMemory& memory, const ExitPath& path);
 
 /// Maps what the VMM uses of it while a guest runs; the holes stay holes.
 [[nodiscard]] std::expected<void, arch::MapError> map(arch::AddressSpace& space,
@@ -211,28 +187,28 @@ struct GuestStart {
 };
 
 /// Writes every field of the current VMCS: the guest as a clone of the caller but for RIP, RSP and
-/// RFLAGS; the host as HostTables and `host_cr3` say; exits as `exit_handlers` expects them.
+/// RFLAGS; the host as HostTables and `host_cr3` say; exits as the exit path expects them.
 ///
 /// Where    VMX root operation, the VMCS current and clear
 [[nodiscard]] std::expected<void, Failure> write_vmcs(const ProcessorRegion& region,
-                                                      const arch::ProcessorState& windows,
+                                                      const arch::ProcessorState& host_system,
                                                       const GuestStart& guest,
                                                       std::uint64_t host_cr3);
 
-/// What is owed to Windows when a guest has run: its tables, and what a VM exit has changed; CR0
-/// and CR4. Lives around VMX operation, and pays at the end. A VM exit switches to the VMM's
-/// tables, so where none has happened only CR0 and CR4 are put back.
+/// Restores on destruction what a guest's run has changed for the host system: its tables, and what
+/// a VM exit has changed; CR0 and CR4. Lives around VMX operation. A VM exit switches to the VMM's
+/// tables, so where none has happened only CR0 and CR4 are restored.
 class HostStateGuard {
 public:
-    HostStateGuard(const ProcessorMemory& memory, const arch::ProcessorState& windows)
-        : memory_{memory}, windows_{windows} {}
+    HostStateGuard(const ProcessorMemory& memory, const arch::ProcessorState& host_system)
+        : memory_{memory}, host_system_{host_system} {}
     HostStateGuard(const HostStateGuard&) = delete;
     HostStateGuard& operator=(const HostStateGuard&) = delete;
     ~HostStateGuard();
 
 private:
     const ProcessorMemory& memory_;
-    const arch::ProcessorState& windows_;
+    const arch::ProcessorState& host_system_;
 };
 
 /// Runs the guest until the VMM leaves it; then on the caller's stack and page tables again, but

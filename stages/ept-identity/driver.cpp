@@ -14,7 +14,7 @@
 #include <array>
 #include <expected>
 
-#include "hypervisor/exits/msr.hpp"
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/exits/single_step.hpp"
 #include "hypervisor/vcpu/ept_setup.hpp"
 #include "hypervisor/vcpu/session.hpp"
@@ -116,18 +116,16 @@ namespace {
 // ---- The guest, from VMXON to VMXOFF ------------------------------------------------------------
 
 Expected<void> run_guest(const Setting& setting, const StageMemory& memory) {
-    vmx::Session session{setting.memory.session_memory(), setting.capabilities};
-    session.processor().tracing = true;
-    vmx::intercept_mtrr_writes(session.vmm().msr_bitmap.bytes);
-
     identity_stage::VmmPages& pages = memory.vmm();
+    vmx::Session session{setting.memory.session_memory(), setting.capabilities,
+                         vmx::traced_exits()};
+    session.use_exit_path(identity_stage::exit_path(*pages.machine, session.processor()));
     session.options.epts = pages.machine->epts();
     session.options.features = {vmx::vpid(static_cast<std::uint16_t>(setting.processor + 1))};
     session.options.choose_step = vmx::choose_step;
     if (memory.limits().capability.accessed_and_dirty != 0) {
         session.options.features[1] = vmx::write_log(memory.physical_of(&pages.write_log));
     }
-    session.processor().hooks = pages.machine->hooks(session.processor());
     {
         // Interrupts are on in the guest, and their handlers run there; another thread must not.
         const platform::PreemptionOff dispatch;

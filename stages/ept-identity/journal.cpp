@@ -208,7 +208,7 @@ void report_run(const TraceProvider& provider, const vmx::Session& session,
     platform::trace_entry(provider, timestamps.probe_at);
     trace::ExitEvent probe{};
     if (session.processor().ring->read(probe)) {
-        platform::trace_exit(provider, probe);
+        platform::trace_exit(provider, probe, handler_names);
     }
     const Machine& machine = *memory.vmm().machine;
     provider.write<GuestFeatures>(
@@ -218,13 +218,16 @@ void report_run(const TraceProvider& provider, const vmx::Session& session,
         yes_or_no(processor.write_log), timestamps.vm_entry_at);
     platform::trace_entry(provider, timestamps.vm_entry_at);
     std::size_t reported = 0;
-    stages::report_exits(provider, session.processor(), [&](const trace::ExitEvent& event) {
-        const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
-        if (reason.basic() == vmx::ExitReason::ept_violation &&
-            reported < machine.changes().size()) {
-            report_change(provider, machine.changes()[reported++], event.exit_at);
-        }
-    });
+    stages::report_exits(
+        provider, session.processor(),
+        [&](const trace::ExitEvent& event) {
+            const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
+            if (reason.basic() == vmx::ExitReason::ept_violation &&
+                reported < machine.changes().size()) {
+                report_change(provider, machine.changes()[reported++], event.exit_at);
+            }
+        },
+        handler_names);
     platform::trace_ending(provider, session.processor());
     platform::trace_vmx_off(provider, timestamps.left_at);
 }

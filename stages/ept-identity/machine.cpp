@@ -1,6 +1,6 @@
 #include "stages/ept-identity/machine.hpp"
 
-#include "hypervisor/vcpu/exit.hpp"
+#include <utility>
 
 namespace hvp::identity_stage {
 namespace {
@@ -11,7 +11,50 @@ arch::GuestPhysicalAddress nth_page(arch::GuestPhysicalAddress first, std::size_
     return first + n * arch::page_bytes;
 }
 
+// ---- The exits that this stage answers itself ---------------------------------------------------
+
+vmx::AfterEvent on_ept_violation(vmx::Exit exit, Machine& machine) {
+    const ept::GuestMemoryEvent event = vmx::guest_memory_event(exit, false);
+    return vmx::after_violation(exit, event, machine.on_violation(event));
+}
+
+ept::Pointer on_step_end(vmx::Exit, Machine& machine, bool) {
+    return machine.after_step();
+}
+
+vmx::Next on_wrmsr(vmx::Exit exit, Machine& machine) {
+    return vmx::answer_wrmsr(exit, [&](arch::Msr msr, std::uint64_t value) {
+        return machine.on_mtrr_write(msr, value);
+    });
+}
+
+vmx::AfterEvent on_page_modification_log_full(vmx::Exit exit, Machine& machine) {
+    machine.take_log();
+    return vmx::restart_page_modification_log(exit);
+}
+
+vmx::Next on_vmcall(vmx::Exit exit, Machine& machine) {
+    return vmx::answer_vmcall(exit, [&](std::uint64_t call, std::uint64_t) {
+        return machine.on_call(call) ? std::optional<std::uint64_t>{0} : std::nullopt;
+    });
+}
+
+constexpr auto handlers =
+    vmx::default_handlers.with<vmx::ExitReason::ept_violation, on_ept_violation>()
+        .with_step_end<on_step_end>()
+        .with_msrs<vmx::msr_policies_with_mtrrs>()
+        .with<vmx::ExitReason::wrmsr, on_wrmsr>()
+        .with<vmx::ExitReason::page_modification_log_full, on_page_modification_log_full>()
+        .with<vmx::ExitReason::vmcall, on_vmcall>();
+
 }  // namespace
+
+constinit const vmx::HandlerNames handler_names = handlers.names;
+
+vmx::ExitPath exit_path(Machine& machine, const vmx::VirtualProcessor& processor) {
+    machine.use(processor);
+    return vmx::exit_path<handlers, vmx::Traced<false>>(machine);
+}
 
 std::expected<void, ept::EditError> Machine::build(const arch::MtrrSnapshot& mtrrs,
                                                    std::span<const arch::MappedRange> hidden,
@@ -36,25 +79,6 @@ void Machine::begin(ept::StepFrames& frames, std::span<const std::uint64_t> log,
     views_.attach(0);
     switch_.emplace(views_, 0, frames, places_.frames, window);
     log_ = log;
-}
-
-vmx::StageHooks Machine::hooks(const vmx::VirtualProcessor& processor) {
-    processor_ = &processor;
-    return {
-        .stage = this,
-        .on_ept_violation =
-            [](void* stage, const ept::GuestMemoryEvent& event) {
-                return static_cast<Machine*>(stage)->on_violation(event);
-            },
-        .on_step = [](void* stage,
-                      bool) { return static_cast<Machine*>(stage)->switch_->after_step(); },
-        .on_mtrr_write =
-            [](void* stage, std::uint32_t msr, std::uint64_t value) {
-                return static_cast<Machine*>(stage)->on_mtrr_write(msr, value);
-            },
-        .on_log_full = [](void* stage) { static_cast<Machine*>(stage)->take_log(); },
-        .on_hypercall = [](void* stage, std::uint64_t call, std::uint64_t,
-                           std::uint64_t&) { return static_cast<Machine*>(stage)->on_call(call); }};
 }
 
 // ---- At exits -----------------------------------------------------------------------------------
@@ -88,14 +112,13 @@ bool Machine::on_call(std::uint64_t call) {
 
 /// The types of the EPT's entries are our copy of what the MTRRs say, and follow them.
 /// [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical Addresses"]
-bool Machine::on_mtrr_write(std::uint32_t msr, std::uint64_t value) {
-    const auto which = static_cast<arch::Msr>(msr);
+bool Machine::on_mtrr_write(arch::Msr msr, std::uint64_t value) {
     const arch::MtrrSnapshot& before = views_.mtrrs();
-    if (!arch::valid_mtrr_write(which, value, before.capabilities,
+    if (!arch::valid_mtrr_write(msr, value, before.capabilities,
                                 views_.identity().limits().physical_address_bits)) {
         return false;
     }
-    arch::wrmsr(which, value);
+    arch::wrmsr(msr, value);
     const arch::MtrrSnapshot after = arch::read_mtrrs();
     bool followed = views_.update_memory_types(after);
     if (!followed) {
@@ -105,7 +128,7 @@ bool Machine::on_mtrr_write(std::uint32_t msr, std::uint64_t value) {
     followed = switch_->flush() && followed;
     if (mtrr_write_count_ < mtrr_writes_.size()) {
         mtrr_writes_[mtrr_write_count_++] = {
-            .msr = msr,
+            .msr = std::to_underlying(msr),
             .value = value,
             .type = views_.identity().walk(places_.mtrr_range).type,
             .tables = views_.identity().pool().used()};
@@ -155,7 +178,7 @@ void Machine::take_log() {
     if (!processor_->write_log) {
         return;
     }
-    const std::uint16_t index = vmx::ExitVmcs{}.read(vmx::guest_pml_index);
+    const std::uint16_t index = vmx::UncheckedVmcs{}.read(vmx::guest_pml_index);
     const std::size_t first = index < log_entries ? index + 1U : 0U;
     for (std::size_t i = first; i < log_entries; ++i) {
         const std::uint64_t page = (log_[i] - places_.watched.raw()) / arch::page_bytes;

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "hypervisor/arch/address_space.hpp"
+#include "hypervisor/exits/handler_table.hpp"
 #include "hypervisor/hooks/view_switch.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "stages/ept-identity/guest.hpp"
@@ -71,7 +72,15 @@ public:
                const arch::PhysicalWindow& window);
 
     /// `processor`: has what steps are made with, and whether there is a page-modification log.
-    [[nodiscard]] vmx::StageHooks hooks(const vmx::VirtualProcessor& processor);
+    void use(const vmx::VirtualProcessor& processor) { processor_ = &processor; }
+
+    // What the handlers of exits ask, in VMX root operation.
+    [[nodiscard]] vmx::AfterViolation on_violation(const ept::GuestMemoryEvent& event);
+    [[nodiscard]] ept::Pointer after_step() { return switch_->after_step(); }
+    [[nodiscard]] bool on_call(std::uint64_t call);
+    [[nodiscard]] bool on_mtrr_write(arch::Msr msr, std::uint64_t value);
+    void take_log();
+
     [[nodiscard]] const ept::SplitViews& views() const { return views_; }
     [[nodiscard]] auto epts() const { return vmx::all_views(views_, 0); }
 
@@ -89,12 +98,8 @@ public:
     }
 
 private:
-    [[nodiscard]] vmx::AfterViolation on_violation(const ept::GuestMemoryEvent& event);
-    [[nodiscard]] bool on_call(std::uint64_t call);
-    [[nodiscard]] bool on_mtrr_write(std::uint32_t msr, std::uint64_t value);
     [[nodiscard]] bool watch();
     [[nodiscard]] bool end_watch();
-    void take_log();
     [[nodiscard]] const ept::Tables& data_view() { return views_.tables(ept::View::data, 0); }
 
     ept::SplitViews views_;
@@ -111,5 +116,10 @@ private:
     std::array<MtrrWrite, 8> mtrr_writes_{};
     std::size_t mtrr_write_count_{};
 };
+
+/// The VMM's table of handlers, with those of the exits that the machine answers.
+[[nodiscard]] vmx::ExitPath exit_path(Machine& machine, const vmx::VirtualProcessor& processor);
+/// For the trace.
+extern const vmx::HandlerNames handler_names;
 
 }  // namespace hvp::identity_stage

@@ -8,6 +8,7 @@
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/ept_setup.hpp"
 #include "hypervisor/vcpu/session.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
@@ -82,8 +83,8 @@ namespace {
 Expected<void> run_guests(const Setting& setting, ept_stage::Memory& memory) {
     report_needed(setting.provider, memory);
 
-    vmx::Session session{setting.memory.session_memory(), setting.capabilities};
-    session.processor().tracing = true;
+    vmx::Session session{setting.memory.session_memory(), setting.capabilities,
+                         vmx::traced_exits()};
     session.options.stack_end = (&memory.guest_stack + 1)->bytes.data();
     bool all_right = true;
     for (const ept_stage::Guest& guest : ept_stage::guests) {
@@ -93,7 +94,7 @@ Expected<void> run_guests(const Setting& setting, ept_stage::Memory& memory) {
         }
         report_guest(setting.provider, guest.starts_with, memory);
         session.options.epts = {memory.views->tables().pointer()};
-        session.processor().hooks = memory.views->hooks();
+        session.use_exit_path(ept_stage::exit_path(*memory.views));
         const auto guest_stop = session.run(guest.code, &memory.guest);
         if (!guest_stop) {
             return std::unexpected{guest_stop.error()};

@@ -1,5 +1,8 @@
 #include "stages/ept/views.hpp"
 
+#include <optional>
+
+#include "hypervisor/exits/handler_table.hpp"
 #include "stages/ept/guest.hpp"
 
 namespace hvp::ept_stage {
@@ -13,7 +16,32 @@ Leaf identity(const ept::WorkingSetPage& page) {
     return {.physical = arch::HostPhysicalAddress{page.page.raw()}, .rights = page.rights};
 }
 
+// ---- The exits that this stage answers itself ---------------------------------------------------
+
+vmx::AfterEvent on_ept_violation(vmx::Exit exit, Views& views) {
+    const ept::GuestMemoryEvent event = vmx::guest_memory_event(exit, false);
+    return vmx::after_violation(exit, event, {.goes_on = views.on_violation(event)});
+}
+
+vmx::Next on_vmcall(vmx::Exit exit, Views& views) {
+    return vmx::answer_vmcall(exit, [&](std::uint64_t call, std::uint64_t) {
+        return views.on_call(call) ? std::optional<std::uint64_t>{0} : std::nullopt;
+    });
+}
+
+constexpr auto handlers =
+    vmx::default_handlers.with<vmx::ExitReason::ept_violation, on_ept_violation>()
+        .with<vmx::ExitReason::vmcall, on_vmcall>();
+
 }  // namespace
+
+vmx::ExitPath exit_path(Views& views) {
+    return vmx::exit_path<handlers, vmx::Traced<false>>(views);
+}
+
+vmx::ExitPath untraced_exit_path(Views& views) {
+    return vmx::exit_path<handlers>(views);
+}
 
 std::expected<Views, ept::EditError> Views::create(ept::TablePool& pool, const ept::Limits& limits,
                                                    const ept::WorkingSet& needed,
@@ -44,18 +72,6 @@ std::expected<void, ept::EditError> map_all(ept::Tables& tables, const ept::Work
         tables.flush_done(*pending);
     }
     return {};
-}
-
-vmx::StageHooks Views::hooks() {
-    return {
-        .stage = this,
-        .on_ept_violation =
-            [](void* stage, const ept::GuestMemoryEvent& event) {
-                return vmx::AfterViolation{.goes_on =
-                                               static_cast<Views*>(stage)->on_violation(event)};
-            },
-        .on_hypercall = [](void* stage, std::uint64_t call, std::uint64_t,
-                           std::uint64_t&) { return static_cast<Views*>(stage)->on_call(call); }};
 }
 
 // ---- At an EPT violation ------------------------------------------------------------------------

@@ -55,7 +55,11 @@ public:
         const Functions& functions, std::uint32_t processor, InitialMap initial_map);
 
     [[nodiscard]] const ept::Tables& tables() const { return tables_; }
-    [[nodiscard]] vmx::StageHooks hooks();
+
+    // What the handlers of exits ask, in VMX root operation.
+    [[nodiscard]] bool on_violation(const ept::GuestMemoryEvent& event);
+    [[nodiscard]] bool on_call(std::uint64_t call);
+
     /// Whether reads can see one page and execution another. Without execute-only pages the code
     /// view could be read as well, and the attack seen.
     [[nodiscard]] bool can_split() const { return limits_.capability.execute_only != 0; }
@@ -76,8 +80,6 @@ private:
           functions_{functions},
           processor_{processor} {}
 
-    [[nodiscard]] bool on_violation(const ept::GuestMemoryEvent& event);
-    [[nodiscard]] bool on_call(std::uint64_t call);
     [[nodiscard]] Answer answer(const ept::GuestMemoryEvent& event,
                                 const ept::WorkingSetPage* page) const;
     [[nodiscard]] bool carry_out(Answer answer, const ept::WorkingSetPage& page);
@@ -97,5 +99,10 @@ private:
     std::size_t violation_count_{};
     std::array<ViolationRecord, 64> violations_{};
 };
+
+/// The VMM's table of handlers, with those of the exits that the views answer.
+[[nodiscard]] vmx::ExitPath exit_path(Views& views);
+/// The same without a trace.
+[[nodiscard]] vmx::ExitPath untraced_exit_path(Views& views);
 
 }  // namespace hvp::ept_stage

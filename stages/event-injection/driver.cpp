@@ -15,6 +15,7 @@
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
@@ -82,9 +83,8 @@ Expected<void> run_guest(const Setting& setting) {
     event_injection::Journal journal{.supported_at = arch::rdtsc(),
                                      .basic = setting.capabilities.basic};
     const vmx::ProcessorRegion& region = setting.memory.region();
-    vmx::prepare(region, setting.capabilities);
+    vmx::prepare(region, setting.capabilities, vmx::traced_exits());
     vmx::ProcessorMemory& vmm = *region.memory;
-    vmm.processor.tracing = true;
     // In the frame of this function, so on the stack of the current thread: Windows looks for a
     // handler only as long as the frames lie there.
     alignas(16) std::array<std::byte, guest_stack_bytes> stack;  // the guest writes before it reads

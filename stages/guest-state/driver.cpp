@@ -10,6 +10,7 @@
 #include <expected>
 
 #include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
@@ -74,9 +75,8 @@ Expected<void> run_guest(const Setting& setting) {
     guest_state::Journal journal{.supported_at = arch::rdtsc(),
                                  .basic = setting.capabilities.basic};
     const vmx::ProcessorRegion& region = setting.memory.region();
-    vmx::prepare(region, setting.capabilities);
+    vmx::prepare(region, setting.capabilities, vmx::traced_exits_with_registers());
     vmx::ProcessorMemory& vmm = *region.memory;
-    vmm.processor.tracing = true;
     journal.mailbox.seed = journal.supported_at;
     journal.mailbox.steps = guest_state::plan();
     const vmx::GuestStart guest{.code = guest_state::guest_main,

@@ -21,13 +21,15 @@ inline constexpr trace::Traits failure{.level = trace::Level::error,
     return yes ? "yes" : "no";
 }
 
-/// Writes every exit as an event, and calls `after_exit` with each; empties the ring.
+/// Writes every exit as an event, and calls `after_exit` with each; empties the ring. `names`:
+/// those of the table of handlers that the guest had.
 template <typename AfterExit>
 void report_exits(const platform::TraceProvider& provider, const vmx::VirtualProcessor& processor,
-                  AfterExit after_exit) {
+                  AfterExit after_exit,
+                  const vmx::HandlerNames& names = vmx::default_handlers.names) {
     trace::ExitEvent event{};
     while (processor.ring->read(event)) {
-        platform::trace_exit(provider, event);
+        platform::trace_exit(provider, event, names);
         after_exit(event);
     }
     platform::trace_dropped(provider, *processor.ring);

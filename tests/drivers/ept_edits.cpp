@@ -143,8 +143,7 @@ void call_and_read(void* argument) {
 // ---- One processor changes, the other one must forget
 
 /// In VMX root operation of the guest's processor: is there something to forget?
-bool forget(void* stage) {
-    auto& memory = *static_cast<Memory*>(stage);
+bool forget(Memory& memory) {
     const std::uint64_t started = load(memory.shared.started);
     if (load(memory.shared.forgotten) == started) {
         return false;  // not ours
@@ -155,6 +154,16 @@ bool forget(void* stage) {
     store(memory.shared.forgotten, started);
     return true;
 }
+
+vmx::AfterEvent on_exception_or_nmi(vmx::Exit exit, Memory& memory) {
+    return vmx::answer_exception_or_nmi(exit, [&] { return forget(memory); });
+}
+vmx::AfterEvent on_nmi_window(vmx::Exit exit, Memory& memory) {
+    return vmx::answer_window(exit, [&] { return forget(memory); });
+}
+constexpr auto handlers =
+    vmx::default_handlers.with<vmx::ExitReason::exception_or_nmi, on_exception_or_nmi>()
+        .with<vmx::ExitReason::nmi_window, on_nmi_window>();
 
 /// An NMI to another processor, by the local APIC.
 /// [SDM 3A 10.6.1 "Interrupt Command Register (ICR)"]
@@ -218,7 +227,7 @@ NTSTATUS exchange_under_a_guest(tests::TestSession& session, Memory& memory) {
         static_cast<volatile std::uint32_t*>(MmMapIoSpace(apic_base, PAGE_SIZE, MmNonCached));
     memory.guest_processor = 1;
     memory.ept->attach(1);
-    session.vmm().processor.hooks = {.stage = &memory, .on_nmi = forget};
+    session.use_exit_path(vmx::exit_path<handlers>(memory));
     Worker worker{.session = session, .memory = memory};
     HANDLE handle{};
     if (PsCreateSystemThread(&handle, THREAD_ALL_ACCESS, nullptr, nullptr, nullptr,

@@ -77,17 +77,20 @@ void run_guest(void* context) {
     }
 }
 
-vmx::StageHooks hooks_of(Player& player) {
-    return {.stage = &player,
-            .on_ept_violation =
-                [](void* stage, const ept::GuestMemoryEvent& event) {
-                    Player& self = *static_cast<Player*>(stage);
-                    self.during_delivery += vmx::is_during_delivery(vmx::ExitVmcs{}) ? 1 : 0;
-                    return self.views().on_violation(event, self.session->vmm().processor.step.by);
-                },
-            .on_step = [](void* stage,
-                          bool) { return static_cast<Player*>(stage)->views().after_step(); }};
+vmx::AfterEvent on_ept_violation(vmx::Exit exit, Player& player) {
+    player.during_delivery += vmx::is_during_delivery(exit.vmcs) ? 1 : 0;
+    const ept::GuestMemoryEvent event = vmx::guest_memory_event(exit, false);
+    return vmx::after_violation(exit, event,
+                                player.views().on_violation(event, exit.processor().step.by));
 }
+
+ept::Pointer on_step_end(vmx::Exit, Player& player, bool) {
+    return player.views().after_step();
+}
+
+constexpr auto handlers =
+    vmx::default_handlers.with<vmx::ExitReason::ept_violation, on_ept_violation>()
+        .with_step_end<on_step_end>();
 
 /// All of it: the memory, the views, and a player for each processor.
 class Game {
@@ -212,7 +215,7 @@ void Game::run() {
         options.epts = vmx::all_views(*hidden_->views, i);
         options.features = {vmx::vpid(1)};
         options.choose_step = vmx::choose_step;
-        player.session->processor().hooks = hooks_of(player);
+        player.session->use_exit_path(vmx::exit_path<handlers>(player));
     }
     std::array<std::optional<tests::OnOtherProcessor>, most_processors> others;
     for (std::uint32_t i = 1; i < count_; ++i) {

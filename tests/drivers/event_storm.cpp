@@ -37,11 +37,11 @@ constexpr std::uint64_t few = 10'000;
 // ---- The VMM, and what is counted around it
 
 Processor& processor_of(const vmx::VirtualProcessor& owner) {
-    return *static_cast<Processor*>(owner.hooks.stage);
+    return *static_cast<Processor*>(owner.frame->state);
 }
 
 /// Where the guest has executed nothing since the entry, the interrupt had come before that.
-void note_interrupt(Tally& tally, const vmx::VmmFrame& frame, const vmx::ExitVmcs& vmcs) {
+void note_interrupt(Tally& tally, const vmx::VmmFrame& frame, const vmx::UncheckedVmcs& vmcs) {
     const bool moved = vmcs.read(vmx::guest_rip).raw() != tally.entry_rip ||
                        frame.registers.sum() != tally.entry_registers;
     ++(moved ? tally.in_guest : tally.in_vmm);
@@ -56,32 +56,41 @@ bool is_spurious(vmx::InterruptionInformation event) {
     return event.is(vmx::EventType::external_interrupt) && event.vector == shared.spurious_vector;
 }
 
-bool count_and_handle_exit(vmx::VmmFrame* frame) {
-    const vmx::ExitVmcs vmcs;
-    Tally& tally = processor_of(*frame->owner).tally;
-    const vmx::ExitReason reason = vmcs.read(vmx::exit_reason).basic();
-    if (vmcs.read(vmx::guest_activity_state) == vmx::ActivityState::hlt) {
-        ++tally.asleep;
+/// Sees each exit before its handler and after it.
+class Counted {
+public:
+    explicit Counted(vmx::Exit exit, std::uint32_t number)
+        : reason_{static_cast<vmx::ExitReason>(number)} {
+        Tally& tally = processor_of(exit.processor()).tally;
+        if (exit.vmcs.read(vmx::guest_activity_state) == vmx::ActivityState::hlt) {
+            ++tally.asleep;
+        }
+        if (is_spurious(exit.vmcs.read(vmx::exit_interruption_information))) {
+            ++tally.spurious;
+        } else if (reason_ == vmx::ExitReason::external_interrupt) {
+            note_interrupt(tally, exit.frame, exit.vmcs);
+        } else if (reason_ == vmx::ExitReason::exception_or_nmi) {
+            ++tally.nmis_in_guest;  // no exception exits
+        }
     }
-    if (is_spurious(vmcs.read(vmx::exit_interruption_information))) {
-        ++tally.spurious;
-    } else if (reason == vmx::ExitReason::external_interrupt) {
-        note_interrupt(tally, *frame, vmcs);
-    } else if (reason == vmx::ExitReason::exception_or_nmi) {
-        ++tally.nmis_in_guest;  // no exception exits
+
+    void finish(vmx::Exit exit, bool) const {
+        Tally& tally = processor_of(exit.processor()).tally;
+        const vmx::InterruptionInformation injected =
+            exit.vmcs.read(vmx::entry_interruption_information);
+        if (injected.is(vmx::EventType::external_interrupt) && !is_spurious(injected)) {
+            ++tally.injected;
+            tally.kept_awake += reason_ == vmx::ExitReason::hlt ? 1 : 0;
+        } else if (reason_ == vmx::ExitReason::external_interrupt) {
+            ++tally.waited;
+        }
+        tally.entry_rip = injected.valid != 0 ? 0 : exit.vmcs.read(vmx::guest_rip).raw();
+        tally.entry_registers = exit.registers().sum();
     }
-    const bool goes_on = vmx::handle_vm_exit(frame);
-    const vmx::InterruptionInformation injected = vmcs.read(vmx::entry_interruption_information);
-    if (injected.is(vmx::EventType::external_interrupt) && !is_spurious(injected)) {
-        ++tally.injected;
-        tally.kept_awake += reason == vmx::ExitReason::hlt ? 1 : 0;
-    } else if (reason == vmx::ExitReason::external_interrupt) {
-        ++tally.waited;
-    }
-    tally.entry_rip = injected.valid != 0 ? 0 : vmcs.read(vmx::guest_rip).raw();
-    tally.entry_registers = frame->registers.sum();
-    return goes_on;
-}
+
+private:
+    vmx::ExitReason reason_;
+};
 
 void count_and_handle_nmi(vmx::HostTrap* trap) {
     ++processor_of(vmx::owner_of_trap_stack(trap)).tally.nmis_in_vmm;
@@ -189,9 +198,10 @@ bool prepare(std::optional<tests::TestSession>& session, const DRIVER_OBJECT& dr
     }
     session.emplace(std::move(*prepared));
     session->options.features = {vmx::interrupt_exiting()};
-    session->vmm().frame()->on_exit = count_and_handle_exit;
+    vmx::ExitPath path = vmx::exit_path<vmx::default_handlers, Counted>();
+    path.state = &processor;
+    session->use_exit_path(path);
     session->vmm().stacks.nmi.on_trap = count_and_handle_nmi;
-    session->vmm().processor.hooks.stage = &processor;
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/session.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/failure.hpp"
@@ -53,7 +54,8 @@ public:
 
 private:
     TestSession(const vmx::VmxCapabilities& capabilities, platform::VmmMemory memory)
-        : Session{memory.session_memory(), capabilities}, memory_{std::move(memory)} {}
+        : Session{memory.session_memory(), capabilities, vmx::untraced_exits()},
+          memory_{std::move(memory)} {}
 
     platform::VmmMemory memory_;
 };

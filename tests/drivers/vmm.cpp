@@ -53,30 +53,31 @@ void without_idt(void*) {
 
 volatile std::uint64_t* somewhere{};
 
-bool read_what_is_windows(VmmFrame*) {
+[[clang::preserve_none]] void read_what_is_windows(VmmFrame* frame) {
     // Windows' per-processor data: mapped for Windows, not for the VMM.
     static_cast<void>(*somewhere);
-    return false;  // where nothing has happened the guest is left all the same
+    // Where nothing has happened the guest is left all the same.
+    [[clang::musttail]] return vmx::hvp_leave_vmm(frame);
 }
 
-bool write_own_code(VmmFrame*) {
+[[clang::preserve_none]] void write_own_code(VmmFrame* frame) {
     *std::bit_cast<volatile std::uint8_t*>(&read_what_is_windows) = 0xCC;
-    return false;
+    [[clang::musttail]] return vmx::hvp_leave_vmm(frame);
 }
 
-bool read_non_canonical(VmmFrame*) {
+[[clang::preserve_none]] void read_non_canonical(VmmFrame* frame) {
     static_cast<void>(*std::bit_cast<volatile std::uint64_t*>(0x8000'0000'0000'0000));
-    return false;
+    [[clang::musttail]] return vmx::hvp_leave_vmm(frame);
 }
 
-bool execute_nothing(VmmFrame*) {
+[[clang::preserve_none]] void execute_nothing(VmmFrame*) {
     __builtin_trap();
 }
 
-bool divide_by_zero(VmmFrame*) {
+[[clang::preserve_none]] void divide_by_zero(VmmFrame* frame) {
     // In assembler: a compiler may take for granted that nobody does this.
     asm volatile("xor %%ecx, %%ecx\n div %%ecx" : : : "eax", "ecx", "edx", "cc");
-    return false;
+    [[clang::musttail]] return vmx::hvp_leave_vmm(frame);
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): that is the mistake
@@ -84,15 +85,15 @@ bool divide_by_zero(VmmFrame*) {
     volatile std::uint64_t here = depth;  // so that every call needs stack
     return here == 0 ? 0 : recurse(here - 1) + here;
 }
-bool overflow_the_stack(VmmFrame*) {
+[[clang::preserve_none]] void overflow_the_stack(VmmFrame* frame) {
     static_cast<void>(recurse(1'000'000));
-    return false;
+    [[clang::musttail]] return vmx::hvp_leave_vmm(frame);
 }
 
 struct Case {
     std::string_view name;
     void (*guest)(void*);
-    bool (*handler)(VmmFrame*);  ///< instead of the dispatcher; none: the dispatcher
+    vmx::ExitFunction* handler;  ///< instead of the dispatcher; none: the dispatcher
     StopReason expected;
 };
 

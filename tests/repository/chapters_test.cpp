@@ -1,4 +1,4 @@
-// What the chapters quote is what the sources say and what a run tells.
+// The chapters' quotations are in the sources and in the stories of runs.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -49,8 +49,8 @@ std::vector<std::vector<std::string>> blocks(const std::string& page, const std:
     return found;
 }
 
-// A block of C++ stands somewhere in the sources, or in a patch that a chapter asks for, line by
-// line, whatever the indentation.
+// A block of C++ is somewhere in the sources, or in a patch of an exercise, line by line, with any
+// indentation.
 TEST(Chapters, QuoteTheSource) {
     std::string everything = "\n";
     for (const SourceFile& file : files_below({"hypervisor", "platform", "stages", "tests/broken"},
@@ -102,7 +102,7 @@ ShownStory story_shown(const std::string& page, const std::string& stage) {
     return shown;
 }
 
-// The story on the first page and in each chapter is the one that the stage's story.txt demands.
+// The story on the first page and in each chapter matches the stage's story.txt.
 TEST(Chapters, TellTheStoryOfTheRun) {
     std::vector<std::pair<std::string, std::string>> pages{{"README.md", "launch"}};
     for (const SourceFile& story : files_below({"stages"}, {"story.txt"})) {

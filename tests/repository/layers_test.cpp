@@ -26,7 +26,7 @@ const std::vector<Layer> layers{
      .may_include = {"hypervisor/arch/", "hypervisor/ept/", "hypervisor/vmcs/"}},
     {.folder = "hypervisor/vcpu/",
      .may_include = {"hypervisor/arch/", "hypervisor/ept/", "hypervisor/trace/", "hypervisor/vmcs/",
-                     "hypervisor/vmx/", "hypervisor/exits/"}},
+                     "hypervisor/vmx/"}},
     {.folder = "hypervisor/events/",
      .may_include = {"hypervisor/arch/", "hypervisor/vmcs/", "hypervisor/vcpu/"}},
     {.folder = "hypervisor/exits/",

@@ -25,7 +25,7 @@ std::string nearest(std::string_view word, std::span<const std::string> known) {
     std::string best;
     std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
     for (const std::string& candidate : known) {
-        // What somebody began to type is near, however long the rest is.
+        // The beginning of a name is near, however long the rest is.
         const std::size_t far =
             word.size() >= 3 && candidate.contains(word) ? 1 : distance(word, candidate);
         if (far < best_distance) {

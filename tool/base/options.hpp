@@ -25,7 +25,7 @@ enum class ExitStatus : int {
 
 struct RunOptions {
     std::string stage = "launch";
-    std::optional<std::filesystem::path> driver;  ///< somebody's .sys instead of a stage
+    std::optional<std::filesystem::path> driver;  ///< a .sys file instead of a stage's driver
     std::string model{lab::default_model};
     unsigned cpus = 1;
     std::optional<unsigned> processor;  ///< where the driver starts; else the seed says
@@ -70,7 +70,7 @@ struct BenchOptions {
 
 struct RulesOptions {
     std::string word;   ///< a word or a section; empty: all rules
-    bool page = false;  ///< docs/rules.md instead
+    bool page = false;  ///< all rules as one page of Markdown
 };
 
 /// A dump, or numbers; each as it was typed, empty where it was not.

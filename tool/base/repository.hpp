@@ -1,4 +1,4 @@
-// Where things lie: the repository that this program was built from, and what its build made.
+// Paths: the repository that this program was built from, and what its build made.
 #pragma once
 
 #include <filesystem>
@@ -23,10 +23,10 @@ struct Repository {
     /// `runs/`, unless the environment's HVP_RUNS names another folder.
     [[nodiscard]] std::filesystem::path runs() const;
     /// Returns  the stages' names: every folder with a driver.cpp, in the order of `stages/order`,
-    ///          which is that of reading; behind them those that are not named there.
+    ///          which is that of reading; then those that are not named there.
     [[nodiscard]] std::vector<std::string> stages() const;
 
-    /// Returns  the repository of the running program, which lies in `build/bin`.
+    /// Returns  the repository of the running program, which is in `build/bin`.
     [[nodiscard]] static Repository of_this_program();
 };
 

@@ -6,11 +6,12 @@
 
 namespace hvp::tool {
 
-/// `startup`: seconds from the command to the end of the story, beside those of the bare emulator.
+/// `startup`: seconds from the command to the end of the story, compared with those of the bare
+/// emulator.
 [[nodiscard]] ExitStatus bench_startup(const BenchOptions& options, const Repository& repository);
 
-/// `exits`: instructions from a VM exit to the next VM entry, for each kind of exit, beside those
-/// of hand-written handlers. They are the same each time.
+/// `exits`: instructions from a VM exit to the next VM entry, for each kind of exit, compared with
+/// those of hand-written handlers. They are the same each time.
 ///
 /// Returns  failed when CPUID costs more than we allow ourselves
 [[nodiscard]] ExitStatus bench_exits(const BenchOptions& options, const Repository& repository);

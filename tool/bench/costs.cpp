@@ -29,7 +29,7 @@ std::vector<Json> events_in(const fs::path& path) {
     return events;
 }
 
-// "CPUID"; "MOV from CR3 to RAX" where one reason stands for several instructions.
+// "CPUID"; "MOV from CR3 to RAX" where several instructions have one reason.
 std::string kind_of(const Json& exit) {
     const Event event{.t = 0, .from = "driver", .name = "VmExit", .fields = exit};
     const ExitNumbers numbers = ExitNumbers::of(event);

@@ -39,7 +39,7 @@ void sort(Costs& costs);
 /// An element of `results`.
 [[nodiscard]] Json as_json(const std::string& name, const char* unit, const Cost& cost);
 
-/// One figure where all are equal, or between which they lie.
+/// One figure where all are equal, else the least and the greatest.
 [[nodiscard]] std::string cost_text(const Cost& cost);
 
 /// The machine of `run_bench_driver`.

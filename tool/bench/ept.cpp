@@ -31,27 +31,27 @@ struct Figures {
 
 // What the driver has measured itself, and the processor.
 std::optional<Figures> figures_in(const std::vector<Json>& events) {
-    Costs told;
+    Costs costs;
     const Json* built = nullptr;
     for (const Json& event : events) {
         const std::string name = event.value("event", "");
         if (name == "Ticks") {
-            told[event.value("of", "")].sorted.push_back(number_of(event.at("ticks")));
+            costs[event.value("of", "")].sorted.push_back(number_of(event.at("ticks")));
         } else if (name == "Built") {
             built = &event;
         }
     }
-    sort(told);
+    sort(costs);
     Costs exits = exit_costs(events);
-    if (built == nullptr || !told.contains("build") || !told.contains("edit") ||
-        !told.contains("split") || !told.contains("join") || !exits.contains(violation) ||
+    if (built == nullptr || !costs.contains("build") || !costs.contains("edit") ||
+        !costs.contains("split") || !costs.contains("join") || !exits.contains(violation) ||
         !exits.contains(cpuid)) {
         return std::nullopt;
     }
-    return Figures{.build = told["build"],
-                   .edit = told["edit"],
-                   .split = told["split"],
-                   .join = told["join"],
+    return Figures{.build = costs["build"],
+                   .edit = costs["edit"],
+                   .split = costs["split"],
+                   .join = costs["join"],
                    .violation = exits[violation],
                    .cpuid = exits[cpuid],
                    .pages = number_of(built->at("pages")),

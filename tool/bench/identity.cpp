@@ -101,7 +101,7 @@ void print_identity(const Json& identities, const Costs& views) {
     };
     fmt::print("ept-identity: instructions, from exit to entry\n");
     row("fetch, to the code view", "code", "another EPT pointer, no INVEPT");
-    row("read or write, to the data view", "data", "after a look at where RIP lies");
+    row("read or write, to the data view", "data", "after finding the page of RIP");
     row("read of its own page, to the step", "step", "a page composed, INVEPT included");
     row("end of the step", step_ends, "what it wrote is copied back");
     fmt::print("identity: bytes of tables, and seconds on this computer to build them\n");

@@ -69,8 +69,8 @@ void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std
     run.add_option("stage", options.stage, "the stage, see ./playground list (default: launch)")
         ->type_name("STAGE");
     run.add_option("--driver", driver,
-                   "run this driver instead of a stage's; its PDB, if beside "
-                   "it, names its functions")
+                   "run this driver instead of a stage's; its PDB, if in "
+                   "the same folder, names its functions")
         ->type_name("FILE.sys");
     run.add_option("--model", options.model, "processor model")
         ->type_name("NAME")
@@ -258,7 +258,8 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     RunOptions run_options;
     std::string firmware = "locked-on";
     std::string driver;
-    CLI::App* run = app.add_subcommand("run", "run a stage's driver in the lab and tell its story");
+    CLI::App* run =
+        app.add_subcommand("run", "run a stage's driver in the lab and print its story");
     describe_run(*run, run_options, firmware, driver);
 
     TestOptions test_options;
@@ -308,7 +309,7 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
         ->add_option("word", rules_options.word,
                      "only rules with this word in them, or of this section of SDM 3C (26.3.1.2)")
         ->type_name("WORD|SECTION");
-    rules->add_flag("--page", rules_options.page, "print docs/rules.md");
+    rules->add_flag("--page", rules_options.page, "print all rules as one page of Markdown");
 
     ExplainOptions explain_options;
     CLI::App* explain_command =

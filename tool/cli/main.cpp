@@ -1,4 +1,4 @@
-// The host program behind ./playground.
+// The host program that ./playground starts.
 #include <csignal>
 #include <cstdio>
 #include <exception>

@@ -14,8 +14,8 @@ namespace hvp::tool {
 [[nodiscard]] std::vector<std::string> stage_sources(const std::filesystem::path& stage);
 
 /// Returns  the headers outside the stage that it includes, directly and through others, as paths
-///          in the repository; what is met first stands first. Where a header has a source beside
-///          it, the stage also uses what that includes.
+///          in the repository; what is met first comes first. Where a header has a source with
+///          the same name, the stage also uses what that includes.
 [[nodiscard]] std::vector<std::string> used_pieces(const Repository& repository,
                                                    const std::string& stage);
 

@@ -43,7 +43,7 @@ void find_writes(const fs::path& file, const std::string& shown, std::string_vie
             (before + line).contains("write") && places.size() < most_places) {
             places.push_back(fmt::format("{}:{}", shown, number));
         }
-        // A statement goes on until its semicolon.
+        // A statement ends at its semicolon.
         before = line.contains(';') || line.contains('{') ? "" : before + line;
     }
 }
@@ -92,6 +92,7 @@ std::string where_set(Item item, const Repository& repository, const std::string
     }
     std::vector<std::string> places;
     search(repository, "stages/" + stage, field->identifier, places);
+    search(repository, "hypervisor/vcpu", field->identifier, places);
     search(repository, "hypervisor/vmx", field->identifier, places);
     return fmt::format("{}", fmt::join(places, ", "));
 }
@@ -101,26 +102,26 @@ std::optional<EntryFailure> explain_entry_failure(const Timeline& timeline,
                                                   const std::string& stage,
                                                   const std::string& model, std::size_t width) {
     const auto processor = ModelProcessor::of(model);
-    const Event* noted = timeline.last("driver", "VmcsFields");
+    const Event* recorded = timeline.last("driver", "VmcsFields");
     const Event* failed = timeline.last("driver", "VmxInstructionFailed");
     const bool is_refused = failed != nullptr && is_vm_entry(*failed);
-    if (!processor || (noted == nullptr && !is_refused)) {
+    if (!processor || (recorded == nullptr && !is_refused)) {
         return std::nullopt;
     }
-    VmcsImage image = noted != nullptr ? image_of(*noted) : VmcsImage{};
+    VmcsImage image = recorded != nullptr ? image_of(*recorded) : VmcsImage{};
     if (is_refused) {
         add_what_failed(timeline, image);
     }
     const Judged judged{image, *processor};
     Explanation explanation = explain_image(image, judged);
-    if (noted == nullptr) {
+    if (recorded == nullptr) {
         explanation.unchecked.clear();  // without a VMCS there is nothing to look at
     }
-    const Telling telling{.model = model, .width = width, .where_set = [&](Item item) {
-                              return where_set(item, repository, stage);
-                          }};
+    const ExplanationStyle style{.model = model, .width = width, .where_set = [&](Item item) {
+                                     return where_set(item, repository, stage);
+                                 }};
     return EntryFailure{.dump = write_dump(image),
-                        .text = explanation_text(image, judged, explanation, telling),
+                        .text = explanation_text(image, judged, explanation, style),
                         .json = explanation_json(image, judged, explanation)};
 }
 

@@ -1,4 +1,4 @@
-// A VM entry that failed in a run: what the driver noted, explained.
+// A VM entry that failed in a run: what the driver recorded, explained.
 #pragma once
 
 #include <optional>
@@ -17,9 +17,9 @@ struct EntryFailure {
     Json json;         ///< the same as `explain --json`
 };
 
-/// Returns  nothing when no VM entry failed, or the driver did not note the VMCS
+/// Returns  nothing when no VM entry failed, or the driver did not record the VMCS
 ///
-/// `stage`: whose sources set the fields; empty for somebody's driver
+/// `stage`: whose sources set the fields; empty for a driver that is no stage's
 [[nodiscard]] std::optional<EntryFailure> explain_entry_failure(const Timeline& timeline,
                                                                 const Repository& repository,
                                                                 const std::string& stage,
@@ -27,7 +27,7 @@ struct EntryFailure {
                                                                 std::size_t width);
 
 /// Returns  where our sources write the field: `stages/launch/driver.cpp:271`, the stage's own
-///          places first; empty when nothing does, and for somebody's driver
+///          places first; empty when nothing does, and for a driver that is no stage's
 [[nodiscard]] std::string where_set(Item item, const Repository& repository,
                                     const std::string& stage);
 

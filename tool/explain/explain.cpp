@@ -30,7 +30,7 @@ std::expected<std::string, std::string> read_input(const std::string& file) {
     fs::path path{file};
     std::error_code error;
     if (fs::is_directory(path, error)) {
-        // A run's folder: what it noted of a VM entry that failed.
+        // A run's folder: what it recorded of a VM entry that failed.
         path /= "vmcs.txt";
         if (!fs::exists(path, error)) {
             return std::unexpected{

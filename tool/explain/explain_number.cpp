@@ -166,7 +166,7 @@ Meaning word_meaning(std::string_view option, const std::string& text, std::stri
     if (!value || (field->bits() < 64 && *value >> field->bits() != 0)) {
         return no_number(option, text);
     }
-    // Access rights may be those of any segment: no rule can be held against them.
+    // Access rights may be those of any segment: no rule can be checked.
     const bool has_rules = field->shape != vmx::Shape::access_rights;
     return NumberMeaning{
         fmt::format("{} {:#x}", what, *value),

@@ -84,10 +84,11 @@ Item that_it_has(Item item, const Judged& judged) {
                : item;
 }
 
-std::string broken_text(const BrokenRule& broken, const Judged& judged, const Telling& telling) {
+std::string broken_text(const BrokenRule& broken, const Judged& judged,
+                        const ExplanationStyle& style) {
     const EntryRule& rule = *broken.rule;
     std::string text = fmt::format("  {}  {}\n", rule_id(rule), rule_citation(rule));
-    text += wrapped(rule_sentence(rule), 4, telling.width);
+    text += wrapped(rule_sentence(rule), 4, style.width);
     std::size_t widest = 0;
     for (const Item item : rule.items.all()) {
         widest = std::max(widest, item_name(that_it_has(item, judged)).size());
@@ -106,15 +107,15 @@ std::string broken_text(const BrokenRule& broken, const Judged& judged, const Te
             text += fmt::format("      {:<{}}   wrong: {}\n", "", widest,
                                 wrong_bits_text(item, broken.answer.wrong_bits));
         }
-        if (is_first && telling.where_set) {
-            const std::string place = telling.where_set(item);
+        if (is_first && style.where_set) {
+            const std::string place = style.where_set(item);
             if (!place.empty()) {
                 text += fmt::format("      {:<{}}   set in {}\n", "", widest, place);
             }
         }
         is_first = false;
     }
-    return text + wrapped(rule_remedy(rule), 4, telling.width);
+    return text + wrapped(rule_remedy(rule), 4, style.width);
 }
 
 std::string what_the_processor_said(const VmcsImage& image) {
@@ -146,8 +147,8 @@ std::string headline(const Explanation& explanation) {
                             count);
 }
 
-std::string last_words(const VmcsImage& image, const Explanation& explanation,
-                       const Telling& telling) {
+std::string closing_words(const VmcsImage& image, const Explanation& explanation,
+                          const ExplanationStyle& style) {
     std::string text;
     if (!explanation.passed.empty()) {
         std::string ids;
@@ -157,8 +158,8 @@ std::string last_words(const VmcsImage& image, const Explanation& explanation,
         text += wrapped(fmt::format("By the capabilities of {} these would be broken, too, but the "
                                     "processor got past them: {}. It is another processor; give "
                                     "its capability MSRs in the dump, or --model.",
-                                    telling.model, ids),
-                        0, telling.width);
+                                    style.model, ids),
+                        0, style.width);
     }
     const std::vector<std::string> missing = missing_names(explanation);
     if (!missing.empty()) {
@@ -173,7 +174,7 @@ std::string last_words(const VmcsImage& image, const Explanation& explanation,
                         fmt::join(missing.begin(),
                                   missing.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
                         more),
-            0, telling.width);
+            0, style.width);
     }
     for (std::size_t i = 0; i < std::min(image.unknown.size(), most_unknown_lines); ++i) {
         const UnknownLine& line = image.unknown[i];
@@ -188,8 +189,8 @@ std::string last_words(const VmcsImage& image, const Explanation& explanation,
     return text + wrapped(fmt::format("Judged by the capabilities of {}, where the dump has none. "
                                       "The processor checks 26.1, 26.2, 26.3, 26.4 in this order; "
                                       "within each the SDM leaves the order open.",
-                                      telling.model),
-                          0, telling.width);
+                                      style.model),
+                          0, style.width);
 }
 
 Json item_json(Item item, const Judged& judged) {
@@ -284,12 +285,12 @@ std::vector<std::string> missing_names(const Explanation& explanation) {
 }
 
 std::string explanation_text(const VmcsImage& image, const Judged& judged,
-                             const Explanation& explanation, const Telling& telling) {
+                             const Explanation& explanation, const ExplanationStyle& style) {
     std::string text = headline(explanation) + what_the_processor_said(image) + "\n";
     for (std::size_t i = 0; i < explanation.broken.size(); ++i) {
         const BrokenRule& broken = explanation.broken[i];
         if (i < most_in_full) {
-            text += broken_text(broken, judged, telling) + "\n";
+            text += broken_text(broken, judged, style) + "\n";
         } else {
             text += fmt::format("  {}  {}\n", rule_id(*broken.rule), rule_sentence(*broken.rule));
         }
@@ -297,7 +298,7 @@ std::string explanation_text(const VmcsImage& image, const Judged& judged,
     if (explanation.broken.size() > most_in_full) {
         text += "\n";
     }
-    return text + last_words(image, explanation, telling);
+    return text + closing_words(image, explanation, style);
 }
 
 Json explanation_json(const VmcsImage& image, const Judged& judged,

@@ -62,8 +62,8 @@ struct Explanation {
 ///          asked for
 using WhereSet = std::function<std::string(Item)>;
 
-/// How an explanation is told.
-struct Telling {
+/// How an explanation is written.
+struct ExplanationStyle {
     std::string_view model;
     std::size_t width = 100;
     WhereSet where_set = {};
@@ -71,7 +71,8 @@ struct Telling {
 
 /// Text for people: one screen, however many rules are broken.
 [[nodiscard]] std::string explanation_text(const VmcsImage& image, const Judged& judged,
-                                           const Explanation& explanation, const Telling& telling);
+                                           const Explanation& explanation,
+                                           const ExplanationStyle& style);
 
 /// What `--json` prints; a contract.
 [[nodiscard]] Json explanation_json(const VmcsImage& image, const Judged& judged,

@@ -1,4 +1,4 @@
-// Which field, MSR or fact a name in somebody's dump means.
+// Which field, MSR or fact a name in a dump means.
 #pragma once
 
 #include <optional>
@@ -9,7 +9,7 @@
 
 namespace hvp::tool {
 
-/// What a name stands for, and where in it: some headers name the two halves of a 64-bit field.
+/// What a name means, and which half of it: some headers name the two halves of a 64-bit field.
 struct NamedItem {
     vmx::checks::Item item;
     bool is_high_half = false;
@@ -33,8 +33,8 @@ struct NamedItem {
 ///          short number only if `is_sure` that it is one
 [[nodiscard]] std::optional<NamedItem> item_of_encoding_in(std::string_view name, bool is_sure);
 
-/// Returns  what the longest end of the text names that is a known name: before it stand a log's
-///          own words
+/// Returns  what the longest end of the text names that is a known name: what precedes it belongs
+/// to the log
 [[nodiscard]] std::optional<NamedItem> item_at_end_of(std::string_view text);
 
 }  // namespace hvp::tool

@@ -10,7 +10,7 @@
 
 namespace hvp::tool {
 
-/// Where in such a dump a line stands.
+/// The part of such a dump in which a line is.
 enum class DumpPart : std::uint8_t { none, guest, host, controls };
 
 /// Returns  the part that a heading opens: `*** Guest State ***`

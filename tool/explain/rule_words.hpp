@@ -34,10 +34,10 @@ using vmx::checks::Item;
 ///          identifier, sentence, remedy or the names of their fields
 [[nodiscard]] std::vector<const EntryRule*> rules_matching(std::string_view word);
 
-/// Returns  text in lines of at most `width` columns, each behind `indent` blanks
+/// Returns  text in lines of at most `width` columns, each after `indent` blanks
 [[nodiscard]] std::string wrapped(std::string_view text, std::size_t indent, std::size_t width);
 
-/// Returns  docs/rules.md
+/// Returns  all rules as one page of Markdown
 [[nodiscard]] std::string rules_page();
 
 }  // namespace hvp::tool

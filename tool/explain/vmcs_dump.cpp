@@ -21,7 +21,7 @@ constexpr std::size_t most_suggestions = 10;
 constexpr std::string_view processor_prefix = "processor: ";
 constexpr std::string_view memory_prefix = "memory ";
 
-// "name = value", where it was found, and what stands before a colon on the same line.
+// "name = value", where it was found, and what precedes a colon on the same line.
 struct Pair {
     std::string_view prefix;
     std::string_view name;
@@ -45,7 +45,7 @@ private:
     void read_two_words(std::string_view line);
     bool take(const Pair& pair);
     void set_field(NamedItem named, std::string_view name, std::uint64_t value);
-    void note(std::string_view name, std::string why, std::string suggestion = {});
+    void add_unknown(std::string_view name, std::string why, std::string suggestion = {});
     [[nodiscard]] std::string suggestion_for(std::string_view name) const;
 
     VmcsImage image_;
@@ -69,7 +69,7 @@ VmcsImage Reader::read(const Event& vmcs_fields) {
     return std::move(image_);
 }
 
-void Reader::note(std::string_view name, std::string why, std::string suggestion) {
+void Reader::add_unknown(std::string_view name, std::string why, std::string suggestion) {
     while (name.ends_with(':')) {
         name.remove_suffix(1);
     }
@@ -83,7 +83,7 @@ void Reader::set_field(NamedItem named, std::string_view name, std::uint64_t val
         const auto* field = vmx::find_field(static_cast<std::uint32_t>(named.item.number));
         const unsigned bits = named.is_high_half ? 32 : field->bits();
         if (bits < 64 && value >> bits != 0) {
-            note(name, fmt::format("{:#x} does not fit into {} bits", value, bits));
+            add_unknown(name, fmt::format("{:#x} does not fit into {} bits", value, bits));
             return;
         }
         constexpr std::uint64_t lower = 0xFFFF'FFFF;
@@ -95,8 +95,7 @@ void Reader::set_field(NamedItem named, std::string_view name, std::uint64_t val
     image_.set(named.item, value);
 }
 
-// A word is held against every name that there is, which takes its time: not for each line of a
-// log.
+// A word is compared with every known name, which is slow: not for each line of a log.
 std::string Reader::suggestion_for(std::string_view name) const {
     constexpr std::size_t longest_name = 80;
     return image_.unknown.size() < most_suggestions && name.size() <= longest_name
@@ -128,7 +127,7 @@ bool Reader::read_own(std::string_view line) {
         if (found != fact_names.end()) {
             image_.set(vmx::checks::item(found->fact), *value);
         } else {
-            note(fact, "no such fact about a processor");
+            add_unknown(fact, "no such fact about a processor");
         }
         return true;
     }
@@ -307,7 +306,7 @@ bool Reader::read_pairs(std::string_view line) {
             const std::string_view shown =
                 trimmed(colon == std::string_view::npos ? name : name.substr(colon + 1));
             if (part_ == DumpPart::none && !shown.empty()) {
-                note(shown, "no such field", suggestion_for(shown));
+                add_unknown(shown, "no such field", suggestion_for(shown));
             }
             return true;
         }
@@ -331,7 +330,7 @@ void Reader::read_two_words(std::string_view line) {
     } else if (const auto encoding = item_of_encoding_in(name, false)) {
         set_field(*encoding, name, *value);
     } else if (!name.contains(' ') && name.contains('_')) {
-        note(name, "no such field", suggestion_for(name));
+        add_unknown(name, "no such field", suggestion_for(name));
     }
 }
 

@@ -1,4 +1,4 @@
-// Reads a VMCS from whatever somebody pasted, and writes one down so that it can be read again.
+// Reads a VMCS from a dump of any kind, and writes one that can be read again.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// A VMCS as somebody has written it down: the fields, MSRs and facts that are known, and no more.
+// A VMCS from a dump: the fields, MSRs and facts that it contains, and no more.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace hvp::tool {
 /// A line of a dump that says something which we do not know.
 struct UnknownLine {
     std::size_t number;  ///< from 1
-    std::string name;    ///< what stands for a name
+    std::string name;    ///< the text in the place of a name
     std::string why;     ///< "no such field", "does not fit into 32 bits", …
     std::string suggestion;
 

@@ -30,19 +30,19 @@ public:
         std::string name;  ///< launch.sys
         std::uint64_t base = 0;
         std::uint64_t bytes = 0;
-        std::filesystem::path file;  ///< on the host; its PDB lies beside it
+        std::filesystem::path file;  ///< on the host; its PDB is in the same folder
     };
 
     void add(Image image) { images_.push_back(std::move(image)); }
 
-    /// Returns  `launch.sys+0x1234`, or the plain number when it lies in no image.
+    /// Returns  `launch.sys+0x1234`, or the plain number when it is in no image.
     [[nodiscard]] std::string module_and_offset(std::uint64_t address) const;
 
     /// Returns  the text with each address in an image replaced by module and offset, and the
     ///          function where it is known.
     [[nodiscard]] std::string explain(std::string_view text) const;
 
-    /// Returns  whether the address lies in a driver, which are all images but the first.
+    /// Returns  whether the address is in a driver, which are all images but the first.
     [[nodiscard]] bool is_in_driver(std::uint64_t address) const;
 
     /// Looks addresses up in the images' PDBs, for `in_full` and `caller_in_full`. Starts a program
@@ -50,9 +50,9 @@ public:
     void find_symbols(std::span<const std::uint64_t> addresses);
 
     /// Returns  module and offset and, when they were looked up and found, function and line; with
-    ///          the offset in the function when somebody knows where that begins.
+    ///          the offset in the function when its start is known.
     [[nodiscard]] std::string in_full(std::uint64_t address, std::uint64_t start = 0) const;
-    /// Returns  the same for a return address: the line of the call, which lies just before it.
+    /// Returns  the same for a return address: the line of the call, which is just before it.
     [[nodiscard]] std::string caller_in_full(std::uint64_t address, std::uint64_t start = 0) const;
     /// Returns  `guest_main+0x1f3` when the function was looked up and found; else as
     ///          `module_and_offset`.

@@ -1,4 +1,4 @@
-// What happened in a run: the three witnesses' statements in one shape.
+// What happened in a run: the reports of the three witnesses in one form.
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ struct Event {
     [[nodiscard]] std::uint64_t number(std::string_view field, std::uint64_t otherwise = 0) const;
 };
 
-/// Fields of the lab's events that hold an address in the machine.
+/// Fields of the lab's events that contain an address in the machine.
 inline constexpr std::array<std::string_view, 4> address_fields{"rip", "caller", "address",
                                                                 "allocated_by"};
 

@@ -22,7 +22,7 @@ struct ReportedExit {
 ///
 /// A VMM that records more than its ring can hold drops some exits, and reports how many
 /// (EventsDropped); the `sequence` numbers of the others then say which. So each exit that is
-/// reported still stands for one certain exit of the processor, and reported and dropped ones
+/// reported is still one certain exit of the processor, and reported and dropped ones
 /// together are all.
 class DriverReport {
 public:

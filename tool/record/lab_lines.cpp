@@ -77,7 +77,7 @@ std::optional<std::pair<std::string_view, Json>> take_field(std::string_view& te
 }
 
 // The lab nests twice; a line that a driver has made could do it a million times, and overflow the
-// stack of whoever walks over it.
+// stack of the code that walks over it.
 Json parse_flat(std::string_view line) {
     constexpr int deepest = 16;
     bool too_deep = false;
@@ -89,10 +89,10 @@ Json parse_flat(std::string_view line) {
     return too_deep ? Json{} : json;
 }
 
-// A driver's event is told later than it happened; `at` says when that was.
+// A driver reports an event later than it happened; `at` says when that was.
 void put_where_it_happened(Event& event) {
     if (event.fields.contains("at")) {
-        // Nothing happens after it was told.
+        // Nothing happens after it was reported.
         event.t = std::min(event.t, event.number("at", event.t));
         event.fields.erase("at");
     }

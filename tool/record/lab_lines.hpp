@@ -9,7 +9,7 @@
 
 namespace hvp::tool {
 
-/// Reads one JSON line of the lab.  A driver's DebugPrint may hold several lines, each an event.
+/// Reads one JSON line of the lab.  A driver's DebugPrint may have several lines, each an event.
 ///
 /// Returns  the events; nullopt when the line is not one of the lab's (cut, garbled).
 [[nodiscard]] std::optional<std::vector<Event>> read_lab_line(std::string_view line);

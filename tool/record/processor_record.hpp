@@ -1,4 +1,4 @@
-// What the processors did, counted: the witness that nobody in the machine can influence.
+// What the processors did, counted: the witness that no code in the machine can influence.
 #pragma once
 
 #include <cstdint>

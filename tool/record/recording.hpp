@@ -1,4 +1,4 @@
-// Takes down a run while it happens: both channels of the emulator become events and files.
+// Records a run while it happens: both channels of the emulator become events and files.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,7 @@ public:
 
     void on_console(std::string_view bytes) { console_.feed(bytes); }
     void on_log(std::string_view bytes);
-    /// Returns  false when it makes no sense to go on: a file cannot be written, or the emulator is
+    /// Returns  false when the run must end: a file cannot be written, or the emulator is
     ///          not the one whose log we know.
     [[nodiscard]] bool go_on() const;
     /// Both channels are at their end.

@@ -21,7 +21,7 @@ std::expected<RunFolder, std::string> RunFolder::create(const fs::path& runs,
     const std::string base = fmt::format("{:%Y-%m-%dT%H-%M-%SZ}-{}", fmt::gmtime(now), name);
     for (int twin = 1;; ++twin) {
         const fs::path path = runs / (twin == 1 ? base : fmt::format("{}-{}", base, twin));
-        // mkdir() says whether it made the folder: nobody else can have the same one.
+        // mkdir() says whether it made the folder: no other program can have the same one.
         if (mkdir(path.c_str(), 0755) == 0) {
             RunFolder folder{path};
             if (mkdir(folder.work().c_str(), 0755) == 0) {

@@ -13,8 +13,8 @@ constexpr std::size_t most_of_latest = 1'000;
 
 void Timeline::add(Event event) {
     last_tick_ = std::max(last_tick_, event.t);
-    // A million exits come from the processor's log alone (and stand in ProcessorRecord). What
-    // driver and lab say is kept whole, for the witnesses have to be compared to the last word.
+    // A million exits come from the processor's log alone (and are in ProcessorRecord). What
+    // driver and lab report is kept whole, as the witnesses are compared to the end.
     if (++counts_[{event.from, event.name}] <= most_of_a_kind_ || event.from != "processor") {
         events_.push_back(std::move(event));
         return;

@@ -49,7 +49,7 @@ std::string head_line(const RunOptions& options, const RunInputs& inputs) {
                        size_text(inputs.driver_facts.bytes));
 }
 
-// A signal that can be waited for beside other descriptors; the mask is inherited by nobody.
+// A descriptor for signals, to wait for with others. Child processes do not inherit the mask.
 lab::Descriptor stop_signals() {
     sigset_t signals;
     sigemptyset(&signals);
@@ -166,7 +166,7 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
     entry_failure_ =
         explain_entry_failure(timeline, repository_, options_.driver ? "" : options_.stage,
                               options_.model, layout_of_output().width);
-    const std::vector<StoryStep> steps = tell(timeline, names, inputs_.sentences);
+    const std::vector<StoryStep> steps = story_of(timeline, names, inputs_.sentences);
     check_story(verdict, steps);
     recording_.write_evidence(
         folder_, verdict.result != Result::passed && verdict.result != Result::refused);
@@ -195,14 +195,14 @@ void Run::check_story(Verdict& verdict, const std::vector<StoryStep>& steps) con
     if (!expected || verdict.result != Result::passed) {
         return;
     }
-    std::vector<std::string> told;
+    std::vector<std::string> lines;
     for (const StoryStep& step : steps) {
-        if (!step.optional && !step.who.empty()) {
-            told.push_back(step.who + " " + step.text + " " + step.aside);
+        if (!step.optional && !step.witness.empty()) {
+            lines.push_back(step.witness + " " + step.text + " " + step.aside);
         }
     }
     const std::string difference = story_difference(
-        {reinterpret_cast<const char*>(expected->data()), expected->size()}, told, options_.loads);
+        {reinterpret_cast<const char*>(expected->data()), expected->size()}, lines, options_.loads);
     if (!difference.empty()) {
         verdict = {Result::failed,
                    fmt::format("the story is not the one in stages/{}/story.txt: {}",

@@ -43,7 +43,7 @@ std::expected<SentenceTable, std::string> read_sentences(const fs::path& file,
 }
 
 // A stage's own sentences and those that all stages share. Another driver may be a stage's, changed
-// and renamed: its events are told in the words of any stage. Its calls have the names that all
+// and renamed: its events get the sentences of any stage. Its calls have the names that all
 // share, as each stage numbers its own from the same number.
 std::expected<SentenceTable, std::string> sentences_for(const RunOptions& options,
                                                         const Repository& repository) {

@@ -19,11 +19,11 @@ namespace {
 // Each is an argument of the symbolizer, twice.
 constexpr std::size_t most_places_of_exits = 100;
 
-// Most telling first: what comes later is often a consequence.
+// Most important first: what comes later is often a consequence.
 constexpr auto complaint_kinds =
     std::to_array({"ImageRefused", "ImportsMissing", "Finding", "StateDifference", "Leak"});
 
-// Where the processors stand: the one in a driver is the one to look at.
+// Where the processors are: the one in a driver is the one to look at.
 std::string place_of(const RunFacts& facts) {
     const std::vector<std::uint64_t> places = instruction_pointers(facts.outcome.evidence);
     if (places.empty()) {
@@ -147,7 +147,7 @@ Verdict judge_incomplete(const RunFacts& facts) {
         return {Result::failed, "the emulator gave up: " + facts.panic};
     }
     return {Result::failed,
-            "the emulator ended before the lab did; console.log and bochs.log hold its last words"};
+            "the emulator ended before the lab did; console.log and bochs.log have its last lines"};
 }
 
 }  // namespace
@@ -239,7 +239,7 @@ Verdict judge(const RunFacts& facts) {
                             "{} (package bochs)",
                             facts.emulator, lab::known_emulator)};
     }
-    // Bochs 2.7 sometimes crashes while it exits, after everything has been told.
+    // Bochs 2.7 sometimes crashes while it exits, after everything has been reported.
     const Event* summary = facts.timeline.last("lab", "Summary");
     if (facts.outcome.killed_by && summary == nullptr) {
         return {Result::failed,

@@ -107,24 +107,24 @@ std::optional<std::string> compare_failures(unsigned cpu, const DriverReport& re
 }  // namespace
 
 WitnessReport compare_witnesses(const Timeline& timeline, const ProcessorRecord& processors,
-                                bool driver_must_speak) {
+                                bool driver_must_report) {
     std::map<unsigned, DriverReport> reports = driver_reports(timeline);
-    const bool speaks = std::ranges::any_of(reports, [](const auto& entry) {
+    const bool reports_any = std::ranges::any_of(reports, [](const auto& entry) {
         return !entry.second.entries().empty() || !entry.second.exits().empty();
     });
-    if (!speaks && !driver_must_speak) {
+    if (!reports_any && !driver_must_report) {
         return {.answer = "driver silent", .disagreement = {}};
     }
     std::map<unsigned, Processor> logged = processors.processors();
     for (unsigned cpu = 0; cpu < lab::ProcessorLog::most_processors; ++cpu) {
-        const DriverReport& said = reports[cpu];
+        const DriverReport& reported = reports[cpu];
         const Processor& did = logged[cpu];
-        auto difference = compare_exits(cpu, said, did, processors);
+        auto difference = compare_exits(cpu, reported, did, processors);
         if (!difference) {
-            difference = compare_entries(cpu, said, did);
+            difference = compare_entries(cpu, reported, did);
         }
         if (!difference) {
-            difference = compare_failures(cpu, said, did);
+            difference = compare_failures(cpu, reported, did);
         }
         if (difference) {
             return {.answer = "disagree", .disagreement = *difference};

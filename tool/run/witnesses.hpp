@@ -1,4 +1,4 @@
-// Holds what the driver said against what the processor logged.
+// Compares what the driver reported with what the processor logged.
 #pragma once
 
 #include <optional>
@@ -15,10 +15,10 @@ struct WitnessReport {
 };
 
 /// Compares, processor by processor and in order: VM entries, VM exits with reason and
-/// qualification, failed entries. `driver_must_speak`: a stage has to tell what it did; somebody
-/// else's driver may be silent about it.
+/// qualification, failed entries. `driver_must_report`: a stage has to report what it does;
+/// another driver may report nothing.
 [[nodiscard]] WitnessReport compare_witnesses(const Timeline& timeline,
                                               const ProcessorRecord& processors,
-                                              bool driver_must_speak);
+                                              bool driver_must_report);
 
 }  // namespace hvp::tool

@@ -239,7 +239,7 @@ private:
             return;
         }
         if (take_word(content) != "when") {
-            fail("after the name of an event stands nothing, or 'when' and a condition",
+            fail("after the name of an event comes nothing, or 'when' and a condition",
                  entry.line_number);
             return;
         }
@@ -253,7 +253,7 @@ private:
 
     void begin_line(std::string_view content) {
         if (!sentence_) {
-            fail("a line of a sentence stands below the name of its event");
+            fail("a line of a sentence belongs below the name of its event");
             return;
         }
         const std::string_view keyword = take_word(content);
@@ -294,7 +294,7 @@ private:
         if (entry_->keyword == "aside") {
             sentence_->lines.back().aside = std::move(*pieces);
         } else {
-            sentence_->lines.push_back({.who = entry_->keyword == "more" ? "" : entry_->keyword,
+            sentence_->lines.push_back({.witness = entry_->keyword == "more" ? "" : entry_->keyword,
                                         .text = std::move(*pieces)});
         }
         entry_.reset();

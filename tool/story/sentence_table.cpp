@@ -133,7 +133,7 @@ std::optional<std::vector<StoryStep>> SentenceTable::steps_of(const Event& event
     };
     std::vector<StoryStep> steps;
     for (const SentenceLine& line : found->lines) {
-        steps.push_back({line.who, filled(line.text), filled(line.aside)});
+        steps.push_back({line.witness, filled(line.text), filled(line.aside)});
     }
     return steps;
 }

@@ -1,4 +1,4 @@
-// The sentences in which a driver's events are told, as its stage's sentences.txt has them.
+// The sentences for a driver's events, as its stage's sentences.txt has them.
 #pragma once
 
 #include <cstddef>
@@ -48,7 +48,7 @@ using Template = std::vector<Piece>;
 
 /// One line of the story: a step, or more about the step before.
 struct SentenceLine {
-    std::string who;  ///< driver or guest; empty: more about the line before
+    std::string witness;  ///< driver or guest; empty: more about the line before
     Template text;
     Template aside = {};
 };
@@ -56,7 +56,7 @@ struct SentenceLine {
 struct Sentence {
     std::string event;
     std::optional<Condition> when = {};
-    std::vector<SentenceLine> lines = {};  ///< none: the event is not told
+    std::vector<SentenceLine> lines = {};  ///< none: the event is no step of the story
     std::size_t line_number = 0;           ///< in its file
 
     /// Returns  the fields that the sentence needs.
@@ -77,7 +77,7 @@ public:
     /// Adds another file's names of calls.
     void append_hypercalls(const SentenceTable& other);
 
-    /// Returns  the event's steps: none for an event that is not told, nullopt for one that has no
+    /// Returns  the event's steps: none for an event that is silent, nullopt for one that has no
     ///          sentence, or whose sentences name fields that this event does not have
     [[nodiscard]] std::optional<std::vector<StoryStep>> steps_of(const Event& event,
                                                                  const AddressNames& names) const;

@@ -142,7 +142,7 @@ Steps lab_event(const Sentences& sentences, const Event& event) {
         return {{"lab", "no DriverUnload: the driver stays loaded, as on Windows"}};
     }
     if (name == "ExpectedChange") {
-        return {{.who = "lab", .text = complaint(event), .optional = true}};
+        return {{.witness = "lab", .text = complaint(event), .optional = true}};
     }
     if (name == "AllocationFailed") {
         return {{"lab", fmt::format("allocation {} fails on purpose ({})", event.number("number"),
@@ -168,7 +168,7 @@ Steps lab_event(const Sentences& sentences, const Event& event) {
 // handler, and how many instructions later the guest went on.
 StoryStep exit_in_one_line(const Sentences& sentences, const PairedExit& exit) {
     const std::string injected = injected_event(*exit.driver);
-    return {.who = "processor",
+    return {.witness = "processor",
             .text = fmt::format(
                 "exit {} {} at {}: {}{}", exit.driver->text("reason_number"),
                 exit_words(*exit.driver, sentences.table().hypercalls()),
@@ -210,7 +210,7 @@ Steps processor_event(const Sentences& sentences, const Event& event) {
 
 Steps driver_event(const Sentences& sentences, const Event& event) {
     if (event.name == "DebugPrint") {
-        return {{.who = "driver", .text = "prints: " + event.text("text"), .optional = true}};
+        return {{.witness = "driver", .text = "prints: " + event.text("text"), .optional = true}};
     }
     auto steps = sentences.table().steps_of(event, sentences.names());
     return steps ? std::move(*steps) : Steps{{"driver", event.name + all_fields(event)}};

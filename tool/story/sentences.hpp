@@ -39,7 +39,7 @@ private:
 /// Returns  the status with its name where we know it: `STATUS_SUCCESS`.
 [[nodiscard]] std::string status_name(std::string_view status);
 
-/// Returns  any event on one line: who, where, its name and its fields.
+/// Returns  any event on one line: its witness and processor, its name and its fields.
 [[nodiscard]] std::string in_short(const Event& event);
 
 /// Returns  one sentence about a thing that the lab found wrong, for the story and for stderr.

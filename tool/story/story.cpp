@@ -12,34 +12,34 @@
 namespace hvp::tool {
 namespace {
 
-constexpr std::size_t who_column = 6;
+constexpr std::size_t witness_column = 6;
 constexpr std::size_t text_column = 17;
 constexpr std::size_t least_text_columns = 20;
 
-std::string_view colour_of(std::string_view who) {
-    if (who == "processor") {
+std::string_view colour_of(std::string_view witness) {
+    if (witness == "processor") {
         return "\033[36m";
     }
-    if (who == "guest") {
+    if (witness == "guest") {
         return "\033[35m";
     }
-    return who == "lab" ? "\033[32m" : "\033[33m";
+    return witness == "lab" ? "\033[32m" : "\033[33m";
 }
 
 std::string start_of_line(const StoryStep& step, std::size_t number, bool colour) {
-    if (step.who.empty()) {
+    if (step.witness.empty()) {
         return std::string(text_column, ' ');
     }
-    const std::string padding(std::max(step.who.size(), text_column - who_column) - step.who.size(),
-                              ' ');
-    return colour ? fmt::format("{:>4}  {}{}\033[0m{} ", number, colour_of(step.who), step.who,
-                                padding.substr(0, padding.size() - 1))
-                  : fmt::format("{:>4}  {}{}", number, step.who, padding);
+    const std::string padding(
+        std::max(step.witness.size(), text_column - witness_column) - step.witness.size(), ' ');
+    return colour ? fmt::format("{:>4}  {}{}\033[0m{} ", number, colour_of(step.witness),
+                                step.witness, padding.substr(0, padding.size() - 1))
+                  : fmt::format("{:>4}  {}{}", number, step.witness, padding);
 }
 
-// The story tells only what is worth a sentence, and in a long one the reader has lost the thread.
-void tell_what_came_before(const Timeline& timeline, const Event& bug_check,
-                           std::vector<StoryStep>& steps) {
+// The story leaves out what has no sentence, and a long one does not show what came just before.
+void add_latest_events(const Timeline& timeline, const Event& bug_check,
+                       std::vector<StoryStep>& steps) {
     constexpr std::size_t most = 8;
     const auto events = timeline.before(bug_check, most);
     steps.push_back({"", fmt::format("the last {} events before it:", events.size())});
@@ -50,15 +50,15 @@ void tell_what_came_before(const Timeline& timeline, const Event& bug_check,
 
 }  // namespace
 
-std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names,
-                            const SentenceTable& table) {
+std::vector<StoryStep> story_of(const Timeline& timeline, const AddressNames& names,
+                                const SentenceTable& table) {
     std::vector<StoryStep> steps;
     const ExitPairs exits{timeline};
     Sentences sentences{table, names, exits};
     for (const Event& event : timeline.events()) {
         std::ranges::move(sentences.about(event), std::back_inserter(steps));
         if (event.is("lab", "BugCheck")) {
-            tell_what_came_before(timeline, event, steps);
+            add_latest_events(timeline, event, steps);
         }
     }
     return steps;
@@ -71,7 +71,7 @@ std::string lay_out(const std::vector<StoryStep>& steps, const StoryLayout& layo
     std::size_t number = 0;
     for (const StoryStep& step : steps) {
         std::string start = start_of_line(step, number, layout.colour);
-        number += step.who.empty() ? 0 : 1;
+        number += step.witness.empty() ? 0 : 1;
         std::vector<std::string> lines = wrapped_lines(step.text, text_width);
         if (!step.aside.empty()) {
             const std::size_t used = columns(lines.back()) + 2 + columns(step.aside);

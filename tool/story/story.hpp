@@ -1,4 +1,5 @@
-// Tells a run as a story: who did what, step by step, in the words of the terminal and story.txt.
+// A run as a story: which witness reports what, step by step, in the words of the terminal and of
+// story.txt.
 #pragma once
 
 #include <string>
@@ -12,15 +13,15 @@ namespace hvp::tool {
 class SentenceTable;
 
 struct StoryStep {
-    std::string who;  ///< driver, guest, processor, lab; empty: more about the step before
+    std::string witness;  ///< driver, guest, processor, lab; empty: more about the step before
     std::string text;
     std::string aside = {};  ///< on the right: the instruction count, or a citation
-    bool optional = false;   ///< not part of what a stage's story.txt has to tell
+    bool optional = false;   ///< not part of a stage's story.txt
 };
 
 /// Returns  the steps of a run, from its events in the order of time.
-[[nodiscard]] std::vector<StoryStep> tell(const Timeline& timeline, const AddressNames& names,
-                                          const SentenceTable& table);
+[[nodiscard]] std::vector<StoryStep> story_of(const Timeline& timeline, const AddressNames& names,
+                                              const SentenceTable& table);
 
 struct StoryLayout {
     unsigned width = 100;

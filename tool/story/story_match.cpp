@@ -25,7 +25,7 @@ std::string squeezed(std::string_view line) {
     return result;
 }
 
-// The placeholders as parts of a regular expression; all else stands for itself.
+// The placeholders as parts of a regular expression; all else means itself.
 std::regex pattern_of(const std::string& expected) {
     static const std::regex special{R"([.*+?^$|()\[\]\\/])"};
     std::string pattern = std::regex_replace(expected, special, R"(\$&)");
@@ -60,7 +60,7 @@ bool matches(std::string_view expected, std::string_view line) {
     return std::regex_match(squeezed(line), pattern_of(squeezed(expected)));
 }
 
-std::string story_difference(std::string_view expected, std::span<const std::string> told,
+std::string story_difference(std::string_view expected, std::span<const std::string> steps,
                              unsigned loads) {
     const std::vector<std::string> wanted_once = expected_lines(expected);
     if (wanted_once.empty()) {
@@ -71,18 +71,18 @@ std::string story_difference(std::string_view expected, std::span<const std::str
         const bool last = load + 1 == loads;
         wanted.insert(wanted.end(), wanted_once.begin(), wanted_once.end() - (last ? 0 : 1));
     }
-    const std::size_t both = std::min(wanted.size(), told.size());
+    const std::size_t both = std::min(wanted.size(), steps.size());
     for (std::size_t i = 0; i < both; ++i) {
-        if (!matches(wanted[i], told[i])) {
+        if (!matches(wanted[i], steps[i])) {
             return fmt::format("step {} should be \"{}\", but is \"{}\"", i, wanted[i],
-                               squeezed(told[i]));
+                               squeezed(steps[i]));
         }
     }
     if (wanted.size() > both) {
         return fmt::format("step {} is missing: \"{}\"", both, wanted[both]);
     }
-    return told.size() > both
-               ? fmt::format("step {} is too much: \"{}\"", both, squeezed(told[both]))
+    return steps.size() > both
+               ? fmt::format("step {} is too much: \"{}\"", both, squeezed(steps[both]))
                : "";
 }
 

@@ -1,4 +1,4 @@
-// Compares a run's story with the one that its stage must tell (stages/<name>/story.txt).
+// Compares a run's story with that of its stage (stages/<name>/story.txt).
 #pragma once
 
 #include <span>
@@ -11,13 +11,13 @@ namespace hvp::tool {
 /// one (also in groups), `{text}` for anything; runs of spaces count as one.
 [[nodiscard]] bool matches(std::string_view expected, std::string_view line);
 
-/// Compares the lines of a story.txt with the steps that a run told, each as `who text aside`. In
+/// Compares the lines of a story.txt with the steps of a run, each as `witness text aside`. In
 /// story.txt a line may begin with the step's number; lines that do not begin with a witness's name
-/// (a head, an end, a remark) are not compared. A driver that was loaded several times tells the
+/// (a head, an end, a remark) are not compared. A driver that was loaded several times has the
 /// same story each time, and only the last one has the last line.
 ///
 /// Returns  the first difference in words, or an empty string.
 [[nodiscard]] std::string story_difference(std::string_view expected,
-                                           std::span<const std::string> told, unsigned loads);
+                                           std::span<const std::string> steps, unsigned loads);
 
 }  // namespace hvp::tool

@@ -40,11 +40,11 @@ TEST(Combine, EachPairOfExceptions) {
             const char expected = first.with_benign_contributory_page_fault[column];
             for (const std::uint32_t one : first.vectors) {
                 for (const std::uint32_t two : classes[column].vectors) {
-                    const Nested got = combine(of(one, EventType::hardware_exception),
+                    const Combined got = combine(of(one, EventType::hardware_exception),
                                                of(two, EventType::hardware_exception));
-                    EXPECT_EQ(got, expected == 's'   ? Nested::second
-                                   : expected == 'D' ? Nested::double_fault
-                                                     : Nested::triple_fault)
+                    EXPECT_EQ(got, expected == 's'   ? Combined::deliver_second
+                                   : expected == 'D' ? Combined::double_fault
+                                                     : Combined::triple_fault)
                         << one << " then " << two;
                 }
             }
@@ -58,14 +58,15 @@ TEST(Combine, WhatIsNoExceptionMakesNoDoubleFault) {
          {EventType::external_interrupt, EventType::nmi, EventType::software_interrupt,
           EventType::privileged_software_exception, EventType::software_exception}) {
         for (std::uint32_t vector = 0; vector < 256; ++vector) {
-            EXPECT_EQ(combine(of(vector, type), exception(Vector::page_fault)), Nested::second);
+            EXPECT_EQ(combine(of(vector, type), exception(Vector::page_fault)),
+                      Combined::deliver_second);
         }
     }
 }
 
 TEST(Combine, ADoubleFaultThatTheProcessorHasMadeStaysOne) {
     EXPECT_EQ(combine(exception(Vector::page_fault), exception(Vector::double_fault)),
-              Nested::second);
+              Combined::deliver_second);
 }
 
 // ---- The decision

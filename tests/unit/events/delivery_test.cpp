@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "hypervisor/exits/dispatch.hpp"
-#include "tests/unit/vmcs/memory_vmcs.hpp"
+#include "tests/unit/exits/exit_outcome.hpp"
 
 namespace hvp::vmx {
 namespace {
@@ -14,6 +14,7 @@ protected:
     Reflected() {
         arch::processor = {};
         frame_.owner = &processor_;
+        use_exit_path(frame_, untraced_exits());
         vmcs_.write(guest_rip, arch::GuestLinearAddress{0x1000});
         vmcs_.write(guest_rflags, arch::Rflags::always_one);
         vmcs_.write(guest_cr0, arch::Cr0::protection_enable | arch::Cr0::paging);
@@ -26,7 +27,7 @@ protected:
         vmcs_.write(exit_interruption_error_code, error_code);
         vmcs_.write(exit_qualification, qualification);
         vmcs_.write(entry_interruption_information, {});
-        return dispatch_exit(vmcs_, frame_);
+        return goes_on_after_exit(frame_);
     }
     void during(const InterruptionInformation& event, std::uint32_t error_code = 0) {
         vmcs_.write(idt_vectoring_information, event);
@@ -36,7 +37,7 @@ protected:
         return std::bit_cast<std::uint32_t>(vmcs_.read(entry_interruption_information));
     }
 
-    MemoryVmcs vmcs_{};
+    UncheckedVmcs vmcs_{};
     VmmFrame frame_{};
     VirtualProcessor processor_{};
 };
@@ -109,7 +110,7 @@ TEST_F(Reflected, WhatTheEntryWouldRefuseEndsTheGuest) {
 }
 
 TEST_F(Reflected, AnNmiThatCameBetweenKeepsItsWindow) {
-    const Exit<MemoryVmcs> exit{.vmcs = vmcs_, .frame = frame_};
+    const Exit exit{.frame = frame_};
     keep_nmi_window(exit);
     EXPECT_TRUE(vmcs_.read(primary_processor_based_controls).empty());
     processor_.pending_nmis = 1;

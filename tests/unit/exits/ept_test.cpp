@@ -7,7 +7,7 @@
 
 #include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/ept_setup.hpp"
-#include "tests/unit/vmcs/memory_vmcs.hpp"
+#include "tests/unit/exits/exit_outcome.hpp"
 
 namespace hvp::vmx {
 namespace {
@@ -23,7 +23,44 @@ struct Stage {
     bool for_one_instruction = false;
     std::vector<ept::GuestMemoryEvent> events{};
     std::vector<std::uint64_t> calls{};
+    int logs_taken{};
+    int own_nmis{};  ///< that another processor's VMM has sent
 };
+
+AfterEvent on_violation(Exit exit, Stage& stage) {
+    const ept::GuestMemoryEvent event = guest_memory_event(exit, false);
+    stage.events.push_back(event);
+    return after_violation(exit, event,
+                           {.goes_on = stage.answer,
+                            .ept = stage.ept,
+                            .for_one_instruction = stage.for_one_instruction});
+}
+Next on_call(Exit exit, Stage& stage) {
+    return answer_vmcall(exit, [&](std::uint64_t call, std::uint64_t argument) {
+        stage.calls.push_back(call);
+        return stage.answer ? std::optional{argument * 2} : std::nullopt;
+    });
+}
+AfterEvent on_log_full(Exit exit, Stage& stage) {
+    ++stage.logs_taken;
+    return restart_page_modification_log(exit);
+}
+bool is_ours(Stage& stage) {
+    return stage.own_nmis > 0 && stage.own_nmis-- > 0;
+}
+AfterEvent on_nmi(Exit exit, Stage& stage) {
+    return answer_exception_or_nmi(exit, [&] { return is_ours(stage); });
+}
+AfterEvent on_nmi_window(Exit exit, Stage& stage) {
+    return answer_window(exit, [&] { return is_ours(stage); });
+}
+
+constexpr auto stage_handlers = default_handlers.with<ExitReason::ept_violation, on_violation>()
+                                    .with<ExitReason::vmcall, on_call>()
+                                    .with<ExitReason::exception_or_nmi, on_nmi>()
+                                    .with<ExitReason::nmi_window, on_nmi_window>();
+constexpr auto handlers_with_log =
+    stage_handlers.with<ExitReason::page_modification_log_full, on_log_full>();
 
 class EptExit : public testing::Test {
 protected:
@@ -32,23 +69,7 @@ protected:
         frame_.owner = &processor_;
         vmcs_.write(guest_cr0, arch::Cr0::protection_enable | arch::Cr0::paging);
         processor_.ring = &ring_;
-        processor_.hooks = {
-            .stage = &stage_,
-            .on_ept_violation =
-                [](void* stage, const ept::GuestMemoryEvent& event) {
-                    auto& self = *static_cast<Stage*>(stage);
-                    self.events.push_back(event);
-                    return AfterViolation{.goes_on = self.answer,
-                                          .ept = self.ept,
-                                          .for_one_instruction = self.for_one_instruction};
-                },
-            .on_hypercall =
-                [](void* stage, std::uint64_t call, std::uint64_t argument, std::uint64_t& value) {
-                    auto& self = *static_cast<Stage*>(stage);
-                    self.calls.push_back(call);
-                    value = argument * 2;
-                    return self.answer;
-                }};
+        use_exit_path(frame_, exit_path<stage_handlers>(stage_));
         vmcs_.write(guest_rip, arch::GuestLinearAddress{rip});
         vmcs_.write(guest_cs_rights, {.long_mode = 1});
         vmcs_.write(guest_rflags,
@@ -60,11 +81,11 @@ protected:
     bool exit(ExitReason reason, std::uint64_t qualification = 0x181) {
         vmcs_.write(exit_reason, {.basic_reason = number_of(reason)});
         vmcs_.write(exit_qualification, qualification);
-        return dispatch_exit(vmcs_, frame_);
+        return goes_on_after_exit(frame_);
     }
     [[nodiscard]] std::uint64_t moved() const { return vmcs_.read(guest_rip).raw() - rip; }
 
-    MemoryVmcs vmcs_{};
+    UncheckedVmcs vmcs_{};
     VmmFrame frame_{};
     VirtualProcessor processor_{};
     trace::Ring ring_{};
@@ -95,7 +116,7 @@ TEST_F(EptExit, AViolationThatTheStageDoesNotAnswerEndsTheGuest) {
     EXPECT_EQ(processor_.guest_stop.memory.guest_physical.raw(), 0x12'3456'7890U);
     EXPECT_EQ(processor_.guest_stop.guest_rip, rip);
     EXPECT_EQ(moved(), 0U);
-    processor_.hooks = {};
+    use_exit_path(frame_, untraced_exits());
     EXPECT_FALSE(exit(ExitReason::ept_violation)) << "and where there is no stage";
 }
 
@@ -121,15 +142,13 @@ TEST_F(EptExit, AnIretThatIsTriedAgainHasNmisBlockedAgain) {
 
 // The log's place is given again, and an event that was being delivered comes anew.
 TEST_F(EptExit, AFullLogIsTakenAndBegunAnew) {
-    static int taken;
-    taken = 0;
     vmcs_.write(guest_pml_index, 0xFFFF);
     vmcs_.write(idt_vectoring_information, {.vector = 0xD1, .type = 0, .valid = 1});
     EXPECT_FALSE(exit(ExitReason::page_modification_log_full, 0))
         << "a stage that does not want the log has none";
-    processor_.hooks.on_log_full = [](void*) { ++taken; };
+    use_exit_path(frame_, exit_path<handlers_with_log>(stage_));
     EXPECT_TRUE(exit(ExitReason::page_modification_log_full, 0));
-    EXPECT_EQ(taken, 1);
+    EXPECT_EQ(stage_.logs_taken, 1);
     EXPECT_EQ(vmcs_.read(guest_pml_index), 511);
     EXPECT_EQ(vmcs_.read(entry_interruption_information).vector, 0xD1U);
     EXPECT_EQ(moved(), 0U);
@@ -145,7 +164,7 @@ TEST_F(EptExit, AMisconfigurationEndsTheGuest) {
 }
 
 TEST_F(EptExit, TheTraceHasTheGuestPhysicalAddress) {
-    processor_.tracing = true;
+    use_exit_path(frame_, exit_path<stage_handlers, Traced<false>>(stage_));
     EXPECT_TRUE(exit(ExitReason::ept_violation));
     trace::ExitEvent event{};
     ASSERT_TRUE(ring_.read(event));
@@ -213,17 +232,13 @@ TEST_F(DuringDelivery, AnNmiIsNotBlockedByItself) {
     EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).empty());
 }
 
-/// An NMI that another processor's VMM has sent, while `wanted` is not 0.
+/// An NMI that another processor's VMM has sent, while there are some.
 class NmiForTheVmm : public EptExit {
 protected:
     NmiForTheVmm() {
-        processor_.hooks = {.stage = &wanted_, .on_nmi = [](void* wanted) {
-                                int& left = *static_cast<int*>(wanted);
-                                return left > 0 && left-- > 0;
-                            }};
+        stage_.own_nmis = 1;
         vmcs_.write(exit_interruption_information, injected_nmi);
     }
-    int wanted_ = 1;
 };
 
 TEST_F(NmiForTheVmm, IsNotTheGuests) {
@@ -236,11 +251,11 @@ TEST_F(NmiForTheVmm, IsNotTheGuests) {
 
 TEST_F(NmiForTheVmm, IsAskedForAtTheWindowToo) {
     processor_.pending_nmis = 2;
-    wanted_ = 2;
+    stage_.own_nmis = 2;
     EXPECT_TRUE(exit(ExitReason::nmi_window));
     EXPECT_EQ(vmcs_.read(entry_interruption_information).valid, 0U) << "neither is the guest's";
     processor_.pending_nmis = 3;
-    wanted_ = 1;
+    stage_.own_nmis = 1;
     EXPECT_TRUE(exit(ExitReason::nmi_window));
     EXPECT_TRUE(vmcs_.read(entry_interruption_information).is(EventType::nmi));
     EXPECT_EQ(processor_.pending_nmis, 1U);

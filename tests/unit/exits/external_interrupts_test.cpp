@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "hypervisor/exits/dispatch.hpp"
-#include "tests/unit/vmcs/memory_vmcs.hpp"
+#include "tests/unit/exits/exit_outcome.hpp"
 
 namespace hvp::vmx {
 namespace {
@@ -14,6 +14,7 @@ protected:
     Interrupts() {
         arch::processor = {};
         frame_.owner = &processor_;
+        use_exit_path(frame_, untraced_exits());
         processor_.ring = &ring_;
         vmcs_.write(pin_based_controls, PinControl::external_interrupt_exiting);
         vmcs_.write(exit_controls, ExitControl::acknowledge_interrupt_on_exit);
@@ -30,7 +31,7 @@ protected:
         vmcs_.write(exit_instruction_length, 1);
         vmcs_.write(exit_interruption_information, event);
         vmcs_.write(entry_interruption_information, {});
-        return dispatch_exit(vmcs_, frame_);
+        return goes_on_after_exit(frame_);
     }
     bool interrupt(std::uint8_t vector) {
         return exit(ExitReason::external_interrupt, external_interrupt(vector));
@@ -48,7 +49,7 @@ protected:
                   open);
     }
 
-    MemoryVmcs vmcs_{};
+    UncheckedVmcs vmcs_{};
     VmmFrame frame_{};
     VirtualProcessor processor_{};
     trace::Ring ring_{};

@@ -7,7 +7,7 @@
 #include <array>
 
 #include "hypervisor/exits/dispatch.hpp"
-#include "tests/unit/vmcs/memory_vmcs.hpp"
+#include "tests/unit/exits/exit_outcome.hpp"
 
 namespace hvp::vmx {
 namespace {
@@ -17,27 +17,28 @@ constexpr std::uint64_t trap_flag = 0x100;
 constexpr std::uint64_t interrupt_flag = 0x200;
 constexpr std::uint64_t single_step_bit = 0x4000;
 
+/// Violations are answered with a view for one instruction, and its end with another one.
+AfterEvent on_violation(Exit exit, std::vector<bool>&) {
+    return after_violation(exit, guest_memory_event(exit, false),
+                           {.goes_on = true,
+                            .ept = ept::pointer_to(arch::HostPhysicalAddress{0x6000}),
+                            .for_one_instruction = true});
+}
+ept::Pointer on_step_end(Exit, std::vector<bool>& steps, bool executed) {
+    steps.push_back(executed);
+    return ept::pointer_to(arch::HostPhysicalAddress{0x5000});
+}
+constexpr auto handlers =
+    default_handlers.with<ExitReason::ept_violation, on_violation>().with_step_end<on_step_end>();
+
 class Step : public testing::TestWithParam<StepBy> {
 protected:
     Step() {
         arch::processor = {};
         frame_.owner = &processor_;
         vmcs_.write(guest_cr0, arch::Cr0::protection_enable | arch::Cr0::paging);
-        frame_.on_exit = [](VmmFrame*) { return true; };
+        use_exit_path(frame_, exit_path<handlers>(steps_));
         processor_.step.by = GetParam();
-        processor_.hooks = {.stage = this,
-                            .on_ept_violation =
-                                [](void*, const ept::GuestMemoryEvent&) {
-                                    return AfterViolation{
-                                        .goes_on = true,
-                                        .ept = ept::pointer_to(arch::HostPhysicalAddress{0x6000}),
-                                        .for_one_instruction = true};
-                                },
-                            .on_step =
-                                [](void* self, bool executed) {
-                                    static_cast<Step*>(self)->steps_.push_back(executed);
-                                    return ept::pointer_to(arch::HostPhysicalAddress{0x5000});
-                                }};
         vmcs_.write(guest_rip, arch::GuestLinearAddress{rip});
         vmcs_.write(guest_cs_rights, {.long_mode = 1});
         vmcs_.write(guest_rflags, arch::Flags<arch::Rflags>{interrupt_flag | 2});
@@ -47,15 +48,15 @@ protected:
     void begin() {
         vmcs_.write(exit_reason, {.basic_reason = number_of(ExitReason::ept_violation)});
         vmcs_.write(exit_qualification, 0x181);
-        ASSERT_TRUE(dispatch_exit(vmcs_, frame_));
+        ASSERT_TRUE(goes_on_after_exit(frame_));
         EXPECT_EQ(vmcs_.read(ept_pointer).frame, 6U);
-        EXPECT_EQ(frame_.on_exit, handle_vm_exit_of_step);
+        EXPECT_EQ(frame_.on_exit, processor_.step.on_exit_of_step);
     }
     bool exit(ExitReason reason, std::uint64_t qualification = 0) {
         vmcs_.write(exit_reason, {.basic_reason = number_of(reason)});
         vmcs_.write(exit_qualification, qualification);
-        const bool goes_on = dispatch_exit<MemoryVmcs, handle_in_step<MemoryVmcs>>(vmcs_, frame_);
-        EXPECT_NE(frame_.on_exit, handle_vm_exit_of_step) << "the step is over";
+        const bool goes_on = goes_on_after_exit(frame_);
+        EXPECT_NE(frame_.on_exit, processor_.step.on_exit_of_step) << "the step is over";
         return goes_on;
     }
     bool exception_exit(const InterruptionInformation& event, std::uint64_t qualification = 0) {
@@ -74,7 +75,7 @@ protected:
         return vmcs_.read(guest_pending_debug_exceptions).raw();
     }
 
-    MemoryVmcs vmcs_{};
+    UncheckedVmcs vmcs_{};
     VmmFrame frame_{};
     VirtualProcessor processor_{};
     std::vector<bool> steps_{};

@@ -11,6 +11,10 @@ namespace hvp::vmx {
 /// What happens between VMLAUNCH and the return of hvp_run_guest.
 inline std::function<void(VmmFrame&)> fake_guest;
 
+/// How the handling of the last exit ended.
+enum class FakeOutcome { none, resumed, left };
+inline FakeOutcome fake_outcome{};
+
 /// entry.S has 32 stubs of 16 bytes.
 inline constexpr std::size_t stub_bytes = 16;
 inline constexpr std::size_t stub_count = 32;

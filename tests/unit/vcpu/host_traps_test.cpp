@@ -7,6 +7,7 @@
 
 #include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/entry.hpp"
+#include "tests/unit/vcpu/fake_entry.hpp"
 
 namespace hvp::vmx {
 namespace {
@@ -116,7 +117,7 @@ TEST_F(HostTrapsTest, AnExceptionOnTheWayOutHaltsTheProcessor) {
 // [SDM 3C 30.4 "VM Instruction Error Numbers"]: 8 is a host-state field that is wrong.
 TEST_F(HostTrapsTest, ARefusedEntryTellsItsNumber) {
     processor.vmcs = {{vm_instruction_error.encoding, 8}};
-    handle_failed_entry(&frame);
+    untraced_exits().on_failed_entry(&frame);
     EXPECT_EQ(owner.guest_stop.why, StopReason::entry_refused);
     EXPECT_EQ(owner.guest_stop.result, VmxResult::fail_valid);
     EXPECT_EQ(owner.guest_stop.error_number, 8U);
@@ -126,19 +127,19 @@ TEST_F(HostTrapsTest, ARefusedEntryTellsItsNumber) {
 TEST_F(HostTrapsTest, ARefusedEntryWithoutAVmcsHasNoNumber) {
     processor.vmcs.clear();
     processor.without_field = VmxResult::fail_invalid;
-    handle_failed_entry(&frame);
+    untraced_exits().on_failed_entry(&frame);
     EXPECT_EQ(owner.guest_stop.why, StopReason::entry_refused);
     EXPECT_EQ(owner.guest_stop.result, VmxResult::fail_invalid);
     EXPECT_EQ(owner.guest_stop.error_number, 0U);
 }
 
-// The handlers' own tests run on a VMCS in memory; here one exit goes through the processor's.
 TEST_F(HostTrapsTest, AnExitIsHandledOnTheCurrentVmcs) {
     processor.cpuid[0] = {.eax = 0x16, .ebx = 1, .ecx = 2, .edx = 3};
     processor.vmcs[exit_instruction_length.encoding] = 2;
     processor.vmcs[guest_rflags.encoding] = 2;
     processor.vmcs[guest_interruptibility_state.encoding] = 0;
-    EXPECT_TRUE(handle_vm_exit(&frame));
+    untraced_exits().on_exit(&frame);
+    EXPECT_EQ(fake_outcome, FakeOutcome::resumed);
     EXPECT_EQ(frame.registers[Register::rax], 0x16U);
     EXPECT_EQ(processor.vmcs[guest_rip.encoding], 0xFFFF'F800'0000'1113U);
     EXPECT_EQ(owner.exits[ExitReason::cpuid], 1U);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vmcs/fields.hpp"
 #include "tests/unit/vcpu/fake_entry.hpp"
 #include "tests/unit/vcpu/virtual_processor_memory.hpp"
@@ -80,7 +81,8 @@ protected:
                      .guest_stack_end = guest_stack.data() + guest_stack.size()},
                     {.basic = {.revision_identifier = 0x2B},
                      .cr0_ones = arch::Flags<arch::Cr0>{0x8000'0021},
-                     .cr4_ones = arch::Cr4::vmx_enable}};
+                     .cr4_ones = arch::Cr4::vmx_enable},
+                    untraced_exits()};
     int argument{};
     int entries{};
     std::uint64_t argument_of_guest{};

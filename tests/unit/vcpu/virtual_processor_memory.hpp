@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "tests/unit/arch/windows_processor.hpp"
 
@@ -13,9 +14,11 @@ class VirtualProcessorMemory : public WindowsProcessor {
 protected:
     VirtualProcessorMemory() {
         arch::processor.cpuid[0x8000'0008].eax = 0x3028;  // 48 linear, 40 physical bits
-        prepare(region, {.basic = {.revision_identifier = 0x2B},
-                         .cr0_ones = arch::Flags<arch::Cr0>{0x8000'0021},
-                         .cr4_ones = arch::Cr4::vmx_enable});
+        prepare(region,
+                {.basic = {.revision_identifier = 0x2B},
+                 .cr0_ones = arch::Flags<arch::Cr0>{0x8000'0021},
+                 .cr4_ones = arch::Cr4::vmx_enable},
+                untraced_exits());
     }
 
     std::unique_ptr<ProcessorMemory> memory = std::make_unique<ProcessorMemory>();

@@ -64,8 +64,8 @@ TEST_F(VirtualProcessorTest, HasItsRevisionInBothRegions) {
 TEST_F(VirtualProcessorTest, IsFoundFromItsFrameAndFromEachTrapStack) {
     const VirtualProcessor& mine = memory->processor;
     EXPECT_EQ(memory->frame()->owner, &mine);
-    EXPECT_EQ(memory->frame()->on_exit, &handle_vm_exit);
-    EXPECT_EQ(memory->frame()->on_failed_entry, &handle_failed_entry);
+    EXPECT_EQ(memory->frame()->on_exit, untraced_exits().on_exit);
+    EXPECT_EQ(memory->frame()->on_failed_entry, untraced_exits().on_failed_entry);
     for (const TrapStack* const stack :
          {&memory->stacks.exception, &memory->stacks.machine_check, &memory->stacks.nmi}) {
         EXPECT_EQ(stack->owner, &mine);
@@ -78,11 +78,11 @@ TEST_F(VirtualProcessorTest, IsFoundFromItsFrameAndFromEachTrapStack) {
     EXPECT_EQ(mine.physical_address_bits, 40U);
 }
 
-// The frame is the first thing on the stack, and a call from it finds the stack aligned.
+// The frame is the first thing on the stack, which is aligned as at the start of a function.
 TEST_F(VirtualProcessorTest, HasItsFrameAtTheTopOfTheMainStack) {
     const auto frame = reinterpret_cast<std::uint64_t>(memory->frame());
     EXPECT_EQ(frame + sizeof(VmmFrame), reinterpret_cast<std::uint64_t>(&memory->stacks.main + 1));
-    EXPECT_EQ(frame % 16, 0U);
+    EXPECT_EQ(frame % 16, 8U);
 }
 
 TEST_F(VirtualProcessorTest, SeesItsStacksAndTablesAsDataThatCannotBeExecuted) {

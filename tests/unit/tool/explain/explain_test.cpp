@@ -13,10 +13,7 @@
 #include "tool/explain/explain_number.hpp"
 #include "tool/explain/explanation.hpp"
 #include "tool/explain/field_names.hpp"
-#include "tool/explain/numbers.hpp"
-#include "tool/explain/value_words.hpp"
 #include "tool/explain/vmcs_dump.hpp"
-#include "tool/record/qualification_words.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -57,7 +54,7 @@ std::string expectation(const std::string& dump, const std::string& name) {
 
 TEST(Dumps, AreExplainedInOneScreen) {
     int count = 0;
-    for (const auto& file : repository::files_below({"tests/unit/tool/dumps"}, {".txt"})) {
+    for (const auto& file : repository::files_below({"tests/unit/tool/explain/dumps"}, {".txt"})) {
         SCOPED_TRACE(file.path);
         const VmcsImage image = read_dump(file.text);
         EXPECT_EQ(broken_ids(image), expectation(file.text, "expect"));
@@ -72,7 +69,7 @@ TEST(Dumps, AreExplainedInOneScreen) {
 
 // A dump of our own says the same as what it was made from.
 TEST(Dumps, OfOursAreReadAgain) {
-    for (const auto& file : repository::files_below({"tests/unit/tool/dumps"}, {".txt"})) {
+    for (const auto& file : repository::files_below({"tests/unit/tool/explain/dumps"}, {".txt"})) {
         SCOPED_TRACE(file.path);
         VmcsImage image = read_dump(file.text);
         image.unknown.clear();
@@ -95,55 +92,6 @@ RC_GTEST_PROP(Dumps, OfAnyFieldsAreReadAgain, ()) {
     image.set(vmx::checks::item(vmx::checks::Fact::privilege_level),
               *rc::gen::inRange(std::uint64_t{0}, std::uint64_t{4}));
     RC_ASSERT(read_dump(write_dump(image)) == image);
-}
-
-TEST(FieldNames, EachMeansItsField) {
-    for (const vmx::FieldFacts& field : vmx::field_facts) {
-        for (const std::string_view name : {field.name, field.common}) {
-            const auto named = item_of_name(name);
-            ASSERT_TRUE(named) << name;
-            EXPECT_EQ(named->item.number, field.encoding) << name;
-            EXPECT_FALSE(named->is_high_half) << name;
-        }
-        EXPECT_EQ(item_of_encoding(field.encoding)->item.number, field.encoding);
-    }
-}
-
-TEST(FieldNames, AreKnownInMostSpellings) {
-    const auto encoding = [](std::string_view name) {
-        const auto named = item_of_name(name);
-        return named ? named->item.number : 0xFFFF;
-    };
-    EXPECT_EQ(encoding("VMCS_GUEST_CS_SELECTOR"), 0x802U);
-    EXPECT_EQ(encoding("kGuestCsArBytes"), 0x4816U);
-    EXPECT_EQ(encoding("VMX_VMCS32_GUEST_CS_ACCESS_RIGHTS"), 0x4816U);
-    EXPECT_EQ(encoding("VMCS_32BIT_GUEST_CS_ACCESS_RIGHTS"), 0x4816U);
-    EXPECT_EQ(encoding("guest_cr4"), 0x6804U);
-    EXPECT_EQ(encoding("EPTP"), 0x201AU);
-    EXPECT_EQ(encoding("IA32_VMX_EXIT_CTLS"), 0x483U);
-    EXPECT_EQ(encoding("MSR_IA32_VMX_TRUE_EXIT_CTLS"), 0x48FU);
-    EXPECT_EQ(encoding("VM_EXIT_CONTROLS"), 0x400CU);
-    EXPECT_EQ(encoding("nothing"), 0xFFFFU);
-    EXPECT_TRUE(item_of_name("EPT_POINTER_HIGH")->is_high_half);
-    EXPECT_FALSE(item_of_name("GUEST_CR0_HIGH"));
-    EXPECT_TRUE(item_of_encoding(0x201B)->is_high_half);
-    EXPECT_FALSE(item_of_encoding(0x6801));
-    EXPECT_EQ(nearest_name("GUEST_CS_SELECTR"), "GUEST_CS_SELECTOR");
-    EXPECT_EQ(nearest_name("GUEST_TR_ACCES_RIGHTS"), "GUEST_TR_ACCESS_RIGHTS");
-}
-
-TEST(Numbers, AreReadAsPeopleWriteThem) {
-    EXPECT_EQ(number_in("0x10"), 0x10U);
-    EXPECT_EQ(number_in("10"), 0x10U);
-    EXPECT_EQ(number_in("10h"), 0x10U);
-    EXPECT_EQ(number_in("0n16"), 16U);
-    EXPECT_EQ(number_in("16 (decimal)"), 16U);
-    EXPECT_EQ(number_in("fffff801`00101000"), 0xFFFF'F801'0010'1000U);
-    EXPECT_EQ(number_in("FFFFFFFF_FFFFFFFFH"), ~0ULL);
-    EXPECT_EQ(number_in("0x80050033ULL"), 0x8005'0033U);
-    EXPECT_EQ(number_in("0x10000000000000000"), std::nullopt);  // 65 bits
-    EXPECT_EQ(number_in("0xyz"), std::nullopt);
-    EXPECT_EQ(number_in(""), std::nullopt);
 }
 
 TEST(Dumps, SayWhatTheyDoNotUnderstand) {
@@ -196,22 +144,6 @@ TEST(Explanations, AreAContractInJson) {
     EXPECT_EQ(json.at("unknown").at(0).at("name"), "FOO_BAR");
 }
 
-TEST(ValueWords, DecodeBitsAndParts) {
-    EXPECT_EQ(value_words(vmx::Shape::cr0, 0x8005'0033), "PE MP ET NE WP AM PG");
-    EXPECT_EQ(value_words(vmx::Shape::pin_controls, 0x17),
-              "external-interrupt exiting; bits 2:1, 4");
-    EXPECT_EQ(access_rights_words(0xA09B), "64-bit code, readable, accessed; DPL 0; present; L; G");
-    EXPECT_EQ(access_rights_words(0x1'0060), "unusable (DPL 3)");
-    EXPECT_EQ(interruption_words(0x8000'0B0E),
-              "hardware exception, vector 14 (#PF), with error code");
-    EXPECT_EQ(value_words(vmx::Shape::ept_pointer, 0x501E),
-              "tables WB, walk length 4, PML4 at 0x5000");
-    EXPECT_EQ(bit_numbers(0b1011'0001), "bits 0, 5:4, 7");
-    EXPECT_EQ(qualification_words(vmx::ExitReason::invalid_guest_state, 4),
-              "the VMCS link pointer (26.3.1.5)");
-    EXPECT_THAT(ept_entry_words(0x1A006), HasSubstr("misconfigured"));
-}
-
 TEST(ExplainNumbers, DecodeEachOption) {
     const auto words = [](std::string ExplainOptions::* option, const char* value) {
         ExplainOptions options;
@@ -254,6 +186,14 @@ TEST(EntryFailures, OfARunAreExplained) {
     EXPECT_THAT(failure->text, HasSubstr("set in stages/launch/driver.cpp:"));
     EXPECT_THAT(failure->dump, HasSubstr("VM-instruction error = 0x7\n"));
     EXPECT_EQ(failure->json.at("broken").at(0).at("id"), "guest-tr-type");
+}
+
+// From guest-state on the library writes the fields.
+TEST(EntryFailures, NameTheLineOfTheLibraryThatSetsAField) {
+    const Repository repository{.root = repository::repository_root(), .build = {}};
+    constexpr std::uint64_t host_rsp = 0x6C14;
+    EXPECT_THAT(where_set({vmx::checks::Item::Kind::field, host_rsp}, repository, "guest-state"),
+                testing::StartsWith("hypervisor/vcpu/"));
 }
 
 TEST(EntryFailures, WithoutAVmcsNeedNoFields) {

@@ -66,7 +66,7 @@ TEST(Verdict, RefusedWithTheDriversOwnReason) {
     EXPECT_EQ(c.judged().rule, "SDM 3C 23.6");
 }
 
-TEST(Verdict, TheMostTellingComplaintComesFirst) {
+TEST(Verdict, TheMostImportantComplaintComesFirst) {
     Case c = with_summary("failed");
     c.lab("Leak", {{"kind", "pool"}, {"address", "0x10"}, {"bytes", 4096}, {"tag", "Hvp1"}});
     c.lab("Finding", {{"rule", "irql"}, {"detail", "DriverEntry returned at DISPATCH_LEVEL"}});

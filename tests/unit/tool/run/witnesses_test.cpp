@@ -34,8 +34,8 @@ struct Testimony {
                         .reason_number = number,
                         .reason = std::move(reason)});
     }
-    [[nodiscard]] WitnessReport compare(bool driver_must_speak = true) const {
-        return compare_witnesses(timeline, processors, driver_must_speak);
+    [[nodiscard]] WitnessReport compare(bool driver_must_report = true) const {
+        return compare_witnesses(timeline, processors, driver_must_report);
     }
 };
 

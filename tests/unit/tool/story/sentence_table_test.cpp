@@ -33,7 +33,7 @@ std::vector<std::string> told(std::string_view text, const Event& event) {
     }
     std::vector<std::string> lines;
     for (const StoryStep& step : *steps) {
-        lines.push_back(step.who + "|" + step.text + "|" + step.aside);
+        lines.push_back(step.witness + "|" + step.text + "|" + step.aside);
     }
     return lines;
 }
@@ -151,7 +151,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Malformed{"made\n  driver x\n", "1: 'made' is no name of an event"},
         Malformed{"# one\n\nMade\n", "3: Made has no sentence; 'silent' says that it needs none"},
-        Malformed{"  driver x\n", "1: a line of a sentence stands below the name of its event"},
+        Malformed{"  driver x\n", "1: a line of a sentence belongs below the name of its event"},
         Malformed{"Made\n  lab x\n", "2: 'lab' is none of driver, guest, more, aside, silent"},
         Malformed{"Made\n  driver\n", "2: 'driver' says nothing"},
         Malformed{"Made\n  aside x\n", "2: 'aside' belongs to a line of driver or guest before it"},
@@ -172,7 +172,7 @@ INSTANTIATE_TEST_SUITE_P(
         Malformed{"Made when b\n  silent\n",
                   "1: a condition is 'field = value' or 'field != value'"},
         Malformed{"Made if b = 1\n  silent\n",
-                  "1: after the name of an event stands nothing, or 'when' and a condition"},
+                  "1: after the name of an event comes nothing, or 'when' and a condition"},
         Malformed{"Made when b = \"x\n  silent\n", "1: a quotation mark is missing"},
         Malformed{"Made when b = X\n  silent\n",
                   "1: a condition compares with a number, a field or a \"text\", not with 'X'"},

@@ -95,14 +95,14 @@ Timeline exits_timeline(unsigned claimed_reason, std::string claimed_name) {
 
 TEST(Story, TellsAnExitOfWhichBothWitnessesSayTheSameInOneLine) {
     const AddressNames names;
-    EXPECT_EQ(lay_out(tell(exits_timeline(12, "HLT"), names, sentences()),
+    EXPECT_EQ(lay_out(story_of(exits_timeline(12, "HLT"), names, sentences()),
                       {.width = 80, .colour = false}),
               "   0  processor  exit 12 HLT at 0x1234: on_hlt                         +90 instr\n");
 }
 
 TEST(Story, TellsWhatEachSaysWhereTheyDiffer) {
     const AddressNames names;
-    const auto steps = tell(exits_timeline(10, "CPUID"), names, sentences());
+    const auto steps = story_of(exits_timeline(10, "CPUID"), names, sentences());
     ASSERT_EQ(steps.size(), 3U);
     EXPECT_EQ(steps[0].text, "VM exit 12 HLT, qualification 0");
     EXPECT_EQ(steps[1].text, "saw exit 10 CPUID at 0x1234");
@@ -111,12 +111,13 @@ TEST(Story, TellsWhatEachSaysWhereTheyDiffer) {
 
 TEST(Story, TellsALaunch) {
     const AddressNames names;
-    EXPECT_EQ(lay_out(tell(launch_timeline(), names, sentences()), {.width = 80, .colour = false}),
-              "   0  driver     DriverEntry on processor 0 at PASSIVE_LEVEL\n"
-              "   1  processor  VMLAUNCH: VM entry                                instruction 2\n"
-              "   2  processor  VM exit 12 HLT, qualification 0           instruction 1 204 131\n"
-              "   3  driver     Something unheard_of 5, more 0x7\n"
-              "   4  lab        DriverEntry returned STATUS_SUCCESS\n");
+    EXPECT_EQ(
+        lay_out(story_of(launch_timeline(), names, sentences()), {.width = 80, .colour = false}),
+        "   0  driver     DriverEntry on processor 0 at PASSIVE_LEVEL\n"
+        "   1  processor  VMLAUNCH: VM entry                                instruction 2\n"
+        "   2  processor  VM exit 12 HLT, qualification 0           instruction 1 204 131\n"
+        "   3  driver     Something unheard_of 5, more 0x7\n"
+        "   4  lab        DriverEntry returned STATUS_SUCCESS\n");
 }
 
 }  // namespace

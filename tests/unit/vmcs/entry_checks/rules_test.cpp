@@ -114,7 +114,7 @@ TEST(Rules, EachHasACaseAndACaseHasOneRule) {
     EXPECT_EQ(std::set<std::string>(rules.begin(), rules.end()).size(), rules.size());
 }
 
-// The numbers are what docs/rules.md says, too; a rule that gets lost is noticed here.
+// A rule that gets lost is noticed here.
 TEST(Rules, AreSoManyInEachSection) {
     std::map<std::string, int> count;
     for (const EntryRule& rule : all_rules) {

@@ -270,11 +270,12 @@ inline VmxResult vmread(std::uint64_t encoding, std::uint64_t& value) {
 inline bool try_vmread(std::uint64_t encoding, std::uint64_t& value) {
     return vmread(encoding, value) == VmxResult::succeed;
 }
+/// Every processor has the fields that are read so: what nobody has written is 0.
 inline std::uint64_t vmread_unchecked(std::uint64_t encoding) {
-    return processor.vmcs.at(encoding);
+    return processor.vmcs[encoding];
 }
 inline void vmwrite_unchecked(std::uint64_t encoding, std::uint64_t value) {
-    processor.vmcs.at(encoding) = value;
+    processor.vmcs[encoding] = value;
 }
 inline VmxResult invept(InveptType type, std::uint64_t ept_pointer) {
     processor.write(type == InveptType::single_context ? "INVEPT 1" : "INVEPT 2", ept_pointer);

@@ -1,0 +1,222 @@
+// CPUID, MSRs, VMCALL, the VMX instructions and NMIs, as the guest finds them.
+#include "tests/unit/exits/exit_test.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+// ---- CPUID
+
+TEST_F(ExitTest, CpuidNamesTheVmm) {
+    registers_[Register::rax] = 0xFFFF'FFFF'4000'0000;
+    EXPECT_TRUE(exit(ExitReason::cpuid));
+    EXPECT_EQ(registers_[Register::rax], 0x4000'0001U) << "the upper half is cleared";
+    std::array<char, 13> name{};
+    for (std::size_t i = 0; i < 4; ++i) {
+        name[i] = static_cast<char>(registers_[Register::rbx] >> 8 * i);
+        name[4 + i] = static_cast<char>(registers_[Register::rcx] >> 8 * i);
+        name[8 + i] = static_cast<char>(registers_[Register::rdx] >> 8 * i);
+    }
+    EXPECT_STREQ(name.data(), "HVPlayground");
+}
+
+TEST_F(ExitTest, CpuidDoesNotClaimToBeMicrosofts) {
+    registers_[Register::rax] = 0x4000'0001;
+    EXPECT_TRUE(exit(ExitReason::cpuid));
+    EXPECT_NE(registers_[Register::rax], 0x3123'7648U);  // "Hv#1"
+    registers_[Register::rax] = 0x4000'00FF;
+    EXPECT_TRUE(exit(ExitReason::cpuid));
+    EXPECT_EQ(registers_[Register::rax], 0U);
+}
+
+TEST_F(ExitTest, CpuidHidesVmxAndMirrorsTheGuestsOsxsave) {
+    arch::processor.cpuid[1] = {.eax = 1, .ebx = 2, .ecx = 1U << 5 | 1U << 27 | 4, .edx = 3};
+    registers_[Register::rax] = 1;
+    EXPECT_TRUE(exit(ExitReason::cpuid));
+    EXPECT_EQ(registers_[Register::rcx], 4U | 1U << 31) << "the host's OSXSAVE is not the guest's";
+    vmcs_.write(guest_cr4, Cr4::os_xsave);
+    registers_[Register::rax] = 1;
+    EXPECT_TRUE(exit(ExitReason::cpuid));
+    EXPECT_EQ(registers_[Register::rcx], 4U | 1U << 31 | 1U << 27);
+}
+
+// ---- MSRs
+
+TEST_F(ExitTest, FirmwareSeemsToHaveLockedVmxOff) {
+    registers_[Register::rcx] = 0x3A;
+    registers_[Register::rdx] = ~0ULL;
+    EXPECT_TRUE(exit(ExitReason::rdmsr));
+    EXPECT_EQ(registers_[Register::rax], 1U);
+    EXPECT_EQ(registers_[Register::rdx], 0U);
+    EXPECT_EQ(moved(), 2U);
+}
+
+TEST_F(ExitTest, ABadMsrIsTheGuestsProblem) {
+    for (const std::uint32_t msr : {0x480U, 0x491U, 0x1234'5678U, 0xFFFF'FFFFU}) {
+        registers_[Register::rcx] = msr;
+        EXPECT_TRUE(exit(ExitReason::rdmsr));
+        expect_fault(Vector::general_protection);
+        EXPECT_TRUE(exit(ExitReason::wrmsr));
+        expect_fault(Vector::general_protection);
+    }
+    EXPECT_EQ(injected().has_error_code, 1U);
+}
+
+TEST_F(ExitTest, EferKeepsWhatTheVmmNeeds) {
+    registers_[Register::rcx] = 0xC000'0080;
+    registers_.set_edx_eax(0xD00);  // without SCE: allowed
+    EXPECT_TRUE(exit(ExitReason::wrmsr));
+    EXPECT_EQ(moved(), 2U);
+    EXPECT_EQ(arch::processor.msrs[Msr::efer], 0xD00U);
+    vmcs_.write(guest_rip, arch::GuestLinearAddress{rip});
+    registers_.set_edx_eax(0x500);  // without NXE: our page tables need it
+    EXPECT_TRUE(exit(ExitReason::wrmsr));
+    expect_fault(Vector::general_protection);
+    EXPECT_EQ(arch::processor.msrs[Msr::efer], 0xD00U);
+}
+
+TEST(MsrBitmap, HasOneBitForEachAccess) {
+    EXPECT_EQ(msr_bitmap_bit(0, MsrAccess::read), 0U);
+    EXPECT_EQ(msr_bitmap_bit(0x1FFF, MsrAccess::read), 0x1FFFU);
+    EXPECT_EQ(msr_bitmap_bit(0xC000'0000, MsrAccess::read), 8U * 1024);
+    EXPECT_EQ(msr_bitmap_bit(0, MsrAccess::write), 8U * 2048);
+    EXPECT_EQ(msr_bitmap_bit(0xC000'1FFF, MsrAccess::write), 8U * 4096 - 1);
+    EXPECT_FALSE(msr_bitmap_bit(0x2000, MsrAccess::read));
+    EXPECT_FALSE(msr_bitmap_bit(0xC000'2000, MsrAccess::write));
+    std::array<std::byte, 4096> bitmap{};
+    fill_msr_bitmap(bitmap, msr_policies);
+    EXPECT_EQ(bitmap[0x3A / 8], std::byte{1 << 0x3A % 8});
+    for (std::uint32_t msr = 0x480; msr <= 0x491; ++msr) {
+        EXPECT_NE(bitmap[msr / 8] >> msr % 8 & std::byte{1}, std::byte{}) << msr;
+        EXPECT_NE(bitmap[2048 + msr / 8] >> msr % 8 & std::byte{1}, std::byte{}) << msr;
+    }
+    EXPECT_EQ(bitmap[3072 + 0x80 / 8], std::byte{1}) << "writes of EFER";
+    EXPECT_EQ(bitmap[1024 + 0x80 / 8], std::byte{0}) << "reads of EFER go through";
+}
+
+// ---- VMCALL
+
+TEST_F(ExitTest, VmcallAnswers) {
+    registers_[Register::rax] = static_cast<std::uint64_t>(Hypercall::ping);
+    registers_[Register::rcx] = 6;
+    EXPECT_TRUE(exit(ExitReason::vmcall, 3));
+    EXPECT_EQ(registers_[Register::rax], 0U);
+    EXPECT_EQ(registers_[Register::rdx], 7U);
+    EXPECT_EQ(moved(), 3U);
+    registers_[Register::rax] = static_cast<std::uint64_t>(Hypercall::exit_count);
+    registers_[Register::rcx] = number_of(ExitReason::vmcall);
+    EXPECT_TRUE(exit(ExitReason::vmcall, 3));
+    EXPECT_EQ(registers_[Register::rdx], 2U);
+    registers_[Register::rax] = static_cast<std::uint64_t>(Hypercall::exit_count);
+    registers_[Register::rcx] = 69;
+    EXPECT_TRUE(exit(ExitReason::vmcall, 3));
+    EXPECT_EQ(registers_[Register::rax], static_cast<std::uint64_t>(HypercallStatus::bad_argument));
+}
+
+TEST_F(ExitTest, AVmcallInOurRangeThatIsNoCallIsSaidToBeUnknown) {
+    registers_[Register::rax] = first_call_of_stage;
+    EXPECT_TRUE(exit(ExitReason::vmcall, 3));
+    EXPECT_EQ(registers_[Register::rax], static_cast<std::uint64_t>(HypercallStatus::unknown_call));
+}
+
+TEST_F(ExitTest, AVmcallThatIsNotForUsIsAnInvalidOpcode) {
+    for (const std::uint64_t number : {std::uint64_t{0}, std::uint64_t{0x4856'4FFF},
+                                       std::uint64_t{0x4856'6000}, std::uint64_t{0x1'4856'5000}}) {
+        registers_[Register::rax] = number;
+        EXPECT_TRUE(exit(ExitReason::vmcall, 3));
+        expect_fault(Vector::invalid_opcode);
+        EXPECT_EQ(registers_[Register::rax], number);
+    }
+}
+
+TEST_F(ExitTest, VmcallFromUserModeIsAnInvalidOpcode) {
+    vmcs_.write(guest_ss_rights, {.privilege_level = 3});
+    registers_[Register::rax] = static_cast<std::uint64_t>(Hypercall::stop);
+    EXPECT_TRUE(exit(ExitReason::vmcall, 3));
+    expect_fault(Vector::invalid_opcode);
+    EXPECT_EQ(injected().has_error_code, 0U);
+}
+
+// [SDM 3C 30.3 "VMX Instructions"]: outside VMX operation they are invalid opcodes, whatever the
+// mode and the privilege level.
+TEST_F(ExitTest, VmxInstructionsAreInvalidOpcodes) {
+    std::size_t exits = 0;
+    for (const VmxInstruction& instruction : vmx_instructions) {
+        if (!instruction.exits) {
+            continue;
+        }
+        SCOPED_TRACE(exit_reason_name(instruction.reason));
+        for (const std::uint32_t privilege_level : {0U, 3U}) {
+            for (const std::uint32_t long_mode : {1U, 0U}) {
+                vmcs_.write(guest_rflags, Rflags::always_one);
+                vmcs_.write(guest_ss_rights, {.privilege_level = privilege_level});
+                vmcs_.write(guest_cs_rights, {.long_mode = long_mode});
+                EXPECT_TRUE(exit(instruction.reason, 3));
+                expect_fault(instruction.event);
+                EXPECT_EQ(injected().has_error_code, 0U);
+                ++exits;
+            }
+        }
+    }
+    EXPECT_EQ(exits, 12U * 4);
+}
+
+TEST_F(ExitTest, TheGuestCanEndItself) {
+    registers_[Register::rax] = static_cast<std::uint64_t>(Hypercall::stop);
+    EXPECT_FALSE(exit(ExitReason::vmcall, 3));
+    EXPECT_EQ(processor_.guest_stop.why, StopReason::stopped_by_guest);
+}
+
+// ---- NMIs
+
+constexpr InterruptionInformation nmi_came{.vector = 2, .type = 2, .valid = 1};
+
+TEST_F(ExitTest, AnNmiWaitsForItsWindowAndIsInjected) {
+    vmcs_.write(exit_interruption_information, nmi_came);
+    arch::processor.write("blocking by NMI", 1);
+    EXPECT_TRUE(exit(ExitReason::exception_or_nmi));
+    EXPECT_EQ(arch::processor.read("blocking by NMI"), 0U);
+    EXPECT_TRUE(
+        vmcs_.read(primary_processor_based_controls).has(PrimaryControl::nmi_window_exiting));
+    EXPECT_TRUE(exit(ExitReason::nmi_window));
+    EXPECT_TRUE(injected().is(EventType::nmi));
+    EXPECT_EQ(injected().vector, 2U);
+    EXPECT_TRUE(vmcs_.read(primary_processor_based_controls).empty());
+    EXPECT_EQ(processor_.pending_nmis, 0U);
+    EXPECT_EQ(moved(), 0U);
+}
+
+TEST_F(ExitTest, EveryNmiIsInjected) {
+    processor_.pending_nmis = 2;
+    EXPECT_TRUE(exit(ExitReason::nmi_window));
+    EXPECT_TRUE(
+        vmcs_.read(primary_processor_based_controls).has(PrimaryControl::nmi_window_exiting));
+    EXPECT_TRUE(exit(ExitReason::nmi_window));
+    EXPECT_TRUE(injected().is(EventType::nmi));
+    EXPECT_TRUE(exit(ExitReason::nmi_window));
+    EXPECT_EQ(injected().valid, 0U) << "there is none left";
+}
+
+// [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]: an entry that injects an
+// NMI forgets them.
+TEST_F(ExitTest, AnNmiWaitsForADebugException) {
+    processor_.pending_nmis = 1;
+    vmcs_.write(guest_pending_debug_exceptions, PendingDebug::single_step);
+    EXPECT_TRUE(exit(ExitReason::nmi_window));
+    EXPECT_EQ(injected().valid, 0U);
+    EXPECT_EQ(processor_.pending_nmis, 1U);
+    EXPECT_TRUE(
+        vmcs_.read(primary_processor_based_controls).has(PrimaryControl::nmi_window_exiting));
+}
+
+// A processor that does not hold NMIs back during blocking by STI would open the same window for
+// ever.
+TEST_F(ExitTest, AnNmiWhoseWindowOpensDuringBlockingByStiEndsIt) {
+    processor_.pending_nmis = 1;
+    vmcs_.write(guest_interruptibility_state, Interruptibility::blocking_by_sti);
+    EXPECT_TRUE(exit(ExitReason::nmi_window));
+    EXPECT_TRUE(injected().is(EventType::nmi));
+    EXPECT_TRUE(vmcs_.read(guest_interruptibility_state).empty());
+}
+
+}  // namespace
+}  // namespace hvp::vmx
