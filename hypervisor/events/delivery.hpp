@@ -29,8 +29,8 @@ template <Vmcs V>
 }
 
 /// The event whose delivery this exit has interrupted, if there is one. Side effects other than the
-/// error code (CR2, DR6) have already happened.  [SDM 3C 27.1 "Architectural State Before a VM
-/// Exit"]
+/// error code (CR2, DR6) have already happened.
+/// [SDM 3C 27.1 "Architectural State Before a VM Exit"]
 template <Vmcs V>
 [[nodiscard]] Event interrupted_event(const V& vmcs) {
     return {.what = to_inject(vmcs.read(idt_vectoring_information)),

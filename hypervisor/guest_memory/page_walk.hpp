@@ -80,7 +80,8 @@ struct GuestWalk {
 /// The same for an address that the processor has just translated itself, for instance that of the
 /// instruction which exits: every entry on the way is present and right, so nothing is checked.
 ///
-/// Needs    as walk_guest_tables; `read_entry`: the eight bytes at a guest-physical address
+/// Needs    as walk_guest_tables; `read_entry`: the entry with this index of the table at a
+///          guest-physical address
 template <typename ReadEntry>
 [[nodiscard]] arch::GuestPhysicalAddress translate_used(std::uint64_t cr3,
                                                         arch::GuestLinearAddress linear,
@@ -89,8 +90,8 @@ template <typename ReadEntry>
     constexpr std::uint64_t large = 1U << 7;
     std::uint64_t entry = cr3;
     for (Level level = Level::pml4;; level = below(level)) {
-        entry = read_entry(arch::GuestPhysicalAddress{
-            (entry & address_bits) + index_at(level, linear.raw()) * sizeof entry});
+        entry = read_entry(arch::GuestPhysicalAddress{entry & address_bits},
+                           index_at(level, linear.raw()));
         if (level == Level::page_table || (level != Level::pml4 && (entry & large) != 0)) {
             const std::uint64_t in_page = bytes_of_entry(level) - 1;
             return arch::GuestPhysicalAddress{(entry & address_bits & ~in_page) |

@@ -38,12 +38,14 @@ ViewSwitch::ViewSwitch(ept::SplitViews& views, std::uint32_t processor, ept::Ste
 /// so they map it; only the page after it may be missing.
 ept::InstructionPlace ViewSwitch::place_of(arch::GuestLinearAddress rip) const {
     const std::uint64_t cr3 = UncheckedVmcs{}.read(guest_cr3);
-    ept::InstructionPlace place{
-        .first = ept::translate_used(cr3, rip, [this](arch::GuestPhysicalAddress where) {
-            std::uint64_t entry{};
-            (void)read_guest(const_cast<arch::PhysicalWindow*>(&window_), where, entry);
-            return entry;
-        })};
+    const auto read_entry = [this](arch::GuestPhysicalAddress table, std::size_t index) {
+        const std::byte* const entries =
+            window_.show(place_for_tables, arch::HostPhysicalAddress{table.raw()});
+        std::uint64_t entry{};
+        __builtin_memcpy(&entry, entries + index * sizeof entry, sizeof entry);
+        return entry;
+    };
+    ept::InstructionPlace place{.first = ept::translate_used(cr3, rip, read_entry)};
     if (ept::may_cross(rip.raw())) {
         place.next_page = next_page_of(cr3, rip);
     }

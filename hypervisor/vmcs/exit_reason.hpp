@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <string_view>
 #include <utility>
 
@@ -216,8 +215,10 @@ inline constexpr auto exit_reasons = std::to_array<ExitReasonFacts>({
     {ExitReason::tpause, "TPAUSE"},
 });
 // clang-format on
-static_assert(std::ranges::adjacent_find(exit_reasons, std::ranges::greater_equal{},
-                                         &ExitReasonFacts::reason) == exit_reasons.end(),
+static_assert(std::ranges::adjacent_find(exit_reasons,
+                                         [](const ExitReasonFacts& a, const ExitReasonFacts& b) {
+                                             return a.reason >= b.reason;
+                                         }) == exit_reasons.end(),
               "ascending, each once");
 
 [[nodiscard]] constexpr std::uint32_t number_of(ExitReason reason) {

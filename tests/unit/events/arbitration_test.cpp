@@ -41,7 +41,7 @@ TEST(Combine, EachPairOfExceptions) {
             for (const std::uint32_t one : first.vectors) {
                 for (const std::uint32_t two : classes[column].vectors) {
                     const Combined got = combine(of(one, EventType::hardware_exception),
-                                               of(two, EventType::hardware_exception));
+                                                 of(two, EventType::hardware_exception));
                     EXPECT_EQ(got, expected == 's'   ? Combined::deliver_second
                                    : expected == 'D' ? Combined::double_fault
                                                      : Combined::triple_fault)

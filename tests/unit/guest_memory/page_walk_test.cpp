@@ -179,9 +179,10 @@ TEST(GuestPagingRandom, EveryPageLeadsWhereItWasPut) {
         ASSERT_EQ(found.end, GuestWalkEnd::page);
         EXPECT_EQ(found.physical.raw(), page.second + offset);
         EXPECT_EQ(found.page_bytes, page.first);
-        const auto used = translate_used(
-            paging.cr3, arch::GuestLinearAddress{address + offset},
-            [&](arch::GuestPhysicalAddress where) { return memory.words.at(where.raw()); });
+        const auto used = translate_used(paging.cr3, arch::GuestLinearAddress{address + offset},
+                                         [&](arch::GuestPhysicalAddress table, std::size_t index) {
+                                             return memory.words.at(table.raw() + 8 * index);
+                                         });
         EXPECT_EQ(used, found.physical);
     }
 }
