@@ -1,6 +1,6 @@
-// A hundred thousand of each (as the service stress-few, a thousand): DPCs, interrupts between
-// processors, timer expiries, changes of thread, pool allocations, on all processors at the same
-// time. What was asked for is counted, and must have come.
+// A hundred thousand of each (as the service stress-quarter, a quarter; as stress-few, a thousand):
+// DPCs, interrupts between processors, timer expiries, changes of thread, pool allocations, on all
+// processors at the same time. What was asked for is counted, and must have come.
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -16,6 +16,7 @@ extern "C" POBJECT_TYPE* const thread_type_slot __asm__("__imp_PsThreadType");
 namespace {
 
 constinit LONG wanted = 100'000;
+constexpr LONG quarter = 25'000;
 constexpr LONG few = 1'000;
 constexpr ULONG most_processors = 8;
 constexpr ULONG tag = 'ertS';
@@ -219,6 +220,8 @@ void on_unload(PDRIVER_OBJECT) {}
 extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     if (hvp::tests::is_service(*path, "stress-", "few")) {
         wanted = few;
+    } else if (hvp::tests::is_service(*path, "stress-", "quarter")) {
+        wanted = quarter;
     }
     driver->DriverUnload = on_unload;
     const auto measure = [](const char* what, const LONG& count, auto work) {

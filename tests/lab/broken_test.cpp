@@ -1,8 +1,8 @@
-// Stages that are broken on purpose: each ends as the head of its patch says.
+// Stages that are broken on purpose: each ends as the head of its mutation says.
 //
-// The drivers are built from tests/broken/*.patch, the same changes that the chapters ask a reader
-// to make. A head has lines `Exit: STATUS` and `Says: WORDS`; the words must be in the tool's
-// output, on stdout or stderr.
+// The drivers are built from tests/broken/*.mutation, the same changes that the chapters ask a
+// reader to make. A head has lines `Exit: STATUS` and `Says: WORDS`; the words must be in the
+// tool's output, on stdout or stderr.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -29,11 +29,11 @@ void PrintTo(const Mistake& mistake, std::ostream* out) {
     *out << mistake.name;
 }
 
-Mistake read_mistake(const fs::path& patch) {
+Mistake read_mistake(const fs::path& file) {
     Mistake mistake;
-    mistake.name = patch.stem().string();
-    std::istringstream lines{content(patch)};
-    for (std::string line; std::getline(lines, line) && !line.starts_with("--- ");) {
+    mistake.name = file.stem().string();
+    std::istringstream lines{content(file)};
+    for (std::string line; std::getline(lines, line) && !line.starts_with("File: ");) {
         if (line.starts_with("Exit: ")) {
             mistake.exit_status = std::stoi(line.substr(6));
         } else if (line.starts_with("Says: ")) {
@@ -46,7 +46,7 @@ Mistake read_mistake(const fs::path& patch) {
 std::vector<Mistake> all_mistakes() {
     std::vector<Mistake> mistakes;
     for (const auto& entry : fs::directory_iterator{source_folder() / "tests/broken"}) {
-        if (entry.path().extension() == ".patch") {
+        if (entry.path().extension() == ".mutation") {
             mistakes.push_back(read_mistake(entry.path()));
         }
     }
@@ -56,10 +56,10 @@ std::vector<Mistake> all_mistakes() {
 
 class BrokenLaunch : public testing::TestWithParam<Mistake> {};
 
-TEST_P(BrokenLaunch, EndsAsItsPatchSays) {
+TEST_P(BrokenLaunch, EndsAsItsMutationSays) {
     const Mistake& mistake = GetParam();
-    ASSERT_GE(mistake.exit_status, 0) << "the patch has no line Exit:";
-    ASSERT_FALSE(mistake.says.empty()) << "the patch has no line Says:";
+    ASSERT_GE(mistake.exit_status, 0) << "the mutation has no line Exit:";
+    ASSERT_FALSE(mistake.says.empty()) << "the mutation has no line Says:";
 
     Playground playground;
     const std::string driver = drivers_folder() / ("broken-" + mistake.name + ".sys");

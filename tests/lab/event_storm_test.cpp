@@ -1,4 +1,5 @@
-// A hundred thousand events between guests: none is lost, and none is delivered twice.
+// Twenty-five thousand events between guests, in the long tests a hundred thousand: none is lost,
+// and none is delivered twice.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -34,15 +35,17 @@ void expect_none_lost(Playground& playground, int sent) {
     EXPECT_GT(sum(playground, "StormNmis", "met_vmm"), 0);
 }
 
-TEST(EventStorm, LosesAndDoublesNoneOfAHundredThousand) {
+TEST(EventStorm, LosesAndDoublesNone) {
     Playground playground;
+    const int wanted = is_long() ? 100'000 : 25'000;
+    const char* const service = is_long() ? "event-storm" : "event-storm-quarter";
     const Answer answer =
-        playground({"run", "--driver", playground.driver("event-storm", "event-storm"), "--cpus",
-                    "4", "--no-processor-log", "--timeout-ticks", "3000000000"});
+        playground({"run", "--driver", playground.driver("event-storm", service), "--cpus", "4",
+                    "--no-processor-log", "--timeout-ticks", "3000000000"});
     EXPECT_EQ(answer.status, 0) << answer.errors;
-    expect_none_lost(playground, 100'000);
+    expect_none_lost(playground, wanted);
     for (const Json& kind : playground.events("StormKind")) {
-        EXPECT_GT(kind["sent"], 20'000) << kind;
+        EXPECT_GT(kind["sent"], wanted / 5) << kind;
     }
 }
 

@@ -80,6 +80,10 @@ void drain(int output, int errors, Answer& answer) {
 
 }  // namespace
 
+bool is_long() {
+    return std::getenv("HVP_LONG") != nullptr;
+}
+
 std::string content(const fs::path& path) {
     std::ifstream file{path, std::ios::binary};
     return {std::istreambuf_iterator<char>{file}, {}};

@@ -84,6 +84,10 @@ private:
     int errors_ = -1;
 };
 
+/// Whether this is `./playground test --long`: what is done many times is done as often as we ever
+/// want to see it.
+[[nodiscard]] bool is_long();
+
 /// Returns  the content of a file, empty when there is none.
 [[nodiscard]] std::string content(const std::filesystem::path& path);
 

@@ -40,6 +40,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Mistake{"Command", {"rnu"}, "unknown command rnu; did you mean run?"},
         Mistake{"CommandOfNoKind", {"frobnicate"}, "--help"},
+        Mistake{"TestWithoutTheScript", {"test", "--all"}, "by the script ./playground"},
         Mistake{"ExplainNothing", {"explain"}, "--exit 48"},
         Mistake{"ExplainNoFile", {"explain", "/no/such/dump"}, "/no/such/dump"},
         Mistake{"ExplainFieldWithATypo",

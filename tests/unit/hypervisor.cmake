@@ -2,9 +2,7 @@
 # fake_arch has another hypervisor/arch/instructions.hpp.
 set(hypervisor ${PROJECT_SOURCE_DIR}/hypervisor)
 set(fake_arch ${CMAKE_CURRENT_LIST_DIR}/fake_arch)
-file(GLOB hypervisor_checked_sources CONFIGURE_DEPENDS
-    ${hypervisor}/arch/*.cpp ${hypervisor}/vmx/*.cpp ${hypervisor}/vcpu/*.cpp ${hypervisor}/exits/*.cpp)
-list(FILTER hypervisor_checked_sources EXCLUDE REGEX "/mtrr\\.cpp$")
+file(GLOB_RECURSE hypervisor_checked_sources CONFIGURE_DEPENDS ${hypervisor}/*.cpp)
 add_library(hypervisor_checked STATIC ${hypervisor_checked_sources} unit/vcpu/fake_entry.cpp)
 hvp_checked(hypervisor_checked)
 target_include_directories(hypervisor_checked BEFORE PRIVATE ${fake_arch})

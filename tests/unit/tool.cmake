@@ -8,9 +8,11 @@ list(FILTER tool_sources EXCLUDE REGEX "/main\\.cpp$")
 
 add_library(machine_checked OBJECT ${machine_sources})
 hvp_checked(machine_checked)
+hvp_fuzzed(machine_checked)
 target_link_libraries(machine_checked PUBLIC fmt::fmt util)
 add_library(tool_checked OBJECT ${tool_sources})
 hvp_checked(tool_checked)
+hvp_fuzzed(tool_checked)
 target_link_libraries(tool_checked PUBLIC fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11 util)
 target_precompile_headers(tool_checked PRIVATE <fmt/format.h> <nlohmann/json.hpp>)
 

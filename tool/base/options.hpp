@@ -42,13 +42,6 @@ struct RunOptions {
     bool processor_log = true;
 };
 
-struct TestOptions {
-    bool quick = false;
-    bool all = false;             ///< the tests, then the mutations
-    bool mutations_only = false;  ///< not the tests
-    std::vector<std::string> filters;
-};
-
 struct DiffOptions {
     std::string before;  ///< stages
     std::string after;
@@ -94,7 +87,7 @@ struct Done {
     ExitStatus status;
 };
 
-using Options = std::variant<RunOptions, TestOptions, DiffOptions, NewOptions, ListOptions,
-                             CleanOptions, BenchOptions, RulesOptions, ExplainOptions, Done>;
+using Options = std::variant<RunOptions, DiffOptions, NewOptions, ListOptions, CleanOptions,
+                             BenchOptions, RulesOptions, ExplainOptions, Done>;
 
 }  // namespace hvp::tool

@@ -122,12 +122,4 @@ std::expected<Captured, int> capture(const Command& command, bool errors_too) {
     return captured;
 }
 
-std::expected<int, int> show(const Command& command) {
-    const auto process = spawn(command, {});
-    if (!process) {
-        return std::unexpected{process.error()};
-    }
-    return wait_for(*process);
-}
-
 }  // namespace hvp::tool

@@ -1,4 +1,4 @@
-// Runs other programs: with their output captured, or shown as it comes.
+// Runs other programs, with their output captured.
 #pragma once
 
 #include <expected>
@@ -25,8 +25,5 @@ struct Captured {
 ///
 /// Returns  the error number when it could not be started.
 [[nodiscard]] std::expected<Captured, int> capture(const Command& command, bool errors_too = false);
-
-/// Runs a program to its end; it uses our standard output and error.
-[[nodiscard]] std::expected<int, int> show(const Command& command);
 
 }  // namespace hvp::tool

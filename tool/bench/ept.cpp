@@ -14,9 +14,9 @@ namespace hvp::tool {
 namespace {
 
 constexpr const char* violation = "EPT Violation";
-constexpr const char* cpuid = "CPUID";
+constexpr const char* cpuid_exit = "CPUID";
 
-struct Figures {
+struct EptFigures {
     Cost build;
     Cost edit;
     Cost split;
@@ -30,7 +30,7 @@ struct Figures {
 };
 
 // What the driver has measured itself, and the processor.
-std::optional<Figures> figures_in(const std::vector<Json>& events) {
+std::optional<EptFigures> figures_in(const std::vector<Json>& events) {
     Costs costs;
     const Json* built = nullptr;
     for (const Json& event : events) {
@@ -45,22 +45,22 @@ std::optional<Figures> figures_in(const std::vector<Json>& events) {
     Costs exits = exit_costs(events);
     if (built == nullptr || !costs.contains("build") || !costs.contains("edit") ||
         !costs.contains("split") || !costs.contains("join") || !exits.contains(violation) ||
-        !exits.contains(cpuid)) {
+        !exits.contains(cpuid_exit)) {
         return std::nullopt;
     }
-    return Figures{.build = costs["build"],
-                   .edit = costs["edit"],
-                   .split = costs["split"],
-                   .join = costs["join"],
-                   .violation = exits[violation],
-                   .cpuid = exits[cpuid],
-                   .pages = number_of(built->at("pages")),
-                   .table_bytes = number_of(built->at("table_bytes")),
-                   .pool_bytes = number_of(built->at("pool_bytes")),
-                   .least_stores = number_of(built->at("least"))};
+    return EptFigures{.build = costs["build"],
+                      .edit = costs["edit"],
+                      .split = costs["split"],
+                      .join = costs["join"],
+                      .violation = exits[violation],
+                      .cpuid = exits[cpuid_exit],
+                      .pages = number_of(built->at("pages")),
+                      .table_bytes = number_of(built->at("table_bytes")),
+                      .pool_bytes = number_of(built->at("pool_bytes")),
+                      .least_stores = number_of(built->at("least"))};
 }
 
-Json results_of(const Figures& figures) {
+Json results_of(const EptFigures& figures) {
     Json results = Json::array();
     const auto add = [&](const char* name, const Cost& cost) {
         results.push_back(as_json(name, "instructions", cost));
@@ -80,7 +80,7 @@ Json results_of(const Figures& figures) {
     return results;
 }
 
-void print_table(const Figures& figures) {
+void print_table(const EptFigures& figures) {
     const auto row = [](const char* what, const std::string& figure, const std::string& note) {
         fmt::print("  {:<35}{:>16}   {}\n", what, figure, note);
     };

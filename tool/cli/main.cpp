@@ -12,7 +12,6 @@
 #include "tool/explain/explain.hpp"
 #include "tool/explain/rules.hpp"
 #include "tool/run/run.hpp"
-#include "tool/test.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -22,7 +21,6 @@ public:
     explicit Dispatch(const Repository& repository) : repository_{repository} {}
 
     ExitStatus operator()(const RunOptions& options) const { return run(options, repository_); }
-    ExitStatus operator()(const TestOptions& options) const { return test(options, repository_); }
     ExitStatus operator()(const BenchOptions& options) const {
         if (options.name == "startup") {
             return bench_startup(options, repository_);
