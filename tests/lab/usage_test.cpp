@@ -168,7 +168,7 @@ TEST(Diff, ShowsWhatInjectionNeeds) {
          "+    alignas(16) std::array<std::byte, guest_stack_bytes> stack;",
          "-                                .stack_end = memory.guest_stack_end()};\n",
          "+                                .stack_end = stack.data() + stack.size()};\n",
-         "+    return judge(vmm.processor.ending, as_outside_vmx);\n",
+         "+    return judge(vmm.processor.guest_stop, as_outside_vmx);\n",
          "guest.cpp: from guest-state to event-injection\n", "+    } __except ("});
     EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vcpu/virtual_processor.hpp\n  ")))
         << "guest-state uses it, too";
