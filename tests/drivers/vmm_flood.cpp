@@ -199,7 +199,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     if (!session) {
         return windows::status_of(session.error().kind);
     }
-    session->use_exit_path(vmx::traced_exits());
+    session->use_exit_path(vmx::traced_exits_with_registers());
     Flood run{.session = *session,
               .audit = {.flood = read_by_other ? flood_with_reader : flood_with_log}};
     const auto guest_stop =
