@@ -35,13 +35,14 @@ void report_exits(const platform::TraceProvider& provider, const vmx::VirtualPro
     platform::trace_dropped(provider, *processor.ring);
 }
 
-/// A guest from VMXON to VMXOFF.
+/// A guest from VMXON to VMXOFF. `names`: those of its table of handlers.
 template <typename AfterExit>
 void report_run(const platform::TraceProvider& provider, const vmx::Timestamps& timestamps,
-                const vmx::VirtualProcessor& processor, AfterExit after_exit) {
+                const vmx::VirtualProcessor& processor, AfterExit after_exit,
+                const vmx::HandlerNames& names = vmx::default_handlers.names) {
     platform::trace_vmx_on(provider, timestamps.vmxon_at);
     platform::trace_entry(provider, timestamps.vm_entry_at);
-    report_exits(provider, processor, after_exit);
+    report_exits(provider, processor, after_exit, names);
     platform::trace_ending(provider, processor);
     platform::trace_vmx_off(provider, timestamps.left_at);
 }
