@@ -1,5 +1,5 @@
 // Which event the guest gets next: the decision, as a function of values. No VMCS is read here, so
-// that a test can ask for every case; deliver.hpp reads and writes the fields.
+// that a test can ask for every case; delivery.hpp reads and writes the fields.
 //
 // A processor without a VMM makes this decision at every instruction boundary. A VMM that takes
 // events away from it, or that has exceptions of its own to give, must decide the same:

@@ -23,9 +23,9 @@ struct VmxInstruction {
     bool exits{true};
 };
 
-/// To treat another instruction that exits in this way, add its line: the table of handlers has
-/// one for each: see stages/event-injection/README.md.  [SDM 3C 30.3 "VMX Instructions"], by
-/// instruction
+/// To treat another instruction that exits in this way, add its line: the table of handlers gets a
+/// row for each that exits. See stages/event-injection/README.md.
+/// [SDM 3C 30.3 "VMX Instructions"], by instruction
 inline constexpr auto vmx_instructions = std::to_array<VmxInstruction>({
     {ExitReason::vmcall, Vector::invalid_opcode, "IF not in VMX operation THEN #UD"},
     {ExitReason::vmclear, Vector::invalid_opcode, "IF … (not in VMX operation) … THEN #UD"},

@@ -48,7 +48,8 @@ struct Feature {
 
 /// Translations of this guest have this tag, where the processor has VPIDs. Needs an EPT.
 [[nodiscard]] Feature vpid(std::uint16_t number);
-/// A page for the page-modification log. Needs an EPT with accessed and dirty flags.
+/// A page for the page-modification log. Needs an EPT with accessed and dirty flags, and a handler
+/// for a full log: the VMM's own table has none, so that exit would be the guest's end.
 [[nodiscard]] Feature write_log(arch::HostPhysicalAddress page);
 /// The guest may switch paging and protection off, where the processor allows it. Needs an EPT.
 [[nodiscard]] Feature unrestricted_guest();
