@@ -26,9 +26,12 @@ template <typename IsOurs>
 
 /// Lets the next entry deliver the most urgent pending event, if the guest can take it. For the
 /// rest there is a window: an exit as soon as the guest can. The windows are closed first, so that
-/// an NMI that comes meanwhile, to the VMM, can open its own by itself.
-/// [SDM 3C 33.3.3.4 "Generation of Virtual Interrupt Events by VMM"]
-[[nodiscard, gnu::noinline]] inline AfterEvent deliver_pending(Exit exit, std::uint32_t nmis) {
+/// an NMI that comes meanwhile, to the VMM, can open its own by itself; so NMIs are counted after
+/// that.  [SDM 3C 33.3.3.4 "Generation of Virtual Interrupt Events by VMM"]
+///
+/// Needs    `is_ours`: as nmis_of_guest
+template <typename IsOurs>
+[[nodiscard, gnu::noinline]] AfterEvent deliver_pending(Exit exit, IsOurs is_ours) {
     UncheckedVmcs& vmcs = exit.vmcs;
     VirtualProcessor& processor = exit.processor();
     constexpr auto windows =
@@ -37,7 +40,7 @@ template <typename IsOurs>
                vmcs.read(primary_processor_based_controls).without(windows));
 
     const PendingEvents pending{.interrupted = interrupted_event(vmcs),
-                                .nmis = nmis,
+                                .nmis = nmis_of_guest(exit, is_ours),
                                 .interrupts = processor.interrupt ? 1U : 0U,
                                 .interrupt_vector = processor.interrupt.value_or(0)};
     const GuestBlockingState in_vmcs = guest_blocking_state(vmcs);

@@ -37,7 +37,7 @@ AfterEvent answer_external_interrupt(Exit exit, IsOurs is_ours) {
         return exit.stop_after_event(StopReason::unhandled_detail);
     }
     exit.processor().interrupt = static_cast<std::uint8_t>(event.vector);
-    return deliver_pending(exit, nmis_of_guest(exit, is_ours));
+    return deliver_pending(exit, is_ours);
 }
 inline AfterEvent on_external_interrupt(Exit exit) {
     return answer_external_interrupt(exit, none_is_ours);
@@ -48,7 +48,7 @@ inline AfterEvent on_external_interrupt(Exit exit) {
 /// [SDM 3C 26.6.6 "NMI-Window Exiting"]
 template <typename IsOurs>
 AfterEvent answer_window(Exit exit, IsOurs is_ours) {
-    return deliver_pending(exit, nmis_of_guest(exit, is_ours));
+    return deliver_pending(exit, is_ours);
 }
 inline AfterEvent on_window(Exit exit) {
     return answer_window(exit, none_is_ours);

@@ -51,7 +51,7 @@ namespace hvp::vmx {
 inline Next on_hlt(Exit exit) {
     const bool sees_interrupts =
         exit.vmcs.read(exit_controls).has(ExitControl::acknowledge_interrupt_on_exit);
-    return sees_interrupts ? halt(exit, nmis_of_guest(exit, none_is_ours)) : Next::step_over;
+    return sees_interrupts ? halt(exit, none_is_ours) : Next::step_over;
 }
 
 /// See the table in vmx_instructions.hpp.

@@ -69,11 +69,12 @@ template <Vmcs V>
 /// A pending event wakes the guest immediately: it came when it was blocked, perhaps by the very
 /// STI in front of its HLT.  [SDM 3C 33.5 "Handling Activity States by VMM"]
 ///
-/// Needs    an exit by HLT; `nmis`: those that are pending for the guest
-[[nodiscard, gnu::noinline]] inline Next halt(Exit exit, std::uint32_t nmis) {
+/// Needs    an exit by HLT; `is_ours`: as nmis_of_guest
+template <typename IsOurs>
+[[nodiscard, gnu::noinline]] Next halt(Exit exit, IsOurs is_ours) {
     step_over_instruction(exit.vmcs);
     exit.vmcs.write(guest_activity_state, ActivityState::hlt);
-    return deliver_pending(exit, nmis) == AfterEvent::resume ? Next::resume : Next::stop;
+    return deliver_pending(exit, is_ours) == AfterEvent::resume ? Next::resume : Next::stop;
 }
 
 }  // namespace hvp::vmx
