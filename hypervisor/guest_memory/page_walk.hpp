@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "hypervisor/arch/address.hpp"
 #include "hypervisor/ept/entry.hpp"
@@ -78,20 +79,25 @@ struct GuestWalk {
                                           GuestMemoryReader memory);
 
 /// The same for an address that the processor has just translated itself, for instance that of the
-/// instruction which exits: every entry on the way is present and right, so nothing is checked.
+/// instruction which exits: rights and reserved bits are not checked. But the processor may have
+/// used a translation that it cached, and another processor may have changed the tables since.
 ///
 /// Needs    as walk_guest_tables; `read_entry`: the entry with this index of the table at a
-///          guest-physical address
+///          guest-physical address, which may have bits that this processor lacks
+/// Returns  nothing where the tables do not map the address now
 template <typename ReadEntry>
-[[nodiscard]] arch::GuestPhysicalAddress translate_used(std::uint64_t cr3,
-                                                        arch::GuestLinearAddress linear,
-                                                        ReadEntry read_entry) {
+[[nodiscard]] std::optional<arch::GuestPhysicalAddress> translate_used(
+    std::uint64_t cr3, arch::GuestLinearAddress linear, ReadEntry read_entry) {
     constexpr std::uint64_t address_bits = 0x000F'FFFF'FFFF'F000;  // 51:12
+    constexpr std::uint64_t present = 1U << 0;
     constexpr std::uint64_t large = 1U << 7;
     std::uint64_t entry = cr3;
     for (Level level = Level::pml4;; level = below(level)) {
         entry = read_entry(arch::GuestPhysicalAddress{entry & address_bits},
                            index_at(level, linear.raw()));
+        if ((entry & present) == 0) {
+            return std::nullopt;
+        }
         if (level == Level::page_table || (level != Level::pml4 && (entry & large) != 0)) {
             const std::uint64_t in_page = bytes_of_entry(level) - 1;
             return arch::GuestPhysicalAddress{(entry & address_bits & ~in_page) |

@@ -34,18 +34,21 @@ ViewSwitch::ViewSwitch(ept::SplitViews& views, std::uint32_t processor, ept::Ste
       window_{window},
       view_{views, processor, frames, frames_at, {.show = show_page, .context = &window_}} {}
 
-/// Where the instruction at RIP lies, by the guest's own page tables. It has been fetched already,
-/// so they map it; only the page after it may be missing.
+/// Where the instruction at RIP lies, by the guest's own page tables. Page 0, which is never split,
+/// where they do not map it: they have changed since the fetch, or there was none yet.
 ept::InstructionPlace ViewSwitch::place_of(arch::GuestLinearAddress rip) const {
     const std::uint64_t cr3 = UncheckedVmcs{}.read(guest_cr3);
-    const auto read_entry = [this](arch::GuestPhysicalAddress table, std::size_t index) {
+    const std::uint64_t addresses = (1ULL << limits().physical_address_bits) - 1;
+    const auto read_entry = [=, this](arch::GuestPhysicalAddress table, std::size_t index) {
+        // Bits above MAXPHYADDR would be reserved ones in the window's own entry.
         const std::byte* const entries =
-            window_.show(place_for_tables, arch::HostPhysicalAddress{table.raw()});
+            window_.show(place_for_tables, arch::HostPhysicalAddress{table.raw() & addresses});
         std::uint64_t entry{};
         __builtin_memcpy(&entry, entries + index * sizeof entry, sizeof entry);
         return entry;
     };
-    ept::InstructionPlace place{.first = ept::translate_used(cr3, rip, read_entry)};
+    ept::InstructionPlace place{
+        .first = ept::translate_used(cr3, rip, read_entry).value_or(arch::GuestPhysicalAddress{0})};
     if (ept::may_cross(rip.raw())) {
         place.next_page = next_page_of(cr3, rip);
     }
@@ -67,9 +70,10 @@ std::optional<arch::GuestPhysicalAddress> ViewSwitch::next_page_of(
 
 AfterViolation ViewSwitch::on_violation(const ept::GuestMemoryEvent& event, StepBy by) {
     const bool during_delivery = is_during_delivery(UncheckedVmcs{});
-    const bool is_data_access = event.qualification.execute == 0;
+    // During the delivery of an event RIP is an instruction that was perhaps never fetched.
+    const bool is_of_instruction = event.qualification.execute == 0 && !during_delivery;
     const ept::InstructionPlace place =
-        is_data_access ? place_of(event.guest_rip) : ept::InstructionPlace{};
+        is_of_instruction ? place_of(event.guest_rip) : ept::InstructionPlace{};
     const auto outcome = view_.on_violation(event, during_delivery, place);
     if (outcome.kind == ept::ProcessorView::Outcome::Kind::changed) {
         return {.goes_on = true, .ept = view_.pointer()};
