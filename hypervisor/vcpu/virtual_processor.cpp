@@ -8,6 +8,7 @@
 #include "hypervisor/vcpu/entry.hpp"
 #include "hypervisor/vcpu/guest_segments.hpp"
 #include "hypervisor/vcpu/host_traps.hpp"
+#include "hypervisor/vcpu/nmi_window.hpp"
 #include "hypervisor/vmcs/current_vmcs.hpp"
 #include "hypervisor/vmx/adjusted_controls.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
@@ -154,6 +155,7 @@ void set_exit_path(ProcessorMemory& memory, const ExitPath& path) {
     frame.on_exit = path.on_exit;
     frame.on_failed_entry = path.on_failed_entry;
     frame.state = path.state;
+    memory.processor.step.on_exit = path.on_exit;
     memory.processor.step.on_exit_of_step = path.on_exit_of_step;
     memory.msr_bitmap.bytes = {};
     fill_msr_bitmap(memory.msr_bitmap.bytes, path.msrs);
@@ -212,6 +214,11 @@ Expected<void> write_vmcs(const ProcessorRegion& region, const arch::ProcessorSt
 void run(const ProcessorRegion& region) {
     VirtualProcessor& processor = region.memory->processor;
     processor.running = true;
+    if (__atomic_load_n(&processor.pending_nmis, __ATOMIC_RELAXED) != 0) {
+        // They came between two guests, when no VMCS had a window that they could open.
+        UncheckedVmcs vmcs;
+        open_nmi_window(vmcs);
+    }
     hvp_run_guest(processor.frame);
     processor.running = false;
     const GuestStop& guest_stop = processor.guest_stop;
