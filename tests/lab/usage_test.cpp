@@ -136,7 +136,7 @@ TEST(Diff, ShowsWhatAStageAddsInTheOrderOfReading) {
          "+void guest_main(void* argument) {", "journal.cpp: from launch to guest-state\n",
          "collatz.hpp: only in launch\n", "guest-state also uses\n",
          "  hypervisor/vcpu/virtual_processor.hpp\n      A virtual processor: ",
-         "  platform/windows/vmm_memory.hpp\n"});
+         "  platform/vmm_memory.hpp\n"});
     EXPECT_THAT(answer.output, Not(HasSubstr("\033"))) << "no colour in a pipe";
     EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vmcs/current_vmcs.hpp\n  ")))
         << "launch uses it, too";
