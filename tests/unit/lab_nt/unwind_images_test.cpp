@@ -66,7 +66,7 @@ public:
     /// The address of the function's scope table (its __try blocks); 0: it has none.
     [[nodiscard]] std::uint32_t scope_table_of(const pe::RuntimeFunction& function) const {
         const auto header = rtl::read_unwind_header(memory_, function.unwind_data).value();
-        const auto at = static_cast<std::uint32_t>(rtl::behind_codes(header, function.unwind_data));
+        const auto at = static_cast<std::uint32_t>(rtl::after_codes(header, function.unwind_data));
         return (header.flags & 3) != 0 && is_c_handler(pe::read<std::uint32_t>(memory_, at).value())
                    ? at + 4
                    : 0;
