@@ -8,8 +8,8 @@ namespace {
 
 /// Whether a part of the instruction lies in a split page.
 bool touches_split_pages(const InstructionPlace& place, const SplitPages& pages) {
-    return pages.find(place.first) != nullptr ||
-           (place.next_page && pages.find(*place.next_page) != nullptr);
+    return pages.find(place.first) != nullptr || (place.next_page && may_cross(place.first.raw()) &&
+                                                  pages.find(*place.next_page) != nullptr);
 }
 
 /// The parts of the instruction that lie in split pages. Its length is not known before it has been

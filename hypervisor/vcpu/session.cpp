@@ -48,8 +48,8 @@ std::expected<GuestStop, Failure> Session::run(void (*code)(void*), void* argume
     processor().guest_stop = {};
     processor().vpid = 0;
     processor().write_log = false;
-    // Of the guest before: what fails below, before there is a VM exit, must not restore from tables
-    // that are not in use; and it may have ended in the middle of a step.
+    // Of the guest before: what fails below, before there is a VM exit, must not restore from
+    // tables that are not in use; and it may have ended in the middle of a step.
     processor().own_tables = false;
     processor().failed_fields.used = 0;
     if (processor().frame->on_exit == processor().step.on_exit_of_step) {

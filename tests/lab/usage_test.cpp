@@ -151,7 +151,7 @@ TEST(Diff, ShowsWhatAnEptNeeds) {
                         "+        const Expected<ept::Limits> limits = vmx::check_ept_support();\n",
                         "guest.cpp: from guest-state to ept\n", "memory.hpp: only in ept\n",
                         "views.cpp: only in ept\n", "ept also uses\n",
-                        "  hypervisor/vcpu/ept_setup.hpp\n      Giving a guest an EPT.\n",
+                        "  hypervisor/guest_memory/working_set.hpp\n      The working set of a guest: ",
                         "  hypervisor/ept/tables.hpp\n      One EPT: "});
     EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vcpu/virtual_processor.hpp\n  ")))
         << "guest-state uses it, too";
@@ -166,9 +166,9 @@ TEST(Diff, ShowsWhatInjectionNeeds) {
         answer.output,
         {"driver.cpp: from guest-state to event-injection\n",
          "+    alignas(16) std::array<std::byte, guest_stack_bytes> stack;",
-         "-                                .stack_end = memory.guest_stack_end()};\n",
+         "-                                .stack_end = setting.memory.guest_stack_end()};\n",
          "+                                .stack_end = stack.data() + stack.size()};\n",
-         "+    return judge(vmm.processor.guest_stop, as_outside_vmx);\n",
+         "+    return event_injection::report(setting.provider, journal, vmm.processor);\n",
          "guest.cpp: from guest-state to event-injection\n", "+    } __except ("});
     EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vcpu/virtual_processor.hpp\n  ")))
         << "guest-state uses it, too";
