@@ -147,12 +147,13 @@ TEST(Diff, ShowsWhatAnEptNeeds) {
     const Answer answer = playground({"diff", "guest-state", "ept"});
     EXPECT_EQ(answer.status, 0) << answer.errors;
     expect_in_this_order(
-        answer.output, {"driver.cpp: from guest-state to ept\n",
-                        "+        const Expected<ept::Limits> limits = vmx::check_ept_support();\n",
-                        "guest.cpp: from guest-state to ept\n", "memory.hpp: only in ept\n",
-                        "views.cpp: only in ept\n", "ept also uses\n",
-                        "  hypervisor/guest_memory/working_set.hpp\n      The working set of a guest: ",
-                        "  hypervisor/ept/tables.hpp\n      One EPT: "});
+        answer.output,
+        {"driver.cpp: from guest-state to ept\n",
+         "+        const Expected<ept::Limits> limits = vmx::check_ept_support();\n",
+         "guest.cpp: from guest-state to ept\n", "memory.hpp: only in ept\n",
+         "views.cpp: only in ept\n", "ept also uses\n",
+         "  hypervisor/guest_memory/working_set.hpp\n      The working set of a guest: ",
+         "  hypervisor/ept/tables.hpp\n      One EPT: "});
     EXPECT_THAT(answer.output, Not(HasSubstr("hypervisor/vcpu/virtual_processor.hpp\n  ")))
         << "guest-state uses it, too";
 }

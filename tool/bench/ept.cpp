@@ -89,8 +89,8 @@ void print_table(const EptFigures& figures) {
         fmt::format("for {} pages, each alone; the stores alone are {}", figures.pages,
                     grouped(figures.least_stores)));
     row("a page redirected, INVEPT included", cost_text(figures.edit), "in VMX root operation");
-    row("a page of 2 MBytes cut", cost_text(figures.split), "into 512; without INVEPT");
-    row("… and joined again", cost_text(figures.join), "after a look at each part");
+    row("a page of 2 MBytes split", cost_text(figures.split), "into 512; without INVEPT");
+    row("… and merged again", cost_text(figures.join), "after a look at each part");
     row("EPT violation, from exit to entry", cost_text(figures.violation),
         "a page exchanged on the way, INVEPT included");
     row("CPUID, from exit to entry", cost_text(figures.cpuid),
