@@ -74,7 +74,8 @@ function(hvp_checked_headers)
     file(CONFIGURE OUTPUT ${source} CONTENT "")
     add_library(checked_headers OBJECT ${source})
     hvp_checked(checked_headers)
-    target_precompile_headers(checked_headers PRIVATE <gmock/gmock.h> <nlohmann/json.hpp>)
+    target_precompile_headers(checked_headers PRIVATE <gmock/gmock.h>
+        ${PROJECT_SOURCE_DIR}/tool/base/json_templates.hpp)
 endfunction()
 
 # hvp_test(NAME source... [LIBS library...] [UNCHECKED]): a GoogleTest program, checked as above.

@@ -9,7 +9,7 @@ namespace hvp::lab {
 namespace {
 
 // Longer lines are cut; all VMX lines are much shorter.
-constexpr std::size_t longest_line = 4096;
+constexpr std::size_t longest_log_line = 4096;
 constexpr std::size_t tick_digits = 11;
 
 constexpr bool is_entry_failure(std::uint16_t reason) {
@@ -52,14 +52,14 @@ void ProcessorLog::feed(std::string_view bytes) {
     while (!bytes.empty()) {
         const std::size_t end = bytes.find('\n');
         if (end == std::string_view::npos) {
-            rest_ += bytes.substr(0, longest_line - std::min(longest_line, rest_.size()));
+            rest_ += bytes.substr(0, longest_log_line - std::min(longest_log_line, rest_.size()));
             return;
         }
         if (rest_.empty()) {
-            line(bytes.substr(0, std::min(end, longest_line)));
+            line(bytes.substr(0, std::min(end, longest_log_line)));
         } else {
-            rest_ +=
-                bytes.substr(0, std::min(end, longest_line - std::min(longest_line, rest_.size())));
+            rest_ += bytes.substr(
+                0, std::min(end, longest_log_line - std::min(longest_log_line, rest_.size())));
             line(rest_);
             rest_.clear();
         }
