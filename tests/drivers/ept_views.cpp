@@ -1,7 +1,8 @@
 // Guests behind views, one on each processor: pages with two faces, and memory that is not there.
-// The service name chooses: ept-views-turns has every guest read, call and write a thousand times,
-// by instructions from outside the pages and from inside; ept-views-delivery has interrupts whose
-// delivery meets a violation; ept-views-scan has a guest read all of memory.
+// The service name chooses: ept-views-turns has the guests read, call and write a thousand times in
+// all, by instructions from outside the pages and from inside (ept-views-many-turns: each of them a
+// thousand times); ept-views-delivery has interrupts whose delivery meets a violation;
+// ept-views-scan has a guest read all of memory.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -247,7 +248,7 @@ NTSTATUS tell(Game& game, std::uint32_t count) {
 alignas(Game) constinit std::array<std::byte, sizeof(Game)> place_of_game{};
 Game* game;
 
-NTSTATUS play_turns(const DRIVER_OBJECT& driver) {
+NTSTATUS play_turns(const DRIVER_OBJECT& driver, bool all_of_each_guest) {
     const auto count =
         std::min<std::uint32_t>(KeQueryActiveProcessorCount(nullptr), most_processors);
     if (const NTSTATUS status = game->prepare(driver, count, tests::take_turns);
@@ -256,6 +257,9 @@ NTSTATUS play_turns(const DRIVER_OBJECT& driver) {
     }
     if (!game->add_targets()) {
         return STATUS_UNSUCCESSFUL;
+    }
+    for (std::uint32_t i = 0; i < count; ++i) {
+        game->player(i).seat->rounds = tests::all_rounds / (all_of_each_guest ? 1 : count);
     }
     game->run();
     return tell(*game, count);
@@ -371,7 +375,9 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     game = new (place_of_game.data()) Game{};
     NTSTATUS status = STATUS_NOT_SUPPORTED;
     if (tests::is_service(*path, "ept-views-"sv, "turns"sv)) {
-        status = play_turns(*driver);
+        status = play_turns(*driver, false);
+    } else if (tests::is_service(*path, "ept-views-"sv, "many-turns"sv)) {
+        status = play_turns(*driver, true);
     } else if (tests::is_service(*path, "ept-views-"sv, "delivery"sv)) {
         status = deliver_interrupts(*driver);
     } else if (tests::is_service(*path, "ept-views-"sv, "scan"sv)) {

@@ -57,22 +57,22 @@ void take_turns(void* argument) {
     arch::sti();
     allow_writes();
     const std::uint64_t first_word = pages()[0];
-    for (std::uint64_t i = 0; i < rounds; ++i) {
+    for (std::uint64_t i = 0; i < seat.rounds; ++i) {
         turn(seat, i, first_word);
     }
-    for (std::uint64_t i = 0; i < rounds; ++i) {
+    for (std::uint64_t i = 0; i < seat.rounds; ++i) {
         seat.reads += at<std::uint64_t (*)()>(place::read_page)() == first_word ? 1 : 0;
     }
-    for (std::uint64_t i = 0; i < rounds; ++i) {
+    for (std::uint64_t i = 0; i < seat.rounds; ++i) {
         write_by_itself(seat, i);
     }
-    for (std::uint64_t i = 0; i < rounds; ++i) {
+    for (std::uint64_t i = 0; i < seat.rounds; ++i) {
         seat.crossings += at<std::uint64_t (*)()>(place::crossing)() == first_word ? 1 : 0;
     }
     // Half of the word is on either page, and both begin with the same pattern.
     const auto* const span = std::bit_cast<const volatile std::uint64_t*>(
         std::bit_cast<std::uint64_t>(&data_face) + arch::page_bytes - 4);
-    for (std::uint64_t i = 0; i < rounds; ++i) {
+    for (std::uint64_t i = 0; i < seat.rounds; ++i) {
         (void)at<std::uint64_t (*)()>(place::answer)();
         seat.spans += *span == 0x5A5A'5A5A'5A5A'5A5A ? 1 : 0;
     }

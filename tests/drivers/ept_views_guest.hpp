@@ -10,7 +10,7 @@
 
 namespace hvp::tests {
 
-inline constexpr std::uint64_t rounds = 1000;
+inline constexpr std::uint64_t all_rounds = 1000;
 inline constexpr std::uint64_t clock_ticks = 20;
 inline constexpr std::uint64_t answer_of_code = 0xBB;
 
@@ -31,8 +31,9 @@ inline constexpr std::size_t crossing = arch::page_bytes - 3;
 /// What one guest found, and what it is given. The guest may see it.
 struct Seat {
     std::uint32_t number{};
-    std::uint64_t turns{};  ///< read, called, wrote and read: all right
-    std::uint64_t reads{};  ///< by instructions of the page itself
+    std::uint64_t rounds{};  ///< of each kind
+    std::uint64_t turns{};   ///< read, called, wrote and read: all right
+    std::uint64_t reads{};   ///< by instructions of the page itself
     std::uint64_t writes{};
     std::uint64_t crossings{};
     std::uint64_t spans{};  ///< operands on both pages
@@ -46,7 +47,7 @@ struct Seat {
     std::uint64_t scanned{};
 };
 
-/// 1,000 turns of each kind.
+/// `rounds` turns of each kind.
 void take_turns(void* seat);
 /// Waits for clock interrupts in the code view, on a stack that has two faces.
 void wait_for_clock(void* seat);

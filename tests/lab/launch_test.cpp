@@ -160,10 +160,9 @@ TEST_P(LaunchOnModel, PassesWithTheUsualMemory) {
 }
 
 // The emulator takes seconds to allocate so much memory. The oldest model has 36 physical address
-// bits, which is still more than this.
-TEST(LaunchInALargeMachine, PassesOnTheOldestAndTheNewestModel) {
+// bits, which is still more than this. (The newest one has as much in ept_identity_test.cpp.)
+TEST(LaunchInALargeMachine, PassesOnTheOldestModel) {
     expect_launched_on("core2_penryn_t9600", "4096");
-    expect_launched_on("tigerlake", "4096");
 }
 
 INSTANTIATE_TEST_SUITE_P(VtX, LaunchOnModel,

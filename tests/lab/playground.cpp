@@ -137,6 +137,9 @@ void Playground::become(const std::vector<std::string>& arguments) const {
     for (const auto& [name, value] : environment_) {
         setenv(name.c_str(), value.c_str(), 1);
     }
+    if (file_limit_ > 0) {
+        setenv("LLVM_PROFILE_FILE", "/dev/null", 1);  // its counters would be too large a file
+    }
     std::vector<char*> pointers{const_cast<char*>(program_.c_str())};
     for (const std::string& argument : arguments) {
         pointers.push_back(const_cast<char*>(argument.c_str()));
