@@ -225,6 +225,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     }
     if (chosen->exit != nullptr) {
         session->options.exit_code = chosen->exit;
+        session->vmm().frame()->resume = bench::hvp_bench_floor_resume;
     }
     before_launch = {.leaf_0 = arch::cpuid(0), .cr3 = arch::read_cr3()};
     Work work{.probes = chosen->probes, .is_refused_too = chosen->is_refused_too};

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "hypervisor/vcpu/exit_path.hpp"
+
 namespace hvp::bench {
 
 extern "C" {
@@ -11,6 +13,9 @@ extern "C" {
 /// registers, RIP, the blocking of events and single steps as they must be; no table, no counter,
 /// no C++. Any other exit leaves the guest. Never called.
 void hvp_bench_floor_exit();
+
+/// What VmmFrame::resume is for it, as it leaves the guest's registers in the processor.
+vmx::ExitFunction hvp_bench_floor_resume;
 
 /// HOST_RIP of the bare minimum: four registers, RIP plus two, CPUID. Wrong in many ways, and the
 /// least that lets a guest go on. Any other exit leaves the guest. Never called.

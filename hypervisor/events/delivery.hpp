@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "hypervisor/events/arbitration.hpp"
+#include "hypervisor/vcpu/exit.hpp"
 #include "hypervisor/vcpu/nmi_window.hpp"
 
 namespace hvp::vmx {

@@ -25,9 +25,8 @@ template <typename IsOurs>
 }
 
 /// Lets the next entry deliver the most urgent pending event, if the guest can take it. For the
-/// rest there is a window: an exit as soon as the guest can. The windows are closed first, so that
-/// an NMI that comes meanwhile, to the VMM, can open its own by itself; so NMIs are counted after
-/// that.  [SDM 3C 33.3.3.4 "Generation of Virtual Interrupt Events by VMM"]
+/// rest there is a window: an exit as soon as the guest can. An NMI that comes meanwhile, to the VMM,
+/// opens its own before the entry: see entry.S.  [SDM 3C 33.3.3.4 "Generation of Virtual Interrupt Events by VMM"]
 ///
 /// Needs    `is_ours`: as nmis_of_guest
 template <typename IsOurs>
@@ -68,7 +67,6 @@ template <typename IsOurs>
                    vmcs.read(pin_based_controls).without(PinControl::external_interrupt_exiting));
         vmcs.write(primary_processor_based_controls, vmcs.read(primary_processor_based_controls) |
                                                          PrimaryControl::interrupt_window_exiting);
-        keep_nmi_window(exit);
     }
     if (decision.open_nmi_window) {
         open_nmi_window(vmcs);

@@ -159,7 +159,6 @@ inline void begin_step(Exit exit) {
     exit.frame.on_exit = step.on_exit_of_step;
     if (step.by == StepBy::monitor_trap_flag) {
         single_step::begin_by_monitor_trap_flag(exit.vmcs, step);
-        keep_nmi_window(exit);
     } else {
         single_step::begin_by_trap_flag(exit.vmcs, step);
     }
@@ -176,7 +175,6 @@ template <typename EptAfter>
     const bool executed = single_step::has_executed(exit.vmcs, step, reason);
     if (step.by == StepBy::monitor_trap_flag) {
         single_step::end_by_monitor_trap_flag(exit.vmcs, step, executed);
-        keep_nmi_window(exit);
     } else {
         single_step::end_by_trap_flag(exit.vmcs, step, executed);
     }

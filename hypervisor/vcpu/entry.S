@@ -136,11 +136,6 @@ END hvp_vm_exit
 # it ends by a jump to hvp_resume_guest or to hvp_leave_vmm, with RSP as it found it. It need not
 # preserve a register, and finds the frame's address in R12: see ExitFunction in exit_path.hpp.
 
-LAUNCH_RSP = REGISTERS + 8 * 16
-LAUNCH_CR3 = LAUNCH_RSP + 8
-ON_EXIT = LAUNCH_CR3 + 8
-ON_FAILED_ENTRY = ON_EXIT + 8
-
 # void hvp_run_guest(VmmFrame* frame): returns when the VMM has decided to leave.
 FUNCTION hvp_run_guest
     PUSH_ALL_PRESERVED
@@ -149,8 +144,13 @@ FUNCTION hvp_run_guest
     mov rax, cr3
     mov [rcx + LAUNCH_CR3], rax
     mov rsp, rcx                    # where an exit would arrive
+first_entry:
+    lea rax, [rip + hvp_resume_guest_after_nmi]
+    cmp [rsp + RESUME], rax         # was there an NMI?
+    je hvp_first_entry_after_nmi
     FOR_EACH_GUEST_REGISTER LOAD
     vmlaunch
+first_entry_end:
     jmp hvp_entry_failed
 END hvp_run_guest
 
@@ -167,6 +167,7 @@ FUNCTION hvp_resume_guest
     BODY
     FOR_EACH_GUEST_REGISTER LOAD
     vmresume
+resume_guest_end:
     jmp hvp_entry_failed
 END hvp_resume_guest
 
@@ -189,6 +190,48 @@ FUNCTION hvp_leave_vmm
     mov rsp, rdx
     jmp hvp_return_from_launch
 END hvp_leave_vmm
+
+# ---- NMIs that come shortly before a VM entry --------------------------------------------------
+#
+# An NMI in the VMM is for the guest, which must exit as soon as it can take it. The handler of the
+# NMI cannot ask for that exit: it does not know which VMCS is current, nor what was about to be
+# written. It makes frame->resume point to hvp_resume_guest_after_nmi, and all handlers of exits end
+# by a jump through frame->resume. So the question whether there was an NMI costs no instruction.
+#
+# What is left are the instructions from that jump to VM entry. They only load registers from the
+# frame: so they can be begun anew, and an NMI that interrupts them returns to the beginning of it
+# all. The table says so to its handler (host_traps.cpp).
+
+# void hvp_resume_guest_after_nmi(VmmFrame* frame)
+FUNCTION hvp_resume_guest_after_nmi
+    mov rcx, rsp
+    TAKE_STACK 40                   # home space, and RSP a multiple of 16
+    BODY
+    call hvp_open_window_for_nmis   # which may be interrupted by the next one
+    add rsp, 40
+    jmp [rsp + RESUME]
+END hvp_resume_guest_after_nmi
+
+FUNCTION hvp_first_entry_after_nmi
+    mov rcx, rsp
+    TAKE_STACK 40
+    BODY
+    call hvp_open_window_for_nmis
+    add rsp, 40
+    jmp first_entry
+END hvp_first_entry_after_nmi
+
+# EntryRange[2]: from, up to, and where an NMI returns to instead.
+#ifdef _WIN32
+    .section .rdata, "dr"
+#else
+    .section .data.rel.ro, "aw"
+#endif
+    .globl hvp_entry_ranges
+    .balign 8
+hvp_entry_ranges:
+    .quad hvp_resume_guest, resume_guest_end, hvp_resume_guest_after_nmi
+    .quad first_entry, first_entry_end, first_entry
 
 # ---- Traps: exceptions and NMIs while the VMM itself runs --------------------------------------
 #

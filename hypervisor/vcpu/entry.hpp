@@ -69,6 +69,23 @@ void hvp_exit_to_vmm();
 ExitFunction hvp_resume_guest;
 ExitFunction hvp_leave_vmm;
 
+/// Instead of `hvp_resume_guest` after an NMI in the VMM.
+ExitFunction hvp_resume_guest_after_nmi;
+
+/// Instructions that lead to a VM entry. An NMI that interrupts them has to return to another
+/// place, or the guest would be entered without a window for it.
+struct EntryRange {
+    std::uint64_t begin;
+    std::uint64_t end;
+    std::uint64_t restart;
+};
+extern const EntryRange hvp_entry_ranges[2];
+
+/// Lets the guest exit as soon as it can take the NMIs that are pending. Called by entry.S.
+///
+/// Where    VMX root operation, the guest's VMCS current
+void hvp_open_window_for_nmis(VmmFrame* frame);
+
 }  // extern "C"
 
 }  // namespace hvp::vmx

@@ -4,7 +4,9 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/vcpu/entry.hpp"
 #include "hypervisor/vcpu/nmi_window.hpp"
+#include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmcs/event_information.hpp"
+#include "hypervisor/vmcs/unchecked_vmcs.hpp"
 
 namespace hvp::vmx {
 namespace {
@@ -30,16 +32,32 @@ void leave_with_report(const HostTrap& trap, VirtualProcessor& processor) {
     guest_stop.guest_rip = vmcs.read(guest_rip).raw();
 }
 
+/// Nothing here touches the VMCS: it may be the one of another guest that is current, or none.
+void on_nmi(HostTrap& trap, VirtualProcessor& processor) {
+    __atomic_add_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&processor.frame->resume, &hvp_resume_guest_after_nmi, __ATOMIC_RELAXED);
+    for (const EntryRange& range : hvp_entry_ranges) {
+        if (trap.rip >= range.begin && trap.rip < range.end) {
+            trap.rip = range.restart;
+        }
+    }
+}
+
 }  // namespace
+
+void hvp_open_window_for_nmis(VmmFrame* frame) {
+    // First the pointer: the next NMI, from here on, sets it again.
+    __atomic_store_n(&frame->resume, &hvp_resume_guest, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&frame->owner->pending_nmis, __ATOMIC_RELAXED) != 0) {
+        UncheckedVmcs vmcs;
+        open_nmi_window(vmcs);
+    }
+}
 
 void handle_host_trap(HostTrap* trap) {
     VirtualProcessor& processor = owner_of_trap_stack(trap);
     if (trap->vector == static_cast<std::uint64_t>(Vector::nmi)) {
-        __atomic_add_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
-        if (processor.running) {
-            UncheckedVmcs vmcs;
-            open_nmi_window(vmcs);
-        }
+        on_nmi(*trap, processor);
         return;
     }
     if (!processor.running) {

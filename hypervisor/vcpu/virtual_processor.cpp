@@ -8,7 +8,6 @@
 #include "hypervisor/vcpu/entry.hpp"
 #include "hypervisor/vcpu/guest_segments.hpp"
 #include "hypervisor/vcpu/host_traps.hpp"
-#include "hypervisor/vcpu/nmi_window.hpp"
 #include "hypervisor/vmcs/current_vmcs.hpp"
 #include "hypervisor/vmx/adjusted_controls.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
@@ -139,8 +138,7 @@ void prepare(const ProcessorRegion& region, const VmxCapabilities& capabilities,
         stack->on_trap = handle_host_trap;
         stack->owner = &memory.processor;
     }
-    VmmFrame& frame = *memory.frame();
-    frame.owner = &memory.processor;
+    VmmFrame& frame = *new (memory.frame()) VmmFrame{.owner = &memory.processor};
     VirtualProcessor& processor = memory.processor;
     processor.frame = &frame;
     processor.ring = &memory.ring;
@@ -214,11 +212,6 @@ Expected<void> write_vmcs(const ProcessorRegion& region, const arch::ProcessorSt
 void run(const ProcessorRegion& region) {
     VirtualProcessor& processor = region.memory->processor;
     processor.running = true;
-    if (__atomic_load_n(&processor.pending_nmis, __ATOMIC_RELAXED) != 0) {
-        // They came between two guests, when no VMCS had a window that they could open.
-        UncheckedVmcs vmcs;
-        open_nmi_window(vmcs);
-    }
     hvp_run_guest(processor.frame);
     processor.running = false;
     const GuestStop& guest_stop = processor.guest_stop;

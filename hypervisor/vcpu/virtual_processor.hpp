@@ -12,6 +12,7 @@
 #include "hypervisor/ept/pointer.hpp"
 #include "hypervisor/ept/violation.hpp"
 #include "hypervisor/trace/ring.hpp"
+#include "hypervisor/vcpu/entry.hpp"
 #include "hypervisor/vcpu/exit_path.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"
 #include "hypervisor/vcpu/host_environment.hpp"
@@ -34,6 +35,8 @@ struct VmmFrame {
     std::uint64_t launch_cr3{};
     ExitFunction* on_exit{};          ///< handles an exit
     ExitFunction* on_failed_entry{};  ///< VMLAUNCH or VMRESUME failed
+    ExitFunction* resume{hvp_resume_guest};  ///< after an NMI: hvp_resume_guest_after_nmi
+    ExitFunction* leave{hvp_leave_vmm};      ///< or the departure: see departure.hpp
     VirtualProcessor* owner{};
     void* state{};  ///< the handlers' own: see ExitPath
 };
@@ -42,6 +45,8 @@ static_assert(offsetof(VmmFrame, launch_rsp) == 40 + 8 * 16, "entry.S");
 static_assert(offsetof(VmmFrame, launch_cr3) == 48 + 8 * 16, "entry.S");
 static_assert(offsetof(VmmFrame, on_exit) == 56 + 8 * 16, "entry.S");
 static_assert(offsetof(VmmFrame, on_failed_entry) == 64 + 8 * 16, "entry.S");
+static_assert(offsetof(VmmFrame, resume) == 72 + 8 * 16, "entry.S");
+static_assert(offsetof(VmmFrame, leave) == 80 + 8 * 16, "entry.S");
 static_assert(sizeof(VmmFrame) % 16 == 8, "RSP at the start of a function");
 
 /// Why the VMM left the guest for good.
@@ -118,7 +123,7 @@ struct VirtualProcessor {
     bool write_log{};  ///< the guest has a page-modification log
 
     /// NMIs that arrived while the VMM ran, and that the guest has yet to see. The NMI handler
-    /// adds, whenever it likes; deliver_pending takes.
+    /// adds, whenever it likes; deliver_pending takes, and after the guest its `run`.
     std::uint32_t pending_nmis{};
     /// The vector of an external interrupt that is pending for the guest. If it is still here when
     /// the guest has ended, the host system must get it; see exits/external_interrupts.hpp.

@@ -109,14 +109,5 @@ TEST_F(Reflected, WhatTheEntryWouldRefuseEndsTheGuest) {
     EXPECT_EQ(processor_.guest_stop.refused_event.vector, 32U);
 }
 
-TEST_F(Reflected, AnNmiThatCameBetweenKeepsItsWindow) {
-    const Exit exit{.frame = frame_};
-    keep_nmi_window(exit);
-    EXPECT_TRUE(vmcs_.read(primary_processor_based_controls).empty());
-    processor_.pending_nmis = 1;
-    keep_nmi_window(exit);
-    EXPECT_EQ(vmcs_.read(primary_processor_based_controls), PrimaryControl::nmi_window_exiting);
-}
-
 }  // namespace
 }  // namespace hvp::vmx

@@ -20,6 +20,12 @@ void hvp_exit_to_vmm() {
 [[clang::preserve_none]] void hvp_resume_guest(VmmFrame*) {
     fake_outcome = FakeOutcome::resumed;
 }
+[[clang::preserve_none]] void hvp_resume_guest_after_nmi(VmmFrame* frame) {
+    hvp_open_window_for_nmis(frame);
+    frame->resume(frame);
+}
+const EntryRange hvp_entry_ranges[2]{{.begin = 0x1000, .end = 0x1040, .restart = 0x2000},
+                                     {.begin = 0x3000, .end = 0x3040, .restart = 0x3000}};
 [[clang::preserve_none]] void hvp_leave_vmm(VmmFrame*) {
     fake_outcome = FakeOutcome::left;
 }

@@ -60,23 +60,54 @@ TEST_F(HostTrapsTest, FindTheirOwnerFromAnyPlaceOnTheirStack) {
     EXPECT_EQ(&owner_of_trap_stack(&stacks->machine_check.room.front()), &other);
 }
 
-// The NMI is the guest's, which takes it as soon as it can.
-TEST_F(HostTrapsTest, AnNmiIsCountedAndAWindowAskedFor) {
+// The NMI is the guest's, which takes it as soon as it can. The window is asked for at the entry:
+// at the NMI nobody knows which VMCS is current.
+TEST_F(HostTrapsTest, AnNmiIsCountedAndTheNextEntryAsksForAWindow) {
     HostTrap& trap = trap_on(stacks->nmi, Vector::nmi);
     handle_host_trap(&trap);
     handle_host_trap(&trap);
     EXPECT_EQ(owner.pending_nmis, 2U);
-    EXPECT_EQ(processor.vmcs[primary_processor_based_controls.encoding], nmi_window_exiting | 0x80);
+    EXPECT_EQ(processor.vmcs[primary_processor_based_controls.encoding], 0x80U);
     EXPECT_EQ(trap.rip, mistake_at) << "the VMM goes on where it was";
     EXPECT_EQ(owner.guest_stop.why, StopReason::none);
+
+    frame.resume(&frame);
+    EXPECT_EQ(fake_outcome, FakeOutcome::resumed);
+    EXPECT_EQ(processor.vmcs[primary_processor_based_controls.encoding], nmi_window_exiting | 0x80);
+    EXPECT_EQ(frame.resume, &hvp_resume_guest) << "once";
 }
 
-// Behind the last exit the VMCS is no longer ours to write, but the NMI must not be lost.
-TEST_F(HostTrapsTest, AnNmiOnTheWayOutIsOnlyCounted) {
+// Another VMCS may be current, or none: on the way out, or between two guests.
+TEST_F(HostTrapsTest, AnNmiTouchesNoVmcs) {
     owner.running = false;
     processor.vmcs.clear();
     EXPECT_NO_THROW(handle_host_trap(&trap_on(stacks->nmi, Vector::nmi)));
     EXPECT_EQ(owner.pending_nmis, 1U);
+}
+
+// One that the handler of the exit has injected already wants no window.
+TEST_F(HostTrapsTest, AnNmiThatIsTakenMeanwhileWantsNoWindow) {
+    handle_host_trap(&trap_on(stacks->nmi, Vector::nmi));
+    owner.pending_nmis = 0;
+    frame.resume(&frame);
+    EXPECT_EQ(processor.vmcs[primary_processor_based_controls.encoding], 0x80U);
+}
+
+// From the jump through VmmFrame::resume to VM entry.
+TEST_F(HostTrapsTest, AnNmiShortlyBeforeTheEntryBeginsItAnew) {
+    HostTrap& trap = trap_on(stacks->nmi, Vector::nmi);
+    for (const EntryRange& range : hvp_entry_ranges) {
+        for (const std::uint64_t rip : {range.begin, range.end - 1}) {
+            trap.rip = rip;
+            handle_host_trap(&trap);
+            EXPECT_EQ(trap.rip, range.restart);
+        }
+        for (const std::uint64_t rip : {range.begin - 1, range.end}) {
+            trap.rip = rip;
+            handle_host_trap(&trap);
+            EXPECT_EQ(trap.rip, rip);
+        }
+    }
 }
 
 TEST_F(HostTrapsTest, AnExceptionIsReported) {
