@@ -9,6 +9,7 @@
 #include "platform/windows/image.hpp"
 #include "platform/windows/irql.hpp"
 #include "platform/windows/kernel_mode.hpp"
+#include "platform/windows/local_apic.hpp"
 #include "platform/windows/memory.hpp"
 #include "platform/windows/processors.hpp"
 #include "platform/windows/time.hpp"

@@ -24,14 +24,18 @@ std::unexpected<vmx::Failure> no_table_left() {
 
 }  // namespace
 
-VmmMemory::VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack)
+VmmMemory::VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack,
+                     LocalApicMapping local_apic)
     : processor_{std::move(processor)},
       page_tables_{std::move(page_tables)},
       guest_stack_{std::move(guest_stack)},
+      local_apic_{std::move(local_apic)},
       region_{.memory = new(processor_.start()) vmx::ProcessorMemory{},
               .physical = processor_.physical()},
       own_{std::span{reinterpret_cast<arch::PageTable*>(page_tables_.start()), table_pages},
-           page_tables_.physical()} {}
+           page_tables_.physical()} {
+    region_.memory->processor.local_apic = local_apic_.apic();
+}
 
 std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& passive,
                                                        const vmx::VmxCapabilities& capabilities,
@@ -51,7 +55,8 @@ std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& pas
         };
         return std::unexpected{vmx::Failure{.kind = vmx::FailureKind::out_of_memory, .why = &why}};
     }
-    VmmMemory memory{std::move(*processor), std::move(*page_tables), std::move(*guest_stack)};
+    VmmMemory memory{std::move(*processor), std::move(*page_tables), std::move(*guest_stack),
+                     LocalApicMapping{passive}};
 
     auto mapped = image.map(memory.own_);
     if (mapped) {

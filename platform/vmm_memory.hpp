@@ -43,11 +43,13 @@ public:
     }
 
 private:
-    VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack);
+    VmmMemory(PageRun processor, PageRun page_tables, PageRun guest_stack,
+              LocalApicMapping local_apic);
 
     PageRun processor_;
     PageRun page_tables_;
     PageRun guest_stack_;
+    LocalApicMapping local_apic_;
     vmx::ProcessorRegion region_;
     arch::AddressSpace own_;
 };

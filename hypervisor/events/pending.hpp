@@ -25,7 +25,8 @@ template <typename IsOurs>
 }
 
 /// Lets the next entry deliver the most urgent pending event, if the guest can take it. For the
-/// rest there is a window: an exit as soon as the guest can. An NMI that comes meanwhile, to the VMM,
+/// rest there is a window: an exit as soon as the guest can. An NMI that comes meanwhile, to the
+/// VMM,
 /// opens its own before the entry: see entry.S.  [SDM 3C 33.3.3.4 "Generation of Virtual Interrupt Events by VMM"]
 ///
 /// Needs    `is_ours`: as nmis_of_guest

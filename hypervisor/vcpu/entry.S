@@ -191,6 +191,32 @@ FUNCTION hvp_leave_vmm
     jmp hvp_return_from_launch
 END hvp_leave_vmm
 
+# Entered by IRETQ, from handle_host_trap.
+FUNCTION hvp_leave_after_trap
+    BODY
+    mov r12, rsp
+    jmp [rsp + LEAVE]               # frame->leave(frame)
+END hvp_leave_after_trap
+
+# ---- Departure: the guest goes on without the VMM; see departure.hpp ----------------------------
+
+# void hvp_continue_natively(VmmFrame* frame): outside VMX operation, all but the general registers
+# the guest's. What IRETQ pops lies below them in the frame.
+FUNCTION hvp_continue_natively
+    BODY
+    mov rsp, rcx
+    FOR_EACH_GUEST_REGISTER LOAD
+    iretq
+END hvp_continue_natively
+
+# void hvp_end_departed_guest(VmmFrame* frame): the guest was a function that hvp_run_guest has
+# called. That returns now.
+FUNCTION hvp_end_departed_guest
+    BODY
+    mov rsp, rcx
+    jmp hvp_leave_vmm
+END hvp_end_departed_guest
+
 # ---- NMIs that come shortly before a VM entry --------------------------------------------------
 #
 # An NMI in the VMM is for the guest, which must exit as soon as it can take it. The handler of the

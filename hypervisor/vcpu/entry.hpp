@@ -69,6 +69,10 @@ void hvp_exit_to_vmm();
 ExitFunction hvp_resume_guest;
 ExitFunction hvp_leave_vmm;
 
+/// Leaves the guest through `VmmFrame::leave`. Where an exception in the VMM returns to, with RSP =
+/// the frame.
+void hvp_leave_after_trap();
+
 /// Instead of `hvp_resume_guest` after an NMI in the VMM.
 ExitFunction hvp_resume_guest_after_nmi;
 

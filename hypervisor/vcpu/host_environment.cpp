@@ -39,6 +39,13 @@ Failure unsupported_gdt(std::size_t slots) {
 
 }  // namespace
 
+void copy_gdt(HostTables& tables, const arch::ProcessorState& host_system) {
+    const auto theirs = host_system.gdt();
+    std::ranges::copy(theirs.first(std::min(theirs.size(), HostTables::gdt_slots - 2)),
+                      tables.gdt.begin());
+    tables.gdt[host_system.tr.index] &= ~arch::task_busy;
+}
+
 std::expected<HostSelectors, Failure> fill(HostTables& tables, const HostStacks& stacks,
                                            const arch::ProcessorState& host_system) {
     const auto theirs = host_system.gdt();
@@ -46,8 +53,7 @@ std::expected<HostSelectors, Failure> fill(HostTables& tables, const HostStacks&
     if (slots + 2 > HostTables::gdt_slots || host_system.tr.index >= slots) {
         return std::unexpected{unsupported_gdt(slots)};
     }
-    std::ranges::copy(theirs, tables.gdt.begin());
-    tables.gdt[host_system.tr.index] &= ~arch::task_busy;
+    copy_gdt(tables, host_system);
 
     // IST1 to IST3; entry 0 does not exist.  [SDM 3A 7.7 "Task Management in 64-bit Mode"]
     tables.task.interrupt_stacks = {0, stacks.exception.top(), stacks.machine_check.top(),

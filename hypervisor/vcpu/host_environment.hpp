@@ -92,6 +92,10 @@ struct HostSelectors {
                                                          const HostStacks& stacks,
                                                          const arch::ProcessorState& host_system);
 
+/// Copies the host system's GDT, as far as there is room, with its TSS available: LTR fails for one
+/// that is busy.
+void copy_gdt(HostTables& tables, const arch::ProcessorState& host_system);
+
 /// Goes back to the host system's tables, selectors, bases, DR7 and IA32_DEBUGCTL. There is no
 /// moment in between in which an NMI would find tables that do not fit each other.
 ///

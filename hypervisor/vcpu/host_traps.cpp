@@ -67,7 +67,7 @@ void handle_host_trap(HostTrap* trap) {
     leave_with_report(*trap, processor);
     // IRETQ rather than a jump: it ends the blocking of NMIs, should this have come inside one.
     // [SDM 3A 6.7.1 "Handling Multiple NMIs"]
-    trap->rip = reinterpret_cast<std::uint64_t>(&hvp_leave_vmm);
+    trap->rip = reinterpret_cast<std::uint64_t>(&hvp_leave_after_trap);
     trap->rsp = reinterpret_cast<std::uint64_t>(processor.frame);
     trap->rflags = arch::Flags{arch::Rflags::always_one}.raw();
 }

@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "hypervisor/vcpu/departure.hpp"
 #include "hypervisor/vcpu/ept_setup.hpp"
 #include "hypervisor/vcpu/interrupt_setup.hpp"
 #include "hypervisor/vmcs/current_vmcs.hpp"
@@ -51,6 +52,8 @@ std::expected<GuestStop, Failure> Session::run(void (*code)(void*), void* argume
     // Of the guest before: what fails below, before there is a VM exit, must not restore from
     // tables that are not in use; and it may have ended in the middle of a step.
     processor().own_tables = false;
+    processor().departed = false;
+    processor().frame->leave = options.departs ? depart : hvp_leave_vmm;
     processor().failed_fields.used = 0;
     if (processor().frame->on_exit == processor().step.on_exit_of_step) {
         processor().frame->on_exit = processor().step.on_exit;
@@ -63,7 +66,7 @@ std::expected<GuestStop, Failure> Session::run(void (*code)(void*), void* argume
     arch::write_cr0(arch::read_cr0() | capabilities_.cr0_ones);
     arch::write_cr4(arch::read_cr4() | capabilities_.cr4_ones);
     timestamps_.vmxon_at = arch::rdtsc();
-    const auto operation = VmxOperation::enter(region.physical_of(&vmm().vmxon));
+    auto operation = VmxOperation::enter(region.physical_of(&vmm().vmxon));
     if (!operation) {
         return std::unexpected{operation.error()};
     }
@@ -74,7 +77,7 @@ std::expected<GuestStop, Failure> Session::run(void (*code)(void*), void* argume
             return std::unexpected{chosen.error()};
         }
     }
-    const auto vmcs = LoadedVmcs::load(region.physical_of(&vmm().vmcs));
+    auto vmcs = LoadedVmcs::load(region.physical_of(&vmm().vmcs));
     if (!vmcs) {
         return std::unexpected{vmcs.error()};
     }
@@ -87,6 +90,10 @@ std::expected<GuestStop, Failure> Session::run(void (*code)(void*), void* argume
     timestamps_.vm_entry_at = arch::rdtsc();
     vmx::run(region);
     timestamps_.left_at = arch::rdtsc();
+    if (processor().departed) {
+        vmcs->release();
+        operation->release();
+    }
     return processor().guest_stop;
 }  // VMCLEAR, VMXOFF, the host's tables, CR0 and CR4 as they were, interrupts on
 

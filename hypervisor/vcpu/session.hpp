@@ -65,6 +65,7 @@ struct GuestOptions {
     std::array<Feature, 3> features{};
     std::uint32_t exceptions{};  ///< which exceptions exit, by vector
     ChooseStep choose_step{};    ///< the guest is single-stepped
+    bool departs{};              ///< left, it goes on as what it is: see departure.hpp
     void (*exit_code)(){};       ///< HOST_RIP instead of the VMM's own: finds a VmmFrame at RSP
 };
 
@@ -82,7 +83,8 @@ public:
 
     /// Runs a guest until its VMM leaves it. The processor is then as it was before.
     ///
-    /// Needs    `code` does not return
+    /// Needs    `code` does not return. A guest that departs ends by `hvp_end_departed_guest` once
+    ///          `processor().departed` says so
     /// Returns  why the VMM left the guest; a Failure if there was no VM entry
     /// Where    outside VMX operation, on a processor that the calling thread cannot leave
     [[nodiscard]] std::expected<GuestStop, Failure> run(void (*code)(void*), void* argument);

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "hypervisor/arch/cpuid.hpp"
+#include "hypervisor/vcpu/departure.hpp"
 #include "hypervisor/vcpu/entry.hpp"
 #include "hypervisor/vcpu/guest_segments.hpp"
 #include "hypervisor/vcpu/host_traps.hpp"
@@ -142,6 +143,7 @@ void prepare(const ProcessorRegion& region, const VmxCapabilities& capabilities,
     VirtualProcessor& processor = memory.processor;
     processor.frame = &frame;
     processor.ring = &memory.ring;
+    processor.tables = &memory.tables;
     processor.cr0_ones = capabilities.cr0_ones;
     processor.cr4_ones = capabilities.cr4_ones;
     processor.physical_address_bits = arch::physical_address_bits();
@@ -226,10 +228,14 @@ void run(const ProcessorRegion& region) {
 }
 
 HostStateGuard::~HostStateGuard() {
+    if (memory_.processor.departed) {
+        return;  // the processor has what the guest had, and that may have changed
+    }
     if (memory_.processor.own_tables) {
         restore_after_own_tables(memory_.tables, host_system_);
     }
     host_system_.restore_cr0_cr4();
+    hand_over_nmis(memory_.processor);
 }
 
 }  // namespace hvp::vmx

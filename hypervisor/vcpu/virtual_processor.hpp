@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "hypervisor/arch/address_space.hpp"
+#include "hypervisor/arch/local_apic.hpp"
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/ept/pointer.hpp"
 #include "hypervisor/ept/violation.hpp"
@@ -33,8 +34,8 @@ struct VmmFrame {
     GuestRegisters registers;
     std::uint64_t launch_rsp{};
     std::uint64_t launch_cr3{};
-    ExitFunction* on_exit{};          ///< handles an exit
-    ExitFunction* on_failed_entry{};  ///< VMLAUNCH or VMRESUME failed
+    ExitFunction* on_exit{};                 ///< handles an exit
+    ExitFunction* on_failed_entry{};         ///< VMLAUNCH or VMRESUME failed
     ExitFunction* resume{hvp_resume_guest};  ///< after an NMI: hvp_resume_guest_after_nmi
     ExitFunction* leave{hvp_leave_vmm};      ///< or the departure: see departure.hpp
     VirtualProcessor* owner{};
@@ -109,6 +110,9 @@ struct VirtualProcessor {
     trace::Ring* ring{};
     bool running{};     ///< between the first VM entry and the way out
     bool own_tables{};  ///< GDTR, IDTR and TR are the VMM's: there was a VM exit
+    bool departed{};    ///< the guest goes on without the VMM: see departure.hpp
+    HostTables* tables{};
+    arch::LocalApic local_apic;  ///< gets what is pending when the guest ends
 
     arch::Flags<arch::Cr0> cr0_ones{};  ///< what VMX operation fixes
     arch::Flags<arch::Cr4> cr4_ones{};
@@ -202,17 +206,18 @@ struct GuestStart {
 
 /// Restores on destruction what a guest's run has changed for the host system: its tables, and what
 /// a VM exit has changed; CR0 and CR4. Lives around VMX operation. A VM exit switches to the VMM's
-/// tables, so where none has happened only CR0 and CR4 are restored.
+/// tables, so where none has happened only CR0 and CR4 are restored. NMIs that came too late for
+/// the guest are the host system's then. After a departure there is nothing to restore.
 class HostStateGuard {
 public:
-    HostStateGuard(const ProcessorMemory& memory, const arch::ProcessorState& host_system)
+    HostStateGuard(ProcessorMemory& memory, const arch::ProcessorState& host_system)
         : memory_{memory}, host_system_{host_system} {}
     HostStateGuard(const HostStateGuard&) = delete;
     HostStateGuard& operator=(const HostStateGuard&) = delete;
     ~HostStateGuard();
 
 private:
-    const ProcessorMemory& memory_;
+    ProcessorMemory& memory_;
     const arch::ProcessorState& host_system_;
 };
 

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/vmcs/fields.hpp"
 #include "hypervisor/vmcs/vmcs.hpp"
 
 namespace hvp::vmx {
@@ -25,6 +26,12 @@ public:
         constexpr std::uint64_t largest = std::numeric_limits<typename F::Raw>::max();
         [[assume(value <= largest)]];
         return std::bit_cast<typename F::Value>(static_cast<typename F::Raw>(value));
+    }
+    /// One of a row of fields, as of the eight segment registers.
+    template <typename F>
+    [[nodiscard]] typename F::Value read(F, SegmentIndex segment) const {
+        return std::bit_cast<typename F::Value>(
+            static_cast<typename F::Raw>(arch::vmread_unchecked(nth(F{}, segment))));
     }
     template <typename F>
     [[gnu::always_inline]] void write(F, std::type_identity_t<typename F::Value> value) const {

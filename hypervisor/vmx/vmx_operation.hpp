@@ -54,6 +54,9 @@ public:
         }
     }
 
+    /// The processor has left it already.
+    void release() { inside_ = false; }
+
 private:
     VmxOperation() = default;
     bool inside_{true};
@@ -93,6 +96,9 @@ public:
             static_cast<void>(arch::vmclear(*region_));
         }
     }
+
+    /// It is not current any more.
+    void release() { region_.reset(); }
 
 private:
     explicit LoadedVmcs(arch::HostPhysicalAddress region) : region_{region} {}

@@ -48,6 +48,12 @@ public:
         return static_cast<std::uint8_t>(registers_[0xF0 / 4]);
     }
 
+    /// 32 bits of those that say which interrupts are in service.
+    [[nodiscard]] std::uint32_t in_service(std::size_t number) const {
+        constexpr std::size_t first = 0x100 / 4;
+        return registers_[first + 4 * number];
+    }
+
     /// [SDM 3A 10.8.5 "Signaling Interrupt Servicing Completion"]
     [[gnu::always_inline]] void end_of_interrupt() const { registers_[0xB0 / 4] = 0; }
 

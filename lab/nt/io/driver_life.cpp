@@ -18,6 +18,7 @@
 #include "lab/nt/examiner/verdict.hpp"
 #include "lab/nt/io/driver_objects.hpp"
 #include "lab/nt/ke/irql.hpp"
+#include "lab/nt/ke/nmi.hpp"
 #include "lab/nt/ke/processor.hpp"
 #include "lab/nt/ke/thread.hpp"
 #include "lab/nt/ldr/loader.hpp"
@@ -87,6 +88,7 @@ public:
         }
         examiner::report_pending();
         ex::report_left_callbacks();
+        ke::report_left_nmi_callbacks();
         etw::report_left_registrations();
         ob::report_left_references();
         ps::free_ended_threads();

@@ -12,6 +12,7 @@
 #include "lab/nt/ke/exception_names.hpp"
 #include "lab/nt/ke/exception_record.hpp"
 #include "lab/nt/ke/ipi.hpp"
+#include "lab/nt/ke/nmi.hpp"
 #include "lab/nt/ke/page_fault.hpp"
 #include "lab/nt/ke/processor.hpp"
 #include "lab/nt/ke/scheduler.hpp"
@@ -226,6 +227,9 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
     }
     if (vector == Vector::nmi && is_frozen()) {
         freeze();
+    }
+    if (vector == Vector::nmi && call_nmi_callbacks()) {
+        return;
     }
     frame->rip -= instruction_bytes(vector);
     const auto exception = exception_of(*frame);

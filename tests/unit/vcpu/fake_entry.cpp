@@ -26,6 +26,15 @@ void hvp_exit_to_vmm() {
 }
 const EntryRange hvp_entry_ranges[2]{{.begin = 0x1000, .end = 0x1040, .restart = 0x2000},
                                      {.begin = 0x3000, .end = 0x3040, .restart = 0x3000}};
+void hvp_leave_after_trap() {
+    throw std::logic_error{"hvp_leave_after_trap is never called"};
+}
+[[noreturn]] void hvp_continue_natively(VmmFrame*) {
+    throw ContinuesNatively{};
+}
+[[noreturn]] void hvp_end_departed_guest(VmmFrame*) {
+    throw std::logic_error{"nothing has departed"};
+}
 [[clang::preserve_none]] void hvp_leave_vmm(VmmFrame*) {
     fake_outcome = FakeOutcome::left;
 }

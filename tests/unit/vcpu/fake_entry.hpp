@@ -15,6 +15,9 @@ inline std::function<void(VmmFrame&)> fake_guest;
 enum class FakeOutcome { none, resumed, left };
 inline FakeOutcome fake_outcome{};
 
+/// Thrown where a departed guest goes on.
+struct ContinuesNatively {};
+
 /// entry.S has 32 stubs of 16 bytes.
 inline constexpr std::size_t stub_bytes = 16;
 inline constexpr std::size_t stub_count = 32;

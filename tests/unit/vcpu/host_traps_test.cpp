@@ -129,7 +129,7 @@ TEST_F(HostTrapsTest, AnExceptionIsReported) {
 TEST_F(HostTrapsTest, AnExceptionLeavesTheGuest) {
     HostTrap& trap = trap_on(stacks->exception, Vector::general_protection);
     handle_host_trap(&trap);
-    EXPECT_EQ(trap.rip, reinterpret_cast<std::uint64_t>(&hvp_leave_vmm));
+    EXPECT_EQ(trap.rip, reinterpret_cast<std::uint64_t>(&hvp_leave_after_trap));
     EXPECT_EQ(trap.rsp, reinterpret_cast<std::uint64_t>(&frame));
     EXPECT_EQ(trap.rflags, 2U);
     EXPECT_EQ(owner.pending_nmis, 0U);

@@ -244,6 +244,9 @@ inline VmxResult vmclear(HostPhysicalAddress region) {
     }
     return vmx_answer("VMCLEAR");
 }
+inline std::uint64_t vmptrst() {
+    return processor.current_vmcs;
+}
 inline VmxResult vmptrld(HostPhysicalAddress region) {
     const VmxResult result = vmx_answer("VMPTRLD");
     if (result == VmxResult::succeed) {

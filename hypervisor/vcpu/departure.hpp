@@ -1,0 +1,35 @@
+// Departure: a guest that is a running system is left, and goes on without us.
+//
+// A guest that is a function is left by going back to the stack that launched it (hvp_leave_vmm).
+// That drops what the guest was doing. Where interrupts are on in the guest, it may have been doing
+// the host system's work: in the middle of an interrupt's handler, with a lock held, with the local
+// APIC waiting for an EOI. Dropped, that processor is lost.
+//
+// So we do the opposite: the VMM drops itself. The processor leaves VMX operation and is given the
+// guest's state, as the VMCS has it at this moment: the next instruction that it executes is the
+// guest's next one. What was pending for the guest, the local APIC gets.
+//
+// What it leaves to be desired: an interrupt may come between a STI and the instruction after it;
+// and NMIs are no longer blocked if the guest was in its handler of one, as the way out ends with
+// IRETQ. [SDM 3A 6.7.1 "Handling Multiple NMIs"]
+#pragma once
+
+#include "hypervisor/vcpu/virtual_processor.hpp"
+
+namespace hvp::vmx {
+
+/// For VmmFrame::leave. A guest that is not in IA-32e mode is left as a function all the same.
+[[clang::preserve_none]] void depart(VmmFrame* frame);
+
+/// Ends, after a departure, the function that the guest was: what launched it goes on.
+///
+/// Where    the guest's code, after `VirtualProcessor::departed`; interrupts off
+extern "C" [[noreturn]] void hvp_end_departed_guest(VmmFrame* frame);
+
+/// Gives the host system the NMIs that were pending for its guest. One at a time, as a processor
+/// without a VMM remembers one at most while it handles another.
+///
+/// Where    outside VMX operation, all tables the host system's
+void hand_over_nmis(VirtualProcessor& processor);
+
+}  // namespace hvp::vmx

@@ -1,0 +1,194 @@
+// A guest that is left goes on with its own state, and with what was pending for it.
+#include "hypervisor/vcpu/departure.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "hypervisor/vcpu/host_environment.hpp"
+#include "hypervisor/vmcs/controls.hpp"
+#include "hypervisor/vmcs/fields.hpp"
+#include "tests/unit/vcpu/fake_entry.hpp"
+#include "tests/unit/vcpu/virtual_processor_memory.hpp"
+
+namespace hvp::vmx {
+namespace {
+
+using arch::processor;
+
+constexpr std::size_t end_of_interrupt = 0xB0 / 4;
+constexpr std::size_t command_low = 0x300 / 4;
+constexpr std::size_t command_high = 0x310 / 4;
+constexpr std::uint32_t own_id = 3;
+
+class DepartureTest : public VirtualProcessorMemory {
+protected:
+    DepartureTest() {
+        apic[0x20 / 4] = own_id << 24;
+        apic[end_of_interrupt] = untouched;
+        memory->processor.local_apic = arch::LocalApic{apic.data()};
+        memory->processor.running = true;
+        memory->frame()->owner = &memory->processor;
+        const auto windows = arch::ProcessorState::capture();
+        EXPECT_TRUE(fill(memory->tables, memory->stacks, windows));
+        processor.in_vmx_operation = true;
+        processor.current_vmcs = region.physical_of(&memory->vmcs).raw();
+        const auto segment = [](auto field, SegmentIndex which, std::uint64_t value) {
+            processor.vmcs[nth(field, which)] = value;
+        };
+        using enum SegmentIndex;
+        for (const SegmentIndex each : {es, cs, ss, ds, fs, gs, ldtr, tr}) {
+            segment(guest_es_base, each, 0);
+        }
+        segment(guest_es_selector, es, 0x2B);
+        segment(guest_es_selector, cs, 0x10);
+        segment(guest_es_selector, ss, 0x18);
+        segment(guest_es_selector, ds, 0x23);
+        segment(guest_es_selector, fs, 0x53);
+        segment(guest_es_selector, gs, 0x2B);
+        segment(guest_es_selector, ldtr, 0);
+        segment(guest_es_selector, tr, 0x40);
+        segment(guest_es_base, fs, 0x1111);
+        segment(guest_es_base, gs, 0x2222);
+        processor.vmcs[guest_cr0.encoding] = 0x8005'003B;
+        processor.vmcs[cr0_guest_host_mask.encoding] = 0x20;
+        processor.vmcs[cr0_read_shadow.encoding] = 0x11;
+        processor.vmcs[guest_cr3.encoding] = 0x7'7000;
+        processor.vmcs[guest_cr4.encoding] = 0x37'26F8;
+        processor.vmcs[cr4_guest_host_mask.encoding] = 0x2000;
+        processor.vmcs[cr4_read_shadow.encoding] = 0;
+        processor.vmcs[guest_dr7.encoding] = 0x402;
+        processor.vmcs[guest_debugctl.encoding] = 1;
+        processor.vmcs[guest_sysenter_cs.encoding] = 0x91;
+        processor.vmcs[guest_sysenter_esp.encoding] = 0x92;
+        processor.vmcs[guest_sysenter_eip.encoding] = 0x93;
+        processor.vmcs[guest_gdtr_base.encoding] = reinterpret_cast<std::uint64_t>(gdt.data());
+        processor.vmcs[guest_gdtr_limit.encoding] = sizeof gdt - 1;
+        processor.vmcs[guest_idtr_base.encoding] = 0xFFFF'F803'0000'7000;
+        processor.vmcs[guest_idtr_limit.encoding] = 0xFFF;
+        processor.vmcs[guest_rip.encoding] = 0xFFFF'F800'0000'1111;
+        processor.vmcs[guest_rsp.encoding] = 0xFFFF'F800'0000'2222;
+        processor.vmcs[guest_rflags.encoding] = 0x246;
+        processor.vmcs[entry_controls.encoding] = arch::Flags{EntryControl::ia32e_mode_guest}.raw();
+        processor.vmcs[idt_vectoring_information.encoding] = 0;
+        processor.vmcs[entry_interruption_information.encoding] = 0;
+    }
+    void leave() { EXPECT_THROW(depart(memory->frame()), ContinuesNatively); }
+
+    static constexpr std::uint32_t untouched = 0xDEAD;
+    std::array<volatile std::uint32_t, 256> apic{};
+};
+
+TEST_F(DepartureTest, GivesTheProcessorTheStateThatTheGuestHasNow) {
+    leave();
+    EXPECT_FALSE(processor.in_vmx_operation);
+    EXPECT_EQ(processor.registers["CR0"], 0x8005'001BU) << "as the guest reads it";
+    EXPECT_EQ(processor.registers["CR3"], 0x7'7000U);
+    EXPECT_EQ(processor.registers["CR4"], 0x37'06F8U) << "without VMXE, as the guest reads it";
+    EXPECT_EQ(processor.registers["DR7"], 0x402U);
+    EXPECT_EQ(processor.registers["DS"], 0x23U);
+    EXPECT_EQ(processor.registers["TR"], 0x40U);
+    EXPECT_EQ(processor.msrs[arch::Msr::fs_base], 0x1111U);
+    EXPECT_EQ(processor.msrs[arch::Msr::gs_base], 0x2222U);
+    EXPECT_EQ(processor.msrs[arch::Msr::debugctl], 1U);
+    EXPECT_EQ(processor.msrs[arch::Msr::sysenter_cs], 0x91U);
+    EXPECT_EQ(processor.msrs[arch::Msr::sysenter_esp], 0x92U);
+    EXPECT_EQ(processor.msrs[arch::Msr::sysenter_eip], 0x93U);
+    EXPECT_EQ(std::uint64_t{processor.idtr.base}, 0xFFFF'F803'0000'7000U);
+    EXPECT_EQ(std::uint64_t{processor.gdtr.base}, reinterpret_cast<std::uint64_t>(gdt.data()));
+    EXPECT_TRUE(memory->processor.departed);
+    EXPECT_FALSE(memory->processor.running);
+}
+
+// What IRETQ pops: RIP, CS, RFLAGS, RSP, SS.  [SDM 3A 6.14.3 "IRET in IA-32e Mode"]
+TEST_F(DepartureTest, GoesOnAtTheGuestsNextInstruction) {
+    leave();
+    const auto* const popped = reinterpret_cast<const std::uint64_t*>(memory->frame());
+    EXPECT_EQ((std::array{popped[0], popped[1], popped[2], popped[3], popped[4]}),
+              (std::array<std::uint64_t, 5>{0xFFFF'F800'0000'1111, 0x10, 0x246,
+                                            0xFFFF'F800'0000'2222, 0x18}));
+}
+
+// VMCLEAR needs VMX operation.
+TEST_F(DepartureTest, ClearsTheVmcsBeforeItLeaves) {
+    leave();
+    const auto& written = processor.written;
+    EXPECT_LT(std::ranges::find(written, "VMCLEAR") - written.begin(),
+              std::ranges::find(written, "VMXOFF") - written.begin());
+    EXPECT_NE(std::ranges::find(written, "VMCLEAR"), written.end());
+}
+
+// The VMM has acknowledged it, so it is in service, and would be for ever.
+TEST_F(DepartureTest, GivesAPendingInterruptBackToTheApic) {
+    memory->processor.interrupt = std::uint8_t{0xD1};
+    leave();
+    EXPECT_EQ(apic[end_of_interrupt], 0U);
+    EXPECT_EQ(apic[command_low] & 0xFFU, 0xD1U);
+    EXPECT_FALSE(memory->processor.interrupt);
+}
+
+TEST_F(DepartureTest, GivesBackAnInterruptWhoseDeliveryMadeTheExit) {
+    processor.vmcs[idt_vectoring_information.encoding] = 0x8000'00D1;
+    leave();
+    EXPECT_EQ(apic[end_of_interrupt], 0U);
+    EXPECT_EQ(apic[command_low] & 0xFFU, 0xD1U);
+}
+
+TEST_F(DepartureTest, SendsItselfTheNmisThatArePending) {
+    memory->processor.pending_nmis = 2;
+    processor.vmcs[entry_interruption_information.encoding] = 0x8000'0202;
+    leave();
+    EXPECT_EQ(apic[command_low] & 0x700U, 0x400U) << "delivery mode NMI";
+    EXPECT_EQ(memory->processor.pending_nmis, 0U);
+    EXPECT_EQ(apic[command_high], 0U) << "as whoever was interrupted has left it";
+    EXPECT_EQ(apic[end_of_interrupt], untouched) << "an NMI is never in service";
+}
+
+// A fault is raised again by its instruction.
+TEST_F(DepartureTest, KeepsNothingOfAnException) {
+    processor.vmcs[idt_vectoring_information.encoding] = 0x8000'0B0E;
+    leave();
+    EXPECT_EQ(apic[end_of_interrupt], untouched);
+    EXPECT_EQ(apic[command_low], 0U);
+}
+
+TEST_F(DepartureTest, LeavesAGuestInAnotherModeAsAFunction) {
+    processor.vmcs[entry_controls.encoding] = 0;
+    fake_outcome = FakeOutcome::none;
+    depart(memory->frame());
+    EXPECT_EQ(fake_outcome, FakeOutcome::left);
+    EXPECT_FALSE(memory->processor.departed);
+    EXPECT_TRUE(processor.in_vmx_operation) << "whoever has entered it leaves it";
+}
+
+// NMIs that came too late for a guest that was a function.
+TEST_F(DepartureTest, NmisOfAGuestThatIsOverAreTheHostSystems) {
+    const auto windows = arch::ProcessorState::capture();
+    processor.in_vmx_operation = false;
+    {
+        const HostStateGuard left{*memory, windows};
+        memory->processor.pending_nmis = 1;
+    }
+    EXPECT_EQ(apic[command_low] & 0x700U, 0x400U);
+    EXPECT_EQ(memory->processor.pending_nmis, 0U);
+}
+
+TEST_F(DepartureTest, InX2apicModeTheRegistersAreMsrs) {
+    memory->processor.local_apic = {};
+    processor.msrs[arch::Msr::apic_base] = 0xFEE0'0C00;
+    constexpr auto id = static_cast<arch::Msr>(0x802);
+    constexpr auto eoi = static_cast<arch::Msr>(0x80B);
+    constexpr auto command = static_cast<arch::Msr>(0x830);
+    processor.msrs[id] = 0x12345;
+    processor.msrs[eoi] = 1;
+    processor.msrs[command] = 0;
+    memory->processor.interrupt = std::uint8_t{0xE1};
+    leave();
+    EXPECT_EQ(processor.msrs[eoi], 0U);
+    EXPECT_EQ(processor.msrs[command], 0x0001'2345'0000'40E1U);
+}
+
+}  // namespace
+}  // namespace hvp::vmx
