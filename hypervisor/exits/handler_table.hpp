@@ -181,9 +181,9 @@ template <typename Row, typename Observer>
     const bool goes_on = carry_out(exit, call(Row::handler, exit));
     observer.finish(exit, goes_on);
     if (goes_on) [[likely]] {
-        [[clang::musttail]] return frame->resume(frame);
+        [[clang::musttail]] return hvp_resume_guest(frame);
     }
-    [[clang::musttail]] return frame->leave(frame);
+    [[clang::musttail]] return hvp_leave_guest(frame);
 }
 
 /// A reason that nobody has planned for ends the guest, with its name in the report; and so does a
@@ -196,7 +196,7 @@ template <typename Observer>
     exit.processor().guest_stop.why =
         field.entry_failure != 0 ? StopReason::entry_failed : StopReason::unhandled_exit;
     observer.finish(exit, leave(exit));
-    [[clang::musttail]] return frame->leave(frame);
+    [[clang::musttail]] return hvp_leave_guest(frame);
 }
 
 template <typename Row, typename Observer>
@@ -287,9 +287,9 @@ struct Handlers {
         const bool goes_on = carry_out(exit, *next);
         observer.finish(exit, goes_on);
         if (goes_on) {
-            [[clang::musttail]] return frame->resume(frame);
+            [[clang::musttail]] return hvp_resume_guest(frame);
         }
-        [[clang::musttail]] return frame->leave(frame);
+        [[clang::musttail]] return hvp_leave_guest(frame);
     }
 
 private:
@@ -315,7 +315,7 @@ void note_failed_entry(Exit exit);
 /// For VmmFrame::on_failed_entry.
 [[clang::preserve_none]] inline void on_failed_entry(VmmFrame* frame) {
     note_failed_entry(Exit{.frame = *frame});
-    [[clang::musttail]] return frame->leave(frame);
+    [[clang::musttail]] return hvp_leave_guest(frame);
 }
 
 /// The exit path through a table whose handlers have no state.

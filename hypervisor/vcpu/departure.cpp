@@ -143,8 +143,8 @@ void depart(VmmFrame* frame) {
 }
 
 void hand_over_nmis(VirtualProcessor& processor) {
-    while (processor.local_apic.is_usable() &&
-           __atomic_load_n(&processor.pending_nmis, __ATOMIC_RELAXED) != 0) {
+    while (__atomic_load_n(&processor.pending_nmis, __ATOMIC_RELAXED) != 0 &&
+           processor.local_apic.is_usable()) {
         __atomic_sub_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
         processor.local_apic.send_nmi_to_self();
     }

@@ -133,7 +133,7 @@ END hvp_vm_exit
 # HOST_RSP points to the VmmFrame. At an exit the stack looks as if the frame's function had just
 # been called: a return address of 0, its 32 bytes of home space, then the registers. So an exit
 # costs one store for each register, an entry one load, and the function in between does not return:
-# it ends by a jump to hvp_resume_guest or to hvp_leave_vmm, with RSP as it found it. It need not
+# it ends by a jump to hvp_resume_guest or to hvp_leave_guest, with RSP as it found it. It need not
 # preserve a register, and finds the frame's address in R12: see ExitFunction in exit_path.hpp.
 
 # void hvp_run_guest(VmmFrame* frame): returns when the VMM has decided to leave.
@@ -145,7 +145,7 @@ FUNCTION hvp_run_guest
     mov [rcx + LAUNCH_CR3], rax
     mov rsp, rcx                    # where an exit would arrive
 first_entry:
-    lea rax, [rip + hvp_resume_guest_after_nmi]
+    lea rax, [rip + hvp_enter_guest_after_nmi]
     cmp [rsp + RESUME], rax         # was there an NMI?
     je hvp_first_entry_after_nmi
     FOR_EACH_GUEST_REGISTER LOAD
@@ -162,14 +162,24 @@ FUNCTION hvp_exit_to_vmm
     jmp [rsp + ON_EXIT]             # frame->on_exit(frame)
 END hvp_exit_to_vmm
 
-# void hvp_resume_guest(VmmFrame* frame)
+# How a handler ends; the stack as it found it, the frame's address in R12.
 FUNCTION hvp_resume_guest
+    BODY
+    jmp [rsp + RESUME]              # hvp_enter_guest, or after an NMI the other one
+END hvp_resume_guest
+
+FUNCTION hvp_leave_guest
+    BODY
+    jmp [rsp + LEAVE]               # hvp_leave_vmm, or the departure
+END hvp_leave_guest
+
+FUNCTION hvp_enter_guest
     BODY
     FOR_EACH_GUEST_REGISTER LOAD
     vmresume
-resume_guest_end:
+enter_guest_end:
     jmp hvp_entry_failed
-END hvp_resume_guest
+END hvp_enter_guest
 
 # VMLAUNCH or VMRESUME came back like any other instruction: they failed.
 FUNCTION hvp_entry_failed
@@ -195,7 +205,7 @@ END hvp_leave_vmm
 FUNCTION hvp_leave_after_trap
     BODY
     mov r12, rsp
-    jmp [rsp + LEAVE]               # frame->leave(frame)
+    jmp hvp_leave_guest
 END hvp_leave_after_trap
 
 # ---- Departure: the guest goes on without the VMM; see departure.hpp ----------------------------
@@ -221,22 +231,21 @@ END hvp_end_departed_guest
 #
 # An NMI in the VMM is for the guest, which must exit as soon as it can take it. The handler of the
 # NMI cannot ask for that exit: it does not know which VMCS is current, nor what was about to be
-# written. It makes frame->resume point to hvp_resume_guest_after_nmi, and all handlers of exits end
-# by a jump through frame->resume. So the question whether there was an NMI costs no instruction.
+# written. It makes frame->resume point to hvp_enter_guest_after_nmi, and hvp_resume_guest jumps where
+# that points to. So the question whether there was an NMI costs one instruction.
 #
 # What is left are the instructions from that jump to VM entry. They only load registers from the
 # frame: so they can be begun anew, and an NMI that interrupts them returns to the beginning of it
 # all. The table says so to its handler (host_traps.cpp).
 
-# void hvp_resume_guest_after_nmi(VmmFrame* frame)
-FUNCTION hvp_resume_guest_after_nmi
+FUNCTION hvp_enter_guest_after_nmi
     mov rcx, rsp
     TAKE_STACK 40                   # home space, and RSP a multiple of 16
     BODY
     call hvp_open_window_for_nmis   # which may be interrupted by the next one
     add rsp, 40
     jmp [rsp + RESUME]
-END hvp_resume_guest_after_nmi
+END hvp_enter_guest_after_nmi
 
 FUNCTION hvp_first_entry_after_nmi
     mov rcx, rsp
@@ -256,7 +265,7 @@ END hvp_first_entry_after_nmi
     .globl hvp_entry_ranges
     .balign 8
 hvp_entry_ranges:
-    .quad hvp_resume_guest, resume_guest_end, hvp_resume_guest_after_nmi
+    .quad hvp_enter_guest, enter_guest_end, hvp_enter_guest_after_nmi
     .quad first_entry, first_entry_end, first_entry
 
 # ---- Traps: exceptions and NMIs while the VMM itself runs --------------------------------------

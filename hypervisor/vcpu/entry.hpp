@@ -67,14 +67,19 @@ void hvp_exit_to_vmm();
 /// Where    RSP = `frame`: by a tail call from `VmmFrame::on_exit`, which entry.S jumps to. Nothing
 ///          returns.
 ExitFunction hvp_resume_guest;
+ExitFunction hvp_leave_guest;
+
+/// What they jump to through `VmmFrame::resume` and `VmmFrame::leave`: VM entry, and the way back to
+/// the stack that launched the guest.
+ExitFunction hvp_enter_guest;
 ExitFunction hvp_leave_vmm;
 
 /// Leaves the guest through `VmmFrame::leave`. Where an exception in the VMM returns to, with RSP =
 /// the frame.
 void hvp_leave_after_trap();
 
-/// Instead of `hvp_resume_guest` after an NMI in the VMM.
-ExitFunction hvp_resume_guest_after_nmi;
+/// Instead of `hvp_enter_guest` after an NMI in the VMM.
+ExitFunction hvp_enter_guest_after_nmi;
 
 /// Instructions that lead to a VM entry. An NMI that interrupts them has to return to another
 /// place, or the guest would be entered without a window for it.

@@ -11,7 +11,7 @@ namespace hvp::vmx {
 struct VmmFrame;
 
 /// A function that entry.S jumps to. It does not return: it ends by a jump to `hvp_resume_guest` or
-/// to `hvp_leave_vmm`. The guest's registers are in the frame, so there is none to preserve; in
+/// to `hvp_leave_guest`. The guest's registers are in the frame, so there is none to preserve; in
 /// this calling convention of clang nobody saves one, and the argument is in R12. [clang:
 /// Attributes in Clang] preserve_none
 using ExitFunction = void(VmmFrame* frame) [[clang::preserve_none]];

@@ -35,7 +35,7 @@ void leave_with_report(const HostTrap& trap, VirtualProcessor& processor) {
 /// Nothing here touches the VMCS: it may be the one of another guest that is current, or none.
 void on_nmi(HostTrap& trap, VirtualProcessor& processor) {
     __atomic_add_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&processor.frame->resume, &hvp_resume_guest_after_nmi, __ATOMIC_RELAXED);
+    __atomic_store_n(&processor.frame->resume, &hvp_enter_guest_after_nmi, __ATOMIC_RELAXED);
     for (const EntryRange& range : hvp_entry_ranges) {
         if (trap.rip >= range.begin && trap.rip < range.end) {
             trap.rip = range.restart;
@@ -47,7 +47,7 @@ void on_nmi(HostTrap& trap, VirtualProcessor& processor) {
 
 void hvp_open_window_for_nmis(VmmFrame* frame) {
     // First the pointer: the next NMI, from here on, sets it again.
-    __atomic_store_n(&frame->resume, &hvp_resume_guest, __ATOMIC_RELAXED);
+    __atomic_store_n(&frame->resume, &hvp_enter_guest, __ATOMIC_RELAXED);
     if (__atomic_load_n(&frame->owner->pending_nmis, __ATOMIC_RELAXED) != 0) {
         UncheckedVmcs vmcs;
         open_nmi_window(vmcs);

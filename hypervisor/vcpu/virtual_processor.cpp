@@ -139,7 +139,8 @@ void prepare(const ProcessorRegion& region, const VmxCapabilities& capabilities,
         stack->on_trap = handle_host_trap;
         stack->owner = &memory.processor;
     }
-    VmmFrame& frame = *new (memory.frame()) VmmFrame{.owner = &memory.processor};
+    VmmFrame& frame = *new (memory.frame()) VmmFrame{};
+    frame.owner = &memory.processor;
     VirtualProcessor& processor = memory.processor;
     processor.frame = &frame;
     processor.ring = &memory.ring;

@@ -36,7 +36,7 @@ struct VmmFrame {
     std::uint64_t launch_cr3{};
     ExitFunction* on_exit{};                 ///< handles an exit
     ExitFunction* on_failed_entry{};         ///< VMLAUNCH or VMRESUME failed
-    ExitFunction* resume{hvp_resume_guest};  ///< after an NMI: hvp_resume_guest_after_nmi
+    ExitFunction* resume{hvp_enter_guest};  ///< after an NMI: hvp_enter_guest_after_nmi
     ExitFunction* leave{hvp_leave_vmm};      ///< or the departure: see departure.hpp
     VirtualProcessor* owner{};
     void* state{};  ///< the handlers' own: see ExitPath

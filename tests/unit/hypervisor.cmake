@@ -36,7 +36,7 @@ hvp_hypervisor_test(arch_tests LIBS arch_checked
     TESTS arch/address_space arch/arch_types arch/memory_functions arch/processor_state arch/segments trace/ring)
 hvp_hypervisor_test(vmx_setup_tests LIBS vcpu_checked arch_checked
     TESTS launch vmcs/current_vmcs vmcs/vmx_tables vmx/adjusted_controls vmx/capabilities vmx/vmx_operation
-    vcpu/guest_segments vcpu/host_environment vcpu/host_traps vcpu/write_vmcs)
+    vcpu/departure vcpu/guest_segments vcpu/host_environment vcpu/host_traps vcpu/write_vmcs)
 hvp_hypervisor_test(vmx_exit_tests LIBS vcpu_checked arch_checked
     TESTS exits/control_registers exits/dispatch exits/handlers vcpu/session vcpu/virtual_processor)
 hvp_hypervisor_test(ept_exit_tests LIBS vcpu_checked arch_checked

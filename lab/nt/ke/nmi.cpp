@@ -52,7 +52,7 @@ void report_left_nmi_callbacks() {
 /// Returns  null if there are too many
 NT_EXPORT void* KeRegisterNmiCallback(Routine routine, void* context) {
     const auto caller = examiner::caller(__builtin_return_address(0));
-    examiner::check_irql_at_most(Irql::apc, {"KeRegisterNmiCallback", caller});
+    examiner::check_irql_at_most(Irql::apc, {"KeRegisterNmiCallback", examiner::api_irql, caller});
     for (NmiCallback& one : nmi_callbacks) {
         std::uint64_t free = 0;
         if (one.routine == nullptr &&
@@ -68,8 +68,8 @@ NT_EXPORT void* KeRegisterNmiCallback(Routine routine, void* context) {
 
 /// [Windows: KeDeregisterNmiCallback]
 NT_EXPORT rtl::NtStatus KeDeregisterNmiCallback(void* handle) {
-    examiner::check_irql_at_most(
-        Irql::apc, {"KeDeregisterNmiCallback", examiner::caller(__builtin_return_address(0))});
+    examiner::check_irql_at_most(Irql::apc, {"KeDeregisterNmiCallback", examiner::api_irql,
+                                             examiner::caller(__builtin_return_address(0))});
     for (NmiCallback& one : nmi_callbacks) {
         if (&one == handle && one.routine != nullptr) {
             __atomic_store_n(&one.routine, nullptr, __ATOMIC_RELEASE);

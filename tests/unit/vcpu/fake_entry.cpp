@@ -17,10 +17,16 @@ void hvp_run_guest(VmmFrame* frame) {
 void hvp_exit_to_vmm() {
     throw std::logic_error{"hvp_exit_to_vmm is never called"};
 }
-[[clang::preserve_none]] void hvp_resume_guest(VmmFrame*) {
+[[clang::preserve_none]] void hvp_resume_guest(VmmFrame* frame) {
+    frame->resume(frame);
+}
+[[clang::preserve_none]] void hvp_leave_guest(VmmFrame* frame) {
+    frame->leave(frame);
+}
+[[clang::preserve_none]] void hvp_enter_guest(VmmFrame*) {
     fake_outcome = FakeOutcome::resumed;
 }
-[[clang::preserve_none]] void hvp_resume_guest_after_nmi(VmmFrame* frame) {
+[[clang::preserve_none]] void hvp_enter_guest_after_nmi(VmmFrame* frame) {
     hvp_open_window_for_nmis(frame);
     frame->resume(frame);
 }

@@ -71,10 +71,10 @@ TEST_F(HostTrapsTest, AnNmiIsCountedAndTheNextEntryAsksForAWindow) {
     EXPECT_EQ(trap.rip, mistake_at) << "the VMM goes on where it was";
     EXPECT_EQ(owner.guest_stop.why, StopReason::none);
 
-    frame.resume(&frame);
+    hvp_resume_guest(&frame);
     EXPECT_EQ(fake_outcome, FakeOutcome::resumed);
     EXPECT_EQ(processor.vmcs[primary_processor_based_controls.encoding], nmi_window_exiting | 0x80);
-    EXPECT_EQ(frame.resume, &hvp_resume_guest) << "once";
+    EXPECT_EQ(frame.resume, &hvp_enter_guest) << "once";
 }
 
 // Another VMCS may be current, or none: on the way out, or between two guests.
@@ -89,7 +89,7 @@ TEST_F(HostTrapsTest, AnNmiTouchesNoVmcs) {
 TEST_F(HostTrapsTest, AnNmiThatIsTakenMeanwhileWantsNoWindow) {
     handle_host_trap(&trap_on(stacks->nmi, Vector::nmi));
     owner.pending_nmis = 0;
-    frame.resume(&frame);
+    hvp_resume_guest(&frame);
     EXPECT_EQ(processor.vmcs[primary_processor_based_controls.encoding], 0x80U);
 }
 

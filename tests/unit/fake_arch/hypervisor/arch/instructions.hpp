@@ -85,6 +85,9 @@ inline void write_cr0(Flags<Cr0> value) {
 inline std::uint64_t read_cr3() {
     return processor.read("CR3");
 }
+inline void write_cr3(std::uint64_t value) {
+    processor.write("CR3", value);
+}
 inline Flags<Cr4> read_cr4() {
     return Flags<Cr4>{processor.read("CR4")};
 }
