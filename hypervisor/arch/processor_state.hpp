@@ -67,9 +67,7 @@ struct ProcessorState {
 /// Maskable interrupts stay off while it lives; then RFLAGS are as they were.
 ///
 /// An interrupt that arrives while our guest runs would run the host system's handler *in the
-/// guest*, and this guest is not ready for that: the handler may execute RDTSCP, which is #UD in a
-/// guest unless
-/// a control allows it.  [SDM 3C 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"]
+/// guest*, or wait for us in the VMM. A stage whose guest is ready for that switches them on there.
 class InterruptsOff {
 public:
     InterruptsOff() : before_{read_rflags()} { cli(); }

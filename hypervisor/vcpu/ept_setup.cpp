@@ -82,11 +82,8 @@ std::expected<ept::Limits, Failure> check_ept_support() {
 
 std::expected<void, Failure> enable_ept(ept::Pointer pointer) {
     CurrentVmcs vmcs;
-    write_controls(
-        vmcs, primary_processor_based_controls,
-        vmcs.read(primary_processor_based_controls) | PrimaryControl::activate_secondary_controls);
     write_controls(vmcs, secondary_processor_based_controls,
-                   arch::Flags{SecondaryControl::enable_ept});
+                   vmcs.read(secondary_processor_based_controls) | SecondaryControl::enable_ept);
     vmcs.write(ept_pointer, pointer);
     return written(vmcs);
 }

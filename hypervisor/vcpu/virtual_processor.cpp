@@ -11,6 +11,7 @@
 #include "hypervisor/vcpu/host_traps.hpp"
 #include "hypervisor/vmcs/current_vmcs.hpp"
 #include "hypervisor/vmx/adjusted_controls.hpp"
+#include "hypervisor/vmx/guest_instructions.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
 
 namespace hvp::vmx {
@@ -98,6 +99,7 @@ void write_execution_controls(CurrentVmcs& vmcs, const ProcessorRegion& region,
     write_controls(vmcs, primary_processor_based_controls,
                    PrimaryControl::hlt_exiting | PrimaryControl::cr3_load_exiting |
                        PrimaryControl::cr3_store_exiting | PrimaryControl::use_msr_bitmaps);
+    give_instructions(vmcs);
     VirtualProcessor& processor = region.memory->processor;
     processor.unrestricted = false;
     vmcs.write(msr_bitmap_address, region.physical_of(&region.memory->msr_bitmap));

@@ -75,6 +75,8 @@ enum class SecondaryControl : std::uint32_t {
     mode_based_execute_control = 1U << 22,
     sub_page_write_permissions = 1U << 23,
     use_tsc_scaling = 1U << 25,
+    enable_user_wait_and_pause = 1U << 26,  ///< newer than our edition, as the next
+    enable_pconfig = 1U << 27,
 };
 
 /// [SDM 3C 24.7.1 "VM-Exit Controls"]

@@ -88,6 +88,8 @@ inline constexpr auto secondary_control_names = std::to_array<BitName>({
     bit_name(SecondaryControl::mode_based_execute_control, "mode-based execute control for EPT"),
     bit_name(SecondaryControl::sub_page_write_permissions, "sub-page write permissions for EPT"),
     bit_name(SecondaryControl::use_tsc_scaling, "use TSC scaling"),
+    bit_name(SecondaryControl::enable_user_wait_and_pause, "enable user wait and pause"),
+    bit_name(SecondaryControl::enable_pconfig, "enable PCONFIG"),
 });
 
 /// [SDM 3C 24.7.1 "VM-Exit Controls"]; those from bit 25 up are newer.

@@ -39,6 +39,70 @@ TEST_F(ExitTest, CpuidHidesVmxAndMirrorsTheGuestsOsxsave) {
     EXPECT_EQ(registers_[Register::rcx], 4U | 1U << 31 | 1U << 27);
 }
 
+// Subleaf 1 has other features at the bit of OSPKE.
+TEST_F(ExitTest, CpuidMirrorsTheGuestsOspkeInSubleaf0Alone) {
+    arch::processor.cpuid[7] = {.eax = 1, .ebx = 0, .ecx = 1U << 4 | 1, .edx = 0};
+    for (const std::uint64_t subleaf : {0U, 1U}) {
+        registers_[Register::rax] = 7;
+        registers_[Register::rcx] = subleaf;
+        EXPECT_TRUE(exit(ExitReason::cpuid));
+        EXPECT_EQ(registers_[Register::rcx], subleaf == 0 ? 1U : 0x11U);
+    }
+    vmcs_.write(guest_cr4, Cr4::protection_keys);
+    registers_[Register::rax] = 7;
+    registers_[Register::rcx] = 0;
+    EXPECT_TRUE(exit(ExitReason::cpuid));
+    EXPECT_EQ(registers_[Register::rcx], 0x11U);
+}
+
+/// An instruction, where CPUID tells of it, and the secondary control that gives it to a guest.
+struct Told {
+    const char* name;
+    std::uint32_t leaf;
+    std::uint32_t subleaf;
+    Register answer;
+    std::uint32_t bit;
+    std::uint32_t control;
+};
+constexpr std::array told{
+    Told{"RDTSCP", 0x8000'0001, 0, Register::rdx, 27, 1U << 3},
+    Told{"RDPID", 7, 0, Register::rcx, 22, 1U << 3},
+    Told{"INVPCID", 7, 0, Register::rbx, 10, 1U << 12},
+    Told{"XSAVES", 0xD, 1, Register::rax, 3, 1U << 20},
+    Told{"TPAUSE", 7, 0, Register::rcx, 5, 1U << 26},
+    Told{"PCONFIG", 7, 0, Register::rdx, 18, 1U << 27},
+};
+
+// [SDM 3C 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"]: #UD without the control.
+TEST_F(ExitTest, CpuidTellsOfNoInstructionThatTheGuestLacks) {
+    const auto bit_of = [&](const Told& some, std::uint32_t subleaf) {
+        arch::processor.cpuid[some.leaf] = {.eax = ~0U, .ebx = ~0U, .ecx = ~0U, .edx = ~0U};
+        registers_[Register::rax] = some.leaf;
+        registers_[Register::rcx] = subleaf;
+        EXPECT_TRUE(exit(ExitReason::cpuid));
+        return registers_[some.answer] >> some.bit & 1;
+    };
+    for (const Told& some : told) {
+        vmcs_.write(primary_processor_based_controls, PrimaryControl::activate_secondary_controls);
+        vmcs_.write(secondary_processor_based_controls,
+                    arch::Flags<SecondaryControl>{some.control});
+        EXPECT_EQ(bit_of(some, some.subleaf), 1U) << some.name;
+        vmcs_.write(secondary_processor_based_controls,
+                    arch::Flags<SecondaryControl>{~some.control});
+        EXPECT_EQ(bit_of(some, some.subleaf), 0U) << some.name;
+        // Without bit 31 of the primary controls the secondary ones are as if they were 0.
+        vmcs_.write(primary_processor_based_controls, {});
+        vmcs_.write(secondary_processor_based_controls,
+                    arch::Flags<SecondaryControl>{some.control});
+        EXPECT_EQ(bit_of(some, some.subleaf), 0U) << some.name;
+        if (some.leaf == 7 || some.leaf == 0xD) {
+            EXPECT_EQ(bit_of(some, 2), 1U) << some.name << ": another subleaf";
+        }
+    }
+    // RDMSRLIST and WRMSRLIST need a tertiary control, which no guest of ours has.
+    EXPECT_EQ(bit_of({"RDMSRLIST", 7, 1, Register::rax, 27, 0}, 1), 0U);
+}
+
 // ---- MSRs
 
 TEST_F(ExitTest, FirmwareSeemsToHaveLockedVmxOff) {

@@ -32,6 +32,8 @@ std::vector<std::uint32_t> required_fields() {
     append(fields, 0x0800, 0x080E);  // guest selectors, ES to TR
     append(fields, 0x0C00, 0x0C0C);  // host selectors, ES to TR
     append(fields, 0x4000, 0x401A);  // controls, pin-based ones to the entry's instruction length
+    fields.push_back(secondary_processor_based_controls.encoding);
+    fields.push_back(xss_exiting_bitmap.encoding);
     append(fields, 0x4800, 0x4826);  // guest limits, rights, interruptibility, activity
     fields.push_back(guest_sysenter_cs.encoding);
     fields.push_back(host_sysenter_cs.encoding);
@@ -53,6 +55,7 @@ protected:
                               Msr::vmx_entry_ctls}) {
             processor.msrs[msr] = 0xFFFF'FFFF'0000'0000;
         }
+        processor.msrs[Msr::vmx_procbased_ctls2] = 0xFFFF'FFFF'0000'0000;
         for (const std::uint32_t field : required_fields()) {
             processor.vmcs[field] = rubbish;
         }
@@ -176,8 +179,11 @@ TEST_F(WriteVmcsTest, TheGuestSeesTheControlRegistersThatWindowsHad) {
 TEST_F(WriteVmcsTest, ControlsAreThoseThatTheHandlersExpect) {
     ASSERT_TRUE(write());
     EXPECT_EQ(value_of(pin_based_controls), 0x28U);  // NMI exiting, virtual NMIs
-    // HLT, MOV to CR3, MOV from CR3 exit; MSR bitmaps
-    EXPECT_EQ(value_of(primary_processor_based_controls), 0x1001'8080U);
+    // HLT, MOV to CR3, MOV from CR3 exit; MSR bitmaps; secondary controls
+    EXPECT_EQ(value_of(primary_processor_based_controls), 0x9001'8080U);
+    // RDTSCP, INVPCID, XSAVES, TPAUSE; no PCONFIG
+    EXPECT_EQ(value_of(secondary_processor_based_controls), 0x0410'1008U);
+    EXPECT_EQ(value_of(xss_exiting_bitmap), 0U);
     EXPECT_EQ(value_of(exit_controls), 0x204U);   // 64-bit host, debug controls saved
     EXPECT_EQ(value_of(entry_controls), 0x204U);  // 64-bit guest, debug controls loaded
     EXPECT_EQ(value_of(msr_bitmap_address), region.physical_of(&memory->msr_bitmap).raw());
@@ -185,6 +191,26 @@ TEST_F(WriteVmcsTest, ControlsAreThoseThatTheHandlersExpect) {
     for (const std::uint32_t count : {0x400AU, 0x400EU, 0x4010U, 0x4014U}) {
         EXPECT_EQ(processor.vmcs[count], 0U) << "no CR3 targets, no MSR lists: " << count;
     }
+}
+
+// [SDM 3D A.3.3 "Secondary Processor-Based VM-Execution Controls"]: the guest gets of the
+// instructions what there is; only PCONFIG and the like it never gets.
+TEST_F(WriteVmcsTest, GivesTheGuestTheInstructionsThatThereAre) {
+    for (const std::uint32_t control : {1U << 3, 1U << 12, 1U << 20, 1U << 26}) {
+        processor.msrs[Msr::vmx_procbased_ctls2] = (std::uint64_t{control} | 1U << 27) << 32;
+        ASSERT_TRUE(write());
+        EXPECT_EQ(value_of(secondary_processor_based_controls), control);
+    }
+}
+
+// Neither the MSR nor the fields exist there.
+TEST_F(WriteVmcsTest, TouchesNoSecondaryControlWhereThereAreNone) {
+    processor.msrs[Msr::vmx_procbased_ctls] = 0x7FFF'FFFF'0000'0000;
+    processor.msrs.erase(Msr::vmx_procbased_ctls2);
+    processor.vmcs.erase(secondary_processor_based_controls.encoding);
+    processor.vmcs.erase(xss_exiting_bitmap.encoding);
+    ASSERT_TRUE(write());
+    EXPECT_EQ(value_of(primary_processor_based_controls), 0x1001'8080U);
 }
 
 TEST_F(WriteVmcsTest, GivesUpForEachWordOfControlsThatIsNotToBeHad) {
