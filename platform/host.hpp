@@ -14,6 +14,7 @@
 #include "platform/windows/processors.hpp"
 #include "platform/windows/time.hpp"
 #include "platform/windows/trace.hpp"
+#include "platform/windows/writable_alias.hpp"
 
 namespace hvp::platform {
 using namespace windows;
@@ -25,6 +26,7 @@ using namespace windows;
 namespace hvp::platform {
 
 static_assert(ContiguousPages<PageRun, AtPassiveLevel>);
+static_assert(SecondMapping<WritableAlias, AtPassiveLevel>);
 static_assert(PinsThread<PinnedToProcessor>);
 static_assert(StopsPreemption<PreemptionOff>);
 static_assert(EventSink<TraceProvider>);

@@ -39,6 +39,16 @@ concept ContiguousPages =
         { pages.physical() } -> std::same_as<arch::HostPhysicalAddress>;
     };
 
+/// Another linear address of memory that the host has mapped read-only; there it can be written.
+template <typename T, typename Token>
+concept SecondMapping = std::move_constructible<T> && !std::copy_constructible<T> &&
+                        requires(const T& alias, const Token& token, const volatile void* memory) {
+                            {
+                                T::map(token, memory, std::size_t{1})
+                            } -> std::same_as<std::optional<T>>;
+                            { alias.start() } -> std::same_as<void*>;
+                        };
+
 /// While one lives, the calling thread stays on one processor. VMX operation belongs to a
 /// processor, not to a thread. Without an argument: the processor where the thread is.
 template <typename T>

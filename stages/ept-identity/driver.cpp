@@ -38,6 +38,9 @@ using namespace hvp;
 using identity_stage::StageMemory;
 using stages::Setting;
 
+/// Half of a thread's stack.
+constexpr std::size_t guest_stack_bytes = KERNEL_STACK_SIZE / 2;
+
 template <typename T>
 using Expected = std::expected<T, vmx::Failure>;
 
@@ -45,7 +48,8 @@ Expected<void> run_guest(const Setting& setting, const StageMemory& memory);
 Expected<void> build_machine(const Setting& setting, const StageMemory& memory,
                              const arch::MtrrSnapshot& mtrrs);
 std::array<arch::MappedRange, 3> hidden_ranges(const Setting& setting, const StageMemory& memory);
-void prepare_guest(const StageMemory& memory, const arch::MtrrSnapshot& mtrrs);
+void prepare_guest(const StageMemory& memory, const arch::MtrrSnapshot& mtrrs,
+                   const platform::WritableAlias& target);
 std::unexpected<vmx::Failure> no_tables(ept::EditError error);
 void on_unload(PDRIVER_OBJECT) {}
 
@@ -83,6 +87,12 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         if (!stage) {
             return std::unexpected{stage.error()};
         }
+        // The guest writes to its own function's page, whose mapping is read-only.
+        const auto target = platform::WritableAlias::map(
+            passive, std::bit_cast<const void*>(&identity_stage::target), arch::page_bytes);
+        if (!target) {
+            return stages::no_pages();
+        }
         const arch::MappedRange for_the_vmm = stage->vmm_range();
         Expected<platform::VmmMemory> memory = platform::VmmMemory::take(
             passive, *capabilities, platform::DriverImage{*driver}, {&for_the_vmm, 1});
@@ -96,7 +106,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         if (const auto built = build_machine(setting, *stage, mtrrs); !built) {
             return built;
         }
-        prepare_guest(*stage, mtrrs);
+        prepare_guest(*stage, mtrrs, *target);
         std::size_t hidden = 0;
         for (const arch::MappedRange& range : hidden_ranges(setting, *stage)) {
             hidden += range.pages;
@@ -123,6 +133,10 @@ Expected<void> run_guest(const Setting& setting, const StageMemory& memory) {
     session.options.epts = pages.machine->epts();
     session.options.features = {vmx::vpid(static_cast<std::uint16_t>(setting.processor + 1))};
     session.options.choose_step = vmx::choose_step;
+    // On the stack of this thread: interrupt handlers run in the guest, and in them exceptions may
+    // occur, which Windows dispatches on a stack that it knows, or not at all.
+    alignas(16) std::array<std::byte, guest_stack_bytes> stack;  // the guest writes before it reads
+    session.options.stack_end = stack.data() + stack.size();
     if (memory.limits().capability.accessed_and_dirty != 0) {
         session.options.features[1] = vmx::write_log(memory.physical_of(&pages.write_log));
     }
@@ -183,11 +197,13 @@ std::array<arch::MappedRange, 3> hidden_ranges(const Setting& setting, const Sta
     return {memory.vmm_range(), vmm[0], vmm[1]};
 }
 
-void prepare_guest(const StageMemory& memory, const arch::MtrrSnapshot& mtrrs) {
+void prepare_guest(const StageMemory& memory, const arch::MtrrSnapshot& mtrrs,
+                   const platform::WritableAlias& target) {
     identity_stage::GuestData& guest = memory.guest();
     guest.clock = platform::clock_ticks();
     guest.target = identity_stage::target;
-    guest.target_page = std::bit_cast<volatile std::uint64_t*>(&identity_stage::target);
+    guest.target_page = std::bit_cast<const volatile std::uint64_t*>(&identity_stage::target);
+    guest.target_alias = static_cast<volatile std::uint64_t*>(target.start());
     guest.self_reader = std::bit_cast<std::uint64_t (*)()>(
         std::bit_cast<std::uint64_t>(&identity_stage::target) + identity_stage::self_reader_offset);
     guest.watched = reinterpret_cast<volatile std::uint64_t*>(memory.watched());

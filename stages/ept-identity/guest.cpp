@@ -21,15 +21,6 @@ void wait_for_the_clock(GuestData& data) {
     data.found.clock_ticked = *data.clock != before ? 1 : 0;
 }
 
-/// Writes to the target's page, which is read-only in the guest's own page tables: CR0.WP is
-/// the guest's, and without it code at CPL 0 may.  [SDM 3A 4.6.1 "Determination of Access Rights"]
-void write_to_target(GuestData& data, std::uint64_t value) {
-    const auto cr0 = arch::read_cr0();
-    arch::write_cr0(cr0.without(arch::Cr0::write_protect));
-    data.target_page[written_word] = value;
-    arch::write_cr0(cr0);
-}
-
 void look_at_split_page(GuestData& data) {
     Findings& found = data.found;
     found.sum_before = sum_of_page(data.target_page);
@@ -44,10 +35,11 @@ void look_at_split_page(GuestData& data) {
     }
     found.self_read = data.self_reader();
     const std::uint64_t before = data.target_page[written_word];
-    write_to_target(data, ~before);
+    // Another linear address, the same guest-physical one: which frame is written, the EPT says.
+    data.target_alias[written_word] = ~before;
     found.written_read = data.target_page[written_word] == ~before ? 1 : 0;
     found.call_written = data.target();
-    write_to_target(data, before);
+    data.target_alias[written_word] = before;
     (void)ask(Call::remove_hook);
     found.sum_after = sum_of_page(data.target_page);
     found.call_after = data.target();

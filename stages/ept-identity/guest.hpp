@@ -65,7 +65,8 @@ struct GuestData {
     const volatile std::uint32_t* clock{};  ///< the system's count of clock interrupts
     std::uint64_t (*target)(){};
     std::uint64_t (*self_reader)(){};  ///< at the target's page; only the code view has it
-    volatile std::uint64_t* target_page{};
+    const volatile std::uint64_t* target_page{};
+    volatile std::uint64_t* target_alias{};  ///< the same page where it can be written
     volatile std::uint64_t* watched{};
     const volatile std::uint64_t* hidden{};
     std::uint64_t hidden_words{};

@@ -64,6 +64,50 @@ bool locked_pages_map() {
     return locked && same;
 }
 
+/// Locks a page that is read-only, maps it again, and lets somebody use that mapping.
+template <typename Use>
+bool with_second_mapping(const volatile void* memory, Use use) {
+    const PMDL mdl = mdl_of(const_cast<volatile void*>(memory), 16);
+    const bool locked = locks(mdl, IoReadAccess);
+    auto* const other = static_cast<volatile char*>(map(mdl));
+    const bool good = locked && other != nullptr && use(other, mdl);
+    MmUnmapLockedPages(const_cast<char*>(other), mdl);
+    MmUnlockPages(mdl);
+    IoFreeMdl(mdl);
+    return good;
+}
+
+bool protections_are_checked();
+
+bool code_is_written() {
+    const auto* const code = std::bit_cast<const volatile char*>(&protections_are_checked);
+    return with_second_mapping(code, [=](volatile char* other, PMDL mdl) {
+        const bool writable = MmProtectMdlSystemAddress(mdl, PAGE_READWRITE) == STATUS_SUCCESS;
+        const char before = *code;
+        *other = static_cast<char>(~before);
+        const bool same = *code == static_cast<char>(~before);
+        *other = before;
+        return writable && same && *code == before;
+    });
+}
+
+bool protections_are_checked() {
+    static const volatile char constant[16]{};
+    return with_second_mapping(constant, [](volatile char*, PMDL mdl) {
+        constexpr NTSTATUS invalid_page_protection = static_cast<NTSTATUS>(0xC0000045);
+        return MmProtectMdlSystemAddress(mdl, 0) == invalid_page_protection &&
+               MmProtectMdlSystemAddress(mdl, PAGE_WRITECOPY) == invalid_page_protection &&
+               MmProtectMdlSystemAddress(mdl, PAGE_EXECUTE_READ) == STATUS_SUCCESS;
+    });
+}
+
+bool only_a_mapping_is_protected() {
+    return with_pool_mdl([](volatile char*, PMDL mdl) {
+        constexpr NTSTATUS not_mapped_view = static_cast<NTSTATUS>(0xC0000019);
+        return MmProtectMdlSystemAddress(mdl, PAGE_READONLY) == not_mapped_view;
+    });
+}
+
 bool read_only_pages_lock_for_reading() {
     const PMDL mdl = mdl_of(std::bit_cast<void*>(&read_only_pages_lock_for_reading), 16);
     const bool read = locks(mdl, IoReadAccess);
@@ -102,6 +146,10 @@ constexpr std::array promises{
     Promise{"MmMapLockedPagesSpecifyCache", "shows the same memory elsewhere",
             mapping_shows_the_same_memory},
     Promise{"MmUnmapLockedPages", "ends the mapping", mapping_shows_the_same_memory},
+    Promise{"MmProtectMdlSystemAddress", "makes code writable in a second mapping",
+            code_is_written},
+    Promise{"MmProtectMdlSystemAddress", "knows protections", protections_are_checked},
+    Promise{"MmProtectMdlSystemAddress", "wants a mapping", only_a_mapping_is_protected},
     Promise{"MmProbeAndLockPages", "locks, and what is locked can be mapped", locked_pages_map},
     Promise{"MmProbeAndLockPages", "raises an exception for write access to code",
             read_only_pages_lock_for_reading},

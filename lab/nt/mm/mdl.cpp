@@ -1,12 +1,14 @@
 // IoAllocateMdl, IoFreeMdl, MmBuildMdlForNonPagedPool, MmMapLockedPagesSpecifyCache,
-// MmUnmapLockedPages.
+// MmProtectMdlSystemAddress, MmUnmapLockedPages.
 #include "lab/nt/mm/mdl.hpp"
 
 #include <bit>
 #include <limits>
+#include <optional>
 
 #include "lab/nt/ex/pool.hpp"
 #include "lab/nt/examiner/rules.hpp"
+#include "lab/nt/ke/ipi.hpp"
 #include "lab/nt/mm/mapping.hpp"
 #include "lab/nt/rtl/export.hpp"
 #include "lab/nt/rtl/nt_types.hpp"
@@ -32,6 +34,23 @@ void attach(Mdl* mdl, std::byte* irp, bool secondary) {
         last = &(*last)->next;
     }
     *last = mdl;
+}
+
+/// What a PAGE_ constant allows; nothing: it is none, or one for which there is no such page.
+std::optional<Protection> protection_of(std::uint32_t page) {
+    switch (page) {
+        case 0x02:  // PAGE_READONLY
+            return read_only;
+        case 0x04:  // PAGE_READWRITE
+            return read_write;
+        case 0x10:  // PAGE_EXECUTE: the processor lets it be read as well
+        case 0x20:  // PAGE_EXECUTE_READ
+            return Protection{.executable = true};
+        case 0x40:  // PAGE_EXECUTE_READWRITE
+            return read_write_execute;
+        default:
+            return std::nullopt;
+    }
 }
 
 void report(std::string_view rule, std::string_view sentence, examiner::VerifierCode verifier,
@@ -148,6 +167,33 @@ NT_EXPORT void* MmMapLockedPagesSpecifyCache(Mdl* mdl, std::uint8_t mode, Cachin
     mdl->flags = static_cast<std::int16_t>(mdl->flags | mdl_mapped);
     mdl->mapped_system_va = block->address;
     return std::bit_cast<void*>(block->address);
+}
+
+/// [Windows: MmProtectMdlSystemAddress] It concerns this mapping alone, not the others of the
+/// pages.
+NT_EXPORT rtl::NtStatus MmProtectMdlSystemAddress(Mdl* mdl, std::uint32_t protect_as) {
+    const auto caller = examiner::caller(__builtin_return_address(0));
+    examiner::check_irql_at_most(ke::Irql::dispatch,
+                                 {"MmProtectMdlSystemAddress", examiner::api_irql, caller});
+    constexpr std::uint32_t no_access = 0x01;  // PAGE_NOACCESS
+    auto protection = protection_of(protect_as);
+    if (!protection && protect_as != no_access) {
+        return rtl::status_invalid_page_protection;
+    }
+    const Block* const block =
+        mapping_region().find_live(mdl->mapped_system_va, BlockKind::mdl_mapping);
+    if (!mdl->has(mdl_mapped) || block == nullptr) {
+        return rtl::status_not_mapped_view;
+    }
+    const std::uint64_t pages = mdl->frames().size();
+    if (protection) {
+        protection->caching = block->caching;
+        protect(block->first_page(), pages, *protection);
+    } else {
+        hide(block->first_page(), pages);
+        ke::flush_tlbs(block->first_page(), pages);
+    }
+    return rtl::status_success;
 }
 
 /// [Windows: MmUnmapLockedPages]

@@ -16,10 +16,12 @@ inline constexpr NtStatus status_invalid_handle = static_cast<NtStatus>(0xC00000
 inline constexpr NtStatus status_invalid_cid = static_cast<NtStatus>(0xC000000B);
 inline constexpr NtStatus status_invalid_parameter = static_cast<NtStatus>(0xC000000D);
 inline constexpr NtStatus status_invalid_device_request = static_cast<NtStatus>(0xC0000010);
+inline constexpr NtStatus status_not_mapped_view = static_cast<NtStatus>(0xC0000019);
 inline constexpr NtStatus status_buffer_too_small = static_cast<NtStatus>(0xC0000023);
 inline constexpr NtStatus status_object_type_mismatch = static_cast<NtStatus>(0xC0000024);
 inline constexpr NtStatus status_object_name_not_found = static_cast<NtStatus>(0xC0000034);
 inline constexpr NtStatus status_object_path_syntax_bad = static_cast<NtStatus>(0xC000003B);
+inline constexpr NtStatus status_invalid_page_protection = static_cast<NtStatus>(0xC0000045);
 inline constexpr NtStatus status_mutant_not_owned = static_cast<NtStatus>(0xC0000046);
 inline constexpr NtStatus status_insufficient_resources = static_cast<NtStatus>(0xC000009A);
 
