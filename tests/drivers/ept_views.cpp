@@ -73,6 +73,10 @@ void run_guest(void* context) {
         KeDelayExecutionThread(KernelMode, FALSE, &one_millisecond);
     }
     const platform::PreemptionOff dispatch;
+    // Interrupts are on in the guest: on the stack of a thread, unless that is what is tested.
+    alignas(16) std::array<std::byte, KERNEL_STACK_SIZE / 2> stack;
+    std::byte*& stack_end = player.session->options.stack_end;
+    stack_end = stack_end != nullptr ? stack_end : stack.data() + stack.size();
     if (const auto guest_stop = player.session->run(player.guest, player.seat)) {
         player.guest_stop = *guest_stop;
     }
@@ -117,6 +121,7 @@ private:
 
     std::uint32_t count_{};
     std::optional<platform::PageRun> run_{};
+    std::optional<platform::WritableAlias> writable_{};
     Hidden* hidden_{};
     std::array<Player, most_processors> players_{};
 };
@@ -155,9 +160,13 @@ NTSTATUS Game::prepare(const DRIVER_OBJECT& driver, std::uint32_t count, void (*
     if (!limits) {
         return windows::status_of(limits.error().kind);
     }
-    if (!take_memory(*limits)) {
+    auto writable = platform::WritableAlias::map(platform::AtPassiveLevel::in_driver_entry(),
+                                                 std::bit_cast<const void*>(&tests::data_face),
+                                                 arch::page_bytes);
+    if (!take_memory(*limits) || !writable) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
+    writable_.emplace(std::move(*writable));
     const arch::MappedRange all{.linear = arch::linear_address_of(run_->start()),
                                 .physical = run_->physical(),
                                 .pages = run_->bytes() / arch::page_bytes,
@@ -175,7 +184,8 @@ NTSTATUS Game::prepare(const DRIVER_OBJECT& driver, std::uint32_t count, void (*
         player.session.emplace(std::move(*session));
         player.seat = &seats[i];
         player.guest = guest;
-        seats[i] = {.number = i};
+        seats[i] = {.number = i,
+                    .writable = static_cast<volatile std::uint64_t*>(writable_->start())};
         for (const arch::MappedRange& range : player.session->memory().own_ranges()) {
             good = good && hide(range);
         }

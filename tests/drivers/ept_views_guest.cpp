@@ -16,8 +16,8 @@ namespace {
     }
 }
 
-volatile std::uint64_t* pages() {
-    return std::bit_cast<volatile std::uint64_t*>(&data_face);
+const volatile std::uint64_t* pages() {
+    return std::bit_cast<const volatile std::uint64_t*>(&data_face);
 }
 
 template <typename Function>
@@ -30,14 +30,13 @@ std::size_t word_of(const Seat& seat) {
     return arch::page_bytes / 2 / sizeof(std::uint64_t) + seat.number;
 }
 
-/// The pages are code, which Windows lets nobody write to; for a guest without CR0.WP that does not
-/// count.
-void allow_writes() {
-    arch::write_cr0(arch::read_cr0().without(arch::Cr0::write_protect));
+/// Of the guest's, where it can be written: the pages are code, read-only at their own address.
+volatile std::uint64_t& word_of_guest(const Seat& seat) {
+    return seat.writable[word_of(seat)];
 }
 
 void turn(Seat& seat, std::uint64_t round, std::uint64_t first_word) {
-    volatile std::uint64_t& mine = pages()[word_of(seat)];
+    volatile std::uint64_t& mine = word_of_guest(seat);
     const bool read_right = pages()[0] == first_word;
     const bool call_right = at<std::uint64_t (*)()>(place::answer)() == answer_of_code;
     mine = round;
@@ -45,7 +44,7 @@ void turn(Seat& seat, std::uint64_t round, std::uint64_t first_word) {
 }
 
 void write_by_itself(Seat& seat, std::uint64_t round) {
-    volatile std::uint64_t& mine = pages()[word_of(seat)];
+    volatile std::uint64_t& mine = word_of_guest(seat);
     at<void (*)(std::uint64_t, volatile std::uint64_t*)>(place::write_page)(~round, &mine);
     seat.writes += mine == ~round ? 1 : 0;
 }
@@ -55,7 +54,6 @@ void write_by_itself(Seat& seat, std::uint64_t round) {
 void take_turns(void* argument) {
     Seat& seat = *static_cast<Seat*>(argument);
     arch::sti();
-    allow_writes();
     const std::uint64_t first_word = pages()[0];
     for (std::uint64_t i = 0; i < seat.rounds; ++i) {
         turn(seat, i, first_word);

@@ -31,9 +31,10 @@ inline constexpr std::size_t crossing = arch::page_bytes - 3;
 /// What one guest found, and what it is given. The guest may see it.
 struct Seat {
     std::uint32_t number{};
-    std::uint64_t rounds{};  ///< of each kind
-    std::uint64_t turns{};   ///< read, called, wrote and read: all right
-    std::uint64_t reads{};   ///< by instructions of the page itself
+    std::uint64_t rounds{};              ///< of each kind
+    volatile std::uint64_t* writable{};  ///< the first page of the two, mapped once more
+    std::uint64_t turns{};               ///< read, called, wrote and read: all right
+    std::uint64_t reads{};               ///< by instructions of the page itself
     std::uint64_t writes{};
     std::uint64_t crossings{};
     std::uint64_t spans{};  ///< operands on both pages

@@ -126,6 +126,9 @@ struct Part {
         }
         const platform::PreemptionOff dispatch;
         vmx::ProcessorMemory& vmm = part.session->vmm();
+        // On the thread's stack, as Windows' handlers run in the guest, too.
+        alignas(16) std::array<std::byte, KERNEL_STACK_SIZE / 2> stack;
+        part.session->options.stack_end = stack.data() + stack.size();
         const auto guest_stop = part.session->run(event_storm::guest_main, part.processor);
         if (!guest_stop || guest_stop->why != vmx::StopReason::stopped_by_guest) {
             event_storm::set(shared.failed, true);
