@@ -60,6 +60,13 @@ enum class InvvpidType : std::uint64_t {
     single_context_retaining_globals = 3,  ///< … except those of global pages
 };
 
+/// Which cached translations INVPCID invalidates.
+/// [SDM 3A 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"]
+enum class InvpcidType : std::uint64_t {
+    individual_address = 0,  ///< of one page, with one PCID, but for global ones
+    all_contexts = 2,        ///< all, also global ones
+};
+
 /// What VMCALL returns, by the convention of our VMM.
 struct VmcallResult {
     std::uint64_t rax;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "hypervisor/arch/address.hpp"
 #include "hypervisor/arch/control_registers.hpp"
@@ -61,6 +62,15 @@ namespace hvp::arch {
     std::uint32_t low{};
     std::uint32_t high{};
     asm volatile("rdtsc" : "=a"(low), "=d"(high));
+    return std::uint64_t{high} << 32 | low;
+}
+
+/// RDTSCP: the same, after all earlier instructions. In a guest without "enable RDTSCP" it raises
+/// #UD.  [SDM 3C 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"]
+[[nodiscard, gnu::always_inline]] inline std::uint64_t rdtscp() {
+    std::uint32_t low{};
+    std::uint32_t high{};
+    asm volatile("rdtscp" : "=a"(low), "=d"(high) : : "ecx", "memory");
     return std::uint64_t{high} << 32 | low;
 }
 
@@ -380,6 +390,17 @@ inline void end_nmi_blocking() {
     asm volatile("xrstor64 (%[area])" : : [area] "r"(area), "a"(~0U), "d"(~0U) : "memory");
 }
 
+/// XSAVES: those that IA32_XSS allows as well, in the compacted format. In a guest without "enable
+/// XSAVES/XRSTORS" both raise #UD.
+/// [SDM 3A 13.7 "THE XSAVE FEATURE SET AND PROCESSOR SUPERVISOR STATE MANAGEMENT"]
+[[gnu::always_inline]] inline void xsaves(void* area) {
+    asm volatile("xsaves64 (%[area])" : : [area] "r"(area), "a"(~0U), "d"(~0U) : "memory");
+}
+
+[[gnu::always_inline]] inline void xrstors(const void* area) {
+    asm volatile("xrstors64 (%[area])" : : [area] "r"(area), "a"(~0U), "d"(~0U) : "memory");
+}
+
 /// FXSAVE: x87 and SSE, to a 16-byte aligned area of 512 bytes.
 [[gnu::always_inline]] inline void fxsave(void* area) {
     asm volatile("fxsave64 (%[area])" : : [area] "r"(area) : "memory");
@@ -392,6 +413,20 @@ inline void end_nmi_blocking() {
 /// INVLPG: invalidates the translation of one page, global ones too.
 [[gnu::always_inline]] inline void invlpg(HostLinearAddress address) {
     asm volatile("invlpg (%[address])" : : [address] "r"(address.raw()) : "memory");
+}
+
+/// INVPCID: invalidates translations, of other process contexts too. In a guest without "enable
+/// INVPCID" it raises #UD.
+[[gnu::always_inline]] inline void invpcid(InvpcidType type, std::uint64_t pcid,
+                                           HostLinearAddress address) {
+    const struct {
+        std::uint64_t pcid;
+        std::uint64_t address;
+    } descriptor{pcid, address.raw()};
+    asm volatile("invpcid %[descriptor], %[type]"
+                 :
+                 : [descriptor] "m"(descriptor), [type] "r"(std::to_underlying(type))
+                 : "memory");
 }
 
 /// IN from an 8-bit port.

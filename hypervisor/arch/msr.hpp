@@ -41,6 +41,7 @@ enum class Msr : std::uint32_t {
     vmx_true_exit_ctls = 0x48F,
     vmx_true_entry_ctls = 0x490,
     vmx_vmfunc = 0x491,
+    xss = 0xDA0,
     efer = 0xC000'0080,
     star = 0xC000'0081,
     lstar = 0xC000'0082,

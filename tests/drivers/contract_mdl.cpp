@@ -208,6 +208,15 @@ constexpr std::array mistakes{
                 }));
             },
             "MdlMappedTwice"},
+    Mistake{"MmProtectMdlSystemAddress", "above DISPATCH_LEVEL",
+            [] {
+                static_cast<void>(with_pool_mdl([](volatile char*, PMDL mdl) {
+                    at_high_level(
+                        [=] { static_cast<void>(MmProtectMdlSystemAddress(mdl, PAGE_READONLY)); });
+                    return true;
+                }));
+            },
+            "IrqlTooHigh"},
     Mistake{"MmUnmapLockedPages", "where it is not mapped",
             [] {
                 static_cast<void>(with_pool_mdl([](volatile char* block, PMDL mdl) {

@@ -66,7 +66,7 @@ void start_other_processors(const BootBlock& boot) {
             hal::shut_down();  // the tool sees a run without LabStarted
         }
         startup_block = {.efer = arch::rdmsr(arch::Msr::efer),
-                         .page_tables = arch::read_cr3(),
+                         .page_tables = arch::read_cr3() & ~(mm::page_bytes - 1),
                          .stack_end = stack->end.raw()};
         // A real processor wants 10 ms after INIT and 200 µs after each start-up IPI; the emulated
         // one is ready at once.  [SDM 3A 8.4.4.1 "Typical BSP Initialization Sequence"]

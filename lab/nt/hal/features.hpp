@@ -15,9 +15,14 @@ struct Features {
     bool smep{};
     bool smap{};
     bool umip{};
+    bool pcid{};
+    bool invpcid{};
+    bool cet{};
     bool vmx{};
-    bool has_xinuse{};                ///< XGETBV of XINUSE
-    std::uint64_t extended_states{};  ///< bits that XCR0 may have; 0: no XSAVE
+    bool xsaves{};
+    bool has_xinuse{};                  ///< XGETBV of XINUSE
+    std::uint64_t extended_states{};    ///< bits that XCR0 may have; 0: no XSAVE
+    std::uint64_t supervisor_states{};  ///< bits that IA32_XSS may have
 };
 
 /// Executes CPUID.

@@ -10,8 +10,10 @@
 #include "lab/nt/hal/apic.hpp"
 #include "lab/nt/ke/current_processor.hpp"
 #include "lab/nt/ke/irql.hpp"
+#include "lab/nt/ke/processor.hpp"
 #include "lab/nt/ke/scheduler.hpp"
 #include "lab/nt/mm/page_tables.hpp"
+#include "lab/nt/mm/tlb.hpp"
 
 namespace hvp::lab::ke {
 namespace {
@@ -63,7 +65,8 @@ constinit std::uint64_t last_tick{};
 // Enters the emulator's debugger, from which the tool reads the processors' registers: some
 // processor hangs, and with several processors there is no other way to stop all at a known tick.
 void stop_when_overdue() {
-    if (last_tick != 0 && arch::rdtsc() > last_tick) {
+    const std::uint64_t now = time_stamp();
+    if (last_tick != 0 && now > last_tick) {
         arch::magic_break();
     }
 }
@@ -84,6 +87,16 @@ void update() {
     set(shared().tick_count, interrupts);
 }
 
+/// What Windows' interrupt handlers execute now and then, each at every tick: a TLB shootdown
+/// arrives as an interrupt, and a handler that uses AVX saves the extended state around it. So a
+/// guest in which INVPCID or XSAVES raises #UD does not survive its first tick.
+void do_what_other_handlers_do() {
+    mm::invalidate(mm::shared_user_data, 1);
+    auto& extended = current_processor().clock_extended;
+    extended.save_even_if_unused();
+    extended.load();
+}
+
 }  // namespace
 
 void start_time(std::uint64_t timeout_ticks) {
@@ -101,6 +114,10 @@ void start_time(std::uint64_t timeout_ticks) {
     page.nt_major_version = 10;
     page.performance_frequency = performance_frequency;
     update();
+}
+
+std::uint64_t time_stamp() {
+    return features().rdtscp ? arch::rdtscp() : arch::rdtsc();
 }
 
 std::uint64_t interrupt_time() {
@@ -124,6 +141,7 @@ void on_clock_interrupt() {
         update();
     }
     count_tick();
+    do_what_other_handlers_do();
     hal::end_of_interrupt();
     set_irql(interrupted);
 }

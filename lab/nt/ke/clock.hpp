@@ -22,6 +22,10 @@ void start_time(std::uint64_t timeout_ticks);
 /// Starts this processor's timer.
 void start_clock_interrupt();
 
+/// The time-stamp counter, by RDTSCP where the processor has it, as Windows reads it, at each clock
+/// interrupt too: a guest in which the instruction raises #UD does not survive one.
+[[nodiscard]] std::uint64_t time_stamp();
+
 /// The time since the start in units of 100 ns, and the system time of the start.
 /// [Windows: KeQueryInterruptTime, KeQuerySystemTime]
 [[nodiscard]] std::uint64_t interrupt_time();

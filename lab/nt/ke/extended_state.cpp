@@ -1,4 +1,5 @@
-// XSAVE and XRSTOR of all states that XCR0 enables, unless they are in their initial configuration.
+// XSAVES and XRSTORS, or XSAVE and XRSTOR, of all states that are enabled, unless they are in their
+// initial configuration.
 #include "lab/nt/ke/extended_state.hpp"
 
 #include "hypervisor/arch/instructions.hpp"
@@ -16,12 +17,30 @@ bool registers_are_initial() {
 
 }  // namespace
 
+/// What the registers hold after FNINIT and with MXCSR as after reset: by the header no state is in
+/// use.  [SDM 3A 13.5.4 "Provide an Initialization for the XSAVE State Components"]
+constexpr ExtendedState::Area ExtendedState::initial_area(bool compacted) {
+    Area area{};
+    area[0] = 0x7F;  // FCW 037Fh
+    area[1] = 0x03;
+    area[24] = initial_mxcsr & 0xFF;
+    area[25] = initial_mxcsr >> 8;
+    area[527] = compacted ? 0x80 : 0;  // XCOMP_BV, bit 63
+    return area;
+}
+
 void ExtendedState::save() {
     initial_ = registers_are_initial();
-    if (initial_) {
-        return;
+    if (!initial_) {
+        save_even_if_unused();
     }
-    if (features().extended_states != 0) {
+}
+
+void ExtendedState::save_even_if_unused() {
+    initial_ = false;
+    if (features().xsaves) {
+        arch::xsaves(area_.data());
+    } else if (features().extended_states != 0) {
         arch::xsave(area_.data());
     } else {
         arch::fxsave(area_.data());
@@ -32,12 +51,14 @@ void ExtendedState::load() const {
     if (initial_ && registers_are_initial()) {
         return;
     }
-    constexpr static ExtendedState nothing_in_use;
-    const auto& area = initial_ ? nothing_in_use.area_ : area_;
-    if (features().extended_states != 0) {
-        arch::xrstor(area.data());
+    alignas(64) static constexpr Area initial = initial_area(false);
+    alignas(64) static constexpr Area initial_compacted = initial_area(true);
+    if (features().xsaves) {
+        arch::xrstors(initial_ ? initial_compacted.data() : area_.data());
+    } else if (features().extended_states != 0) {
+        arch::xrstor(initial_ ? initial.data() : area_.data());
     } else {
-        arch::fxrstor(area.data());
+        arch::fxrstor(initial_ ? initial.data() : area_.data());
     }
 }
 

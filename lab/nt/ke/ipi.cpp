@@ -8,6 +8,7 @@
 #include "lab/nt/ke/irql.hpp"
 #include "lab/nt/ke/lock.hpp"
 #include "lab/nt/ke/processor.hpp"
+#include "lab/nt/mm/tlb.hpp"
 #include "lab/nt/rtl/scrambled.hpp"
 
 namespace hvp::lab::ke {
@@ -27,9 +28,7 @@ struct Pages {
 
 void invalidate(void* context) {
     const auto& pages = *static_cast<const Pages*>(context);
-    for (std::uint64_t i = 0; i < pages.count; ++i) {
-        arch::invlpg(pages.first + i * mm::page_bytes);
-    }
+    mm::invalidate(pages.first, pages.count);
 }
 
 void ask(std::uint32_t number, void (*routine)(void*), void* context) {

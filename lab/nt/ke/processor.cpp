@@ -10,6 +10,7 @@
 #include "lab/nt/ke/irql.hpp"
 #include "lab/nt/mm/page_tables.hpp"
 #include "lab/nt/mm/stacks.hpp"
+#include "lab/nt/mm/tlb.hpp"
 #include "lab/nt/rtl/export.hpp"
 
 namespace hvp::lab::ke {
@@ -39,10 +40,23 @@ void set_control_registers() {
     add(can.smep, Cr4::supervisor_mode_execution_prevention);
     add(can.smap, Cr4::supervisor_mode_access_prevention);
     add(can.umip, Cr4::user_mode_instruction_prevention);
+    add(can.pcid, Cr4::process_context_identifiers);
+    // For programs' shadow stacks: the kernel's own S_CET stays 0. From now on CR0.WP cannot be
+    // cleared.  [SDM 3A 2.5 "Control Registers"]
+    add(can.cet, Cr4::control_flow_enforcement);
     arch::write_cr4(cr4);
+    if (can.pcid) {
+        // The PCID is 0 while PCIDE is set.
+        // [SDM 3A 4.10.1 "Process-Context Identifiers (PCIDs)"]
+        arch::write_cr3(arch::read_cr3() | mm::kernel_pcid);
+    }
     if (can.extended_states != 0) {
         // x87, SSE, AVX, MPX, AVX-512: all that this processor has of them.
         arch::write_xcr0(can.extended_states & 0xFF);
+    }
+    if (can.xsaves) {
+        constexpr std::uint64_t user_cet = 1 << 11;
+        arch::wrmsr(Msr::xss, can.supervisor_states & user_cet);
     }
     constexpr std::uint64_t power_up_mxcsr = 0x1F80;
     arch::write_mxcsr(power_up_mxcsr);

@@ -29,6 +29,7 @@ struct Processor {
     mm::Stack interrupt_stack;  ///< for a driver's routine in an interrupt
     ExtendedState dpc_extended;
     ExtendedState interrupt_extended;
+    ExtendedState clock_extended;
 };
 
 /// How many processors have been started; their numbers are below.

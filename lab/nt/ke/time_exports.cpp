@@ -17,7 +17,7 @@ NT_EXPORT std::uint64_t KeQueryPerformanceCounter(std::uint64_t* frequency) {
         *frequency = performance_frequency;
     }
     constexpr std::uint64_t instructions_per_second = 1000ULL * clock_ticks;
-    return arch::rdtsc() / (instructions_per_second / performance_frequency);
+    return time_stamp() / (instructions_per_second / performance_frequency);
 }
 
 /// [Windows: KeStallExecutionProcessor] A loop of three instructions; not RDTSC, which would write

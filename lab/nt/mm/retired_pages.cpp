@@ -5,11 +5,11 @@
 #include <array>
 #include <cstddef>
 
-#include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/ke/current_processor.hpp"
 #include "lab/nt/ke/ipi.hpp"
 #include "lab/nt/mm/memory_lock.hpp"
 #include "lab/nt/mm/page_tables.hpp"
+#include "lab/nt/mm/tlb.hpp"
 
 namespace hvp::lab::mm {
 namespace {
@@ -34,26 +34,12 @@ constinit std::uint64_t pending_pages{};
 constinit std::uint64_t generation{};  ///< counts the runs
 constinit std::array<std::uint64_t, ke::most_processors> flushed{};
 
-void invalidate(const Run& run) {
-    for (std::uint64_t i = 0; i < run.pages; ++i) {
-        arch::invlpg(run.first + i * page_bytes);
-    }
-}
-
-/// Any change of CR4.PGE flushes the TLB, including global pages.
-/// [SDM 3A 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"]
-void flush_tlb() {
-    const auto cr4 = arch::read_cr4();
-    constexpr auto global = static_cast<std::uint64_t>(arch::Cr4::page_global_enable);
-    arch::write_cr4(arch::Flags<arch::Cr4>{cr4.raw() ^ global});
-    arch::write_cr4(cr4);
-}
-
 void flush_retired_here(void* /*unused*/) {
     if (pending_pages > few_pages) {
         flush_tlb();
     } else {
-        std::for_each_n(runs.begin(), used, invalidate);
+        std::for_each_n(runs.begin(), used,
+                        [](const Run& run) { invalidate(run.first, run.pages); });
     }
     flushed[ke::current_processor_number()] = generation;
 }
@@ -73,7 +59,7 @@ void free_all() {
 void retire(LinearAddress first, std::uint64_t pages) {
     const Run run{first, pages};
     hide(first, pages);
-    invalidate(run);
+    invalidate(first, pages);
     const ke::Locked locked{memory_lock};
     runs[used++] = run;
     pending_pages += pages;
