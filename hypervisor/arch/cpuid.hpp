@@ -12,6 +12,7 @@ inline constexpr std::uint64_t cpuid_1_ecx_vmx =
 inline constexpr std::uint64_t cpuid_1_ecx_osxsave = 1U << 27;  ///< mirrors CR4.OSXSAVE
 inline constexpr std::uint64_t cpuid_1_ecx_hypervisor = 1U << 31;
 inline constexpr std::uint64_t cpuid_1_edx_mtrr = 1U << 12;
+inline constexpr std::uint64_t cpuid_1_edx_debug_store = 1U << 21;
 inline constexpr std::uint64_t cpuid_7_ecx_ospke = 1U << 4;  ///< mirrors CR4.PKE
 
 /// MAXPHYADDR: how many bits a physical address has.

@@ -23,6 +23,8 @@ enum class Msr : std::uint32_t {
     mtrr_fix4k_c0000 = 0x268,  ///< and seven more, to F8000
     pat = 0x277,
     mtrr_def_type = 0x2FF,
+    perf_global_ctrl = 0x38F,
+    pebs_enable = 0x3F1,
     vmx_basic = 0x480,
     vmx_pinbased_ctls = 0x481,
     vmx_procbased_ctls = 0x482,

@@ -116,14 +116,14 @@ void write_execution_controls(CurrentVmcs& vmcs, const ProcessorRegion& region,
 
 /// How the switches between guest and VMM are made.
 /// [SDM 3C 24.7 "VM-Exit Control Fields"], [SDM 3C 24.8 "VM-Entry Control Fields"]
-void write_switch_controls(CurrentVmcs& vmcs) {
+void write_switch_controls(CurrentVmcs& vmcs, const ProcessorRegion& region) {
     write_controls(vmcs, exit_controls,
                    ExitControl::host_address_space_size | ExitControl::save_debug_controls);
     write_controls(vmcs, entry_controls,
                    EntryControl::ia32e_mode_guest | EntryControl::load_debug_controls);
-    vmcs.write(exit_msr_store_count, 0);
-    vmcs.write(exit_msr_load_count, 0);
-    vmcs.write(entry_msr_load_count, 0);
+    VirtualProcessor& processor = region.memory->processor;
+    switch_counters(vmcs, processor.counters, region.physical_of(&processor.counters),
+                    !processor.own_tables);
     vmcs.write(entry_interruption_information, {});
     vmcs.write(entry_exception_error_code, 0);
     vmcs.write(entry_instruction_length, 0);
@@ -210,7 +210,7 @@ Expected<void> write_vmcs(const ProcessorRegion& region, const arch::ProcessorSt
     write_guest_state(vmcs, host_system, *segments, guest);
     write_host_state(vmcs, host_system, *selectors, memory, host_cr3_value);
     write_execution_controls(vmcs, region, host_system);
-    write_switch_controls(vmcs);
+    write_switch_controls(vmcs, region);
     return written(vmcs);
 }
 
@@ -236,6 +236,7 @@ HostStateGuard::~HostStateGuard() {
     }
     if (memory_.processor.own_tables) {
         restore_after_own_tables(memory_.tables, host_system_);
+        memory_.processor.counters.restore_to_host();
     }
     host_system_.restore_cr0_cr4();
     hand_over_nmis(memory_.processor);

@@ -15,6 +15,7 @@
 #include "hypervisor/trace/ring.hpp"
 #include "hypervisor/vcpu/entry.hpp"
 #include "hypervisor/vcpu/exit_path.hpp"
+#include "hypervisor/vcpu/guest_counters.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"
 #include "hypervisor/vcpu/host_environment.hpp"
 #include "hypervisor/vmcs/dump.hpp"
@@ -135,6 +136,7 @@ struct VirtualProcessor {
 
     PerExitReason<std::uint64_t> exits{};  ///< how many there were
     GuestStop guest_stop{};
+    GuestCounters counters{};
     SingleStep step{};
     VmcsDump failed_fields{};  ///< the VMCS of a VM entry that was refused or failed
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <type_traits>
+#include <utility>
 
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/arch/msr.hpp"
@@ -45,6 +46,15 @@ void write_adjusted(CurrentVmcs& vmcs, std::uint32_t encoding, std::uint32_t wan
 template <typename F>
 void write_controls(CurrentVmcs& vmcs, F, std::type_identity_t<typename F::Value> wanted) {
     write_adjusted(vmcs, F::encoding, wanted.raw(), msrs_for(wanted));
+}
+
+/// What this processor allows of the word of controls that has these MSRs.
+[[nodiscard]] ControlCapability capability_of(const ControlMsrs& msrs);
+
+/// Whether this processor lets a control be 1.
+template <typename Control>
+[[nodiscard]] bool is_allowed(Control control) {
+    return capability_of(msrs_for(arch::Flags{control})).refused(std::to_underlying(control)) == 0;
 }
 
 /// Whether everything so far could be written.

@@ -26,6 +26,7 @@ constexpr auto plain_msrs = std::to_array<PlainMsr>({
     {0x30B, "IA32_FIXED_CTR2"},
     {0x38D, "IA32_FIXED_CTR_CTRL"},
     {0x38F, "IA32_PERF_GLOBAL_CTRL"},
+    {0x3F1, "IA32_PEBS_ENABLE"},
 });
 
 // The emulator keeps at most this much of the guest's RAM in its own; the rest lies in a file.

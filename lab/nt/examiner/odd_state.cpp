@@ -30,6 +30,9 @@ void make_this_one_odd(void* /*unused*/) {
     const std::uint64_t last_branch_recording_and_branch_steps = 1 + number % 2 * 2;
     (void)hal::probe_wrmsr(static_cast<std::uint32_t>(arch::Msr::debugctl),
                            last_branch_recording_and_branch_steps);
+    const std::uint64_t counters_on = 1 + number % 3;
+    (void)hal::probe_wrmsr(static_cast<std::uint32_t>(arch::Msr::perf_global_ctrl), counters_on);
+    (void)hal::probe_wrmsr(static_cast<std::uint32_t>(arch::Msr::pebs_enable), counters_on);
 }
 
 }  // namespace

@@ -135,6 +135,8 @@ constexpr std::array after_tables{
     msr_item<Msr::tsc_aux>("TSC_AUX"sv),
     msr_item<Msr::debugctl>("DEBUGCTL"sv),
     msr_item<Msr::misc_enable>("MISC_ENABLE"sv),
+    msr_item<Msr::perf_global_ctrl>("PERF_GLOBAL_CTRL"sv),
+    msr_item<Msr::pebs_enable>("PEBS_ENABLE"sv),
     msr_item<Msr::feature_control>("FEATURE_CONTROL"sv),
 };
 

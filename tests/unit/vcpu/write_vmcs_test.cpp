@@ -225,6 +225,91 @@ TEST_F(WriteVmcsTest, GivesUpForEachWordOfControlsThatIsNotToBeHad) {
     }
 }
 
+/// The lists of MSRs, and what an exit does with the counters.
+class CountersTest : public WriteVmcsTest {
+protected:
+    CountersTest() {
+        processor.cpuid[0].eax = 0x16;
+        processor.cpuid[0xA].eax = 4;
+        processor.msrs[Msr::perf_global_ctrl] = 0x7'0000'000F;
+        for (const std::uint32_t field : {0x2006U, 0x2008U, 0x200AU, 0x2C04U}) {
+            processor.vmcs[field] = rubbish;
+        }
+    }
+    void have_pebs() {
+        processor.cpuid[1].edx = 1U << 21;
+        processor.msrs[Msr::misc_enable] = 0;
+        processor.msrs[Msr::pebs_enable] = 1;
+    }
+    [[nodiscard]] const GuestCounters& counters() const { return memory->processor.counters; }
+};
+
+// [SDM 3C 27.5.1 "Loading Host Control Registers, Debug Registers, MSRs"]: what a profiler has
+// started does not go on in the VMM, and goes on in the guest.
+TEST_F(CountersTest, AreOffInTheVmmAndTheGuestsInTheGuest) {
+    ASSERT_TRUE(write());
+    EXPECT_EQ(value_of(exit_controls), 0x1204U);
+    EXPECT_EQ(value_of(host_perf_global_ctrl), 0U);
+    EXPECT_EQ(value_of(exit_msr_store_count), 1U);
+    EXPECT_EQ(value_of(exit_msr_load_count), 0U);
+    EXPECT_EQ(value_of(entry_msr_load_count), 1U);
+    const std::uint64_t list = region.physical_of(&counters().of_guest).raw();
+    EXPECT_EQ(list % 16, 0U) << "[SDM 3C 26.2.1.2 \"VM-Exit Control Fields\"]";
+    EXPECT_EQ(value_of(exit_msr_store_address), list);
+    EXPECT_EQ(value_of(entry_msr_load_address), list);
+    EXPECT_EQ(counters().of_guest[0].msr, Msr::perf_global_ctrl);
+    EXPECT_EQ(counters().of_guest[0].value, 0x7'0000'000FU);
+}
+
+TEST_F(CountersTest, PebsIsOffInTheVmmAsWell) {
+    have_pebs();
+    ASSERT_TRUE(write());
+    EXPECT_EQ(value_of(exit_msr_store_count), 2U);
+    EXPECT_EQ(value_of(entry_msr_load_count), 2U);
+    EXPECT_EQ(counters().of_guest[1].msr, Msr::pebs_enable);
+    EXPECT_EQ(counters().of_guest[1].value, 1U);
+    EXPECT_EQ(value_of(exit_msr_load_count), 1U);
+    EXPECT_EQ(value_of(exit_msr_load_address), region.physical_of(&counters().pebs_off).raw());
+    EXPECT_EQ(counters().pebs_off.msr, Msr::pebs_enable);
+    EXPECT_EQ(counters().pebs_off.value, 0U);
+    // [SDM 3A 18.6.3.8 "Processor Event-Based Sampling (PEBS)"]: bit 12 says that there is none.
+    processor.msrs[Msr::misc_enable] = 1U << 12;
+    processor.msrs.erase(Msr::pebs_enable);
+    ASSERT_TRUE(write());
+    EXPECT_EQ(value_of(exit_msr_store_count), 1U);
+}
+
+// A guest before this one in the same VMX operation has left the MSR 0, and the value in the list.
+TEST_F(CountersTest, AreNotReadAfterAnExit) {
+    ASSERT_TRUE(write());
+    processor.msrs[Msr::perf_global_ctrl] = 0;
+    memory->processor.own_tables = true;
+    ASSERT_TRUE(write());
+    EXPECT_EQ(counters().of_guest[0].value, 0x7'0000'000FU);
+    counters().restore_to_host();
+    EXPECT_EQ(processor.msrs[Msr::perf_global_ctrl], 0x7'0000'000FU);
+}
+
+// [SDM 3A 18.2.2 "Architectural Performance Monitoring Version 2"]: the MSR does not exist before.
+TEST_F(CountersTest, AreNotTouchedWhereTheyCannotBeSwitched) {
+    processor.msrs.erase(Msr::perf_global_ctrl);
+    const auto expect_untouched = [&] {
+        ASSERT_TRUE(write());
+        EXPECT_EQ(value_of(exit_controls), 0x204U);
+        EXPECT_EQ(value_of(exit_msr_store_count), 0U);
+        EXPECT_EQ(value_of(entry_msr_load_count), 0U);
+        counters().restore_to_host();
+    };
+    processor.cpuid[0xA].eax = 1;
+    expect_untouched();
+    processor.cpuid[0xA].eax = 4;
+    processor.cpuid[0].eax = 9;
+    expect_untouched();
+    processor.cpuid[0].eax = 0x16;
+    processor.msrs[Msr::vmx_exit_ctls] &= ~(std::uint64_t{1} << (32 + 12));
+    expect_untouched();
+}
+
 // VM entry would refuse a null host TR, and say only "invalid host-state field".
 TEST_F(WriteVmcsTest, GivesUpWithoutPlaceForTheHostsTask) {
     std::vector<std::uint64_t> large{gdt.begin(), gdt.end()};
