@@ -254,7 +254,8 @@ TEST_F(CountersTest, AreOffInTheVmmAndTheGuestsInTheGuest) {
     EXPECT_EQ(value_of(exit_msr_load_count), 0U);
     EXPECT_EQ(value_of(entry_msr_load_count), 1U);
     const std::uint64_t list = region.physical_of(&counters().of_guest).raw();
-    EXPECT_EQ(list % 16, 0U) << "[SDM 3C 26.2.1.2 \"VM-Exit Control Fields\"]";
+    // [SDM 3C 26.2.1.2 "VM-Exit Control Fields"]
+    EXPECT_EQ(list % 16, 0U);
     EXPECT_EQ(value_of(exit_msr_store_address), list);
     EXPECT_EQ(value_of(entry_msr_load_address), list);
     EXPECT_EQ(counters().of_guest[0].msr, Msr::perf_global_ctrl);
