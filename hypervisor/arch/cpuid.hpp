@@ -9,6 +9,7 @@ namespace hvp::arch {
 
 inline constexpr std::uint64_t cpuid_1_ecx_vmx =
     1U << 5;  ///< [SDM 3C 23.6 "Discovering Support for VMX"]
+inline constexpr std::uint64_t cpuid_1_ecx_xsave = 1U << 26;
 inline constexpr std::uint64_t cpuid_1_ecx_osxsave = 1U << 27;  ///< mirrors CR4.OSXSAVE
 inline constexpr std::uint64_t cpuid_1_ecx_hypervisor = 1U << 31;
 inline constexpr std::uint64_t cpuid_1_edx_mtrr = 1U << 12;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "hypervisor/arch/address.hpp"
@@ -55,6 +56,33 @@ namespace hvp::arch {
                  : "c"(msr), "a"(static_cast<std::uint32_t>(value)),
                    "d"(static_cast<std::uint32_t>(value >> 32))
                  : "memory");
+}
+
+extern "C" {
+[[gnu::ms_abi]] bool hvp_try_rdmsr(std::uint32_t msr, std::uint64_t* value);
+[[gnu::ms_abi]] bool hvp_try_wrmsr(std::uint32_t msr, std::uint64_t value);
+[[gnu::ms_abi]] bool hvp_try_xsetbv(std::uint32_t which, std::uint64_t value);
+}  // extern "C"
+
+/// RDMSR, WRMSR and XSETBV on behalf of a guest, which may have asked for what this processor
+/// refuses. They are functions of vcpu/fix_up.S, where a table knows the address of each: so #GP is
+/// an answer, and not a mistake of the VMM.
+///
+/// Returns  nothing, or false: the processor has raised #GP, and nothing has changed
+/// Where    VMX root operation with the VMM's IDT: between a VM exit and the next entry
+[[nodiscard]] inline std::optional<std::uint64_t> try_rdmsr(Msr msr) {
+    std::uint64_t value{};
+    if (!hvp_try_rdmsr(static_cast<std::uint32_t>(msr), &value)) {
+        return std::nullopt;
+    }
+    return value;
+}
+[[nodiscard]] inline bool try_wrmsr(Msr msr, std::uint64_t value) {
+    return hvp_try_wrmsr(static_cast<std::uint32_t>(msr), value);
+}
+/// `which`: of the extended control registers. #UD where CR4.OSXSAVE is 0.
+[[nodiscard]] inline bool try_xsetbv(std::uint32_t which, std::uint64_t value) {
+    return hvp_try_xsetbv(which, value);
 }
 
 /// RDTSC: the time-stamp counter. In the lab it counts executed instructions.
@@ -368,6 +396,11 @@ inline void end_nmi_blocking() {
                  : "c"(0), "a"(static_cast<std::uint32_t>(value)),
                    "d"(static_cast<std::uint32_t>(value >> 32))
                  : "memory");
+}
+
+/// WBINVD: writes all modified lines of the caches to memory, and empties the caches.
+[[gnu::always_inline]] inline void wbinvd() {
+    asm volatile("wbinvd" : : : "memory");
 }
 
 /// STMXCSR: control and status of SSE.

@@ -40,6 +40,7 @@
 #include "hypervisor/exits/tracing.hpp"
 #include "hypervisor/exits/vmcall.hpp"
 #include "hypervisor/exits/vmx_instructions.hpp"
+#include "hypervisor/exits/xsetbv.hpp"
 #include "hypervisor/vcpu/entry.hpp"
 
 namespace hvp::vmx {
@@ -52,6 +53,15 @@ inline Next on_hlt(Exit exit) {
     const bool sees_interrupts =
         exit.vmcs.read(exit_controls).has(ExitControl::acknowledge_interrupt_on_exit);
     return sees_interrupts ? halt(exit, none_is_ours) : Next::step_over;
+}
+
+/// INVD empties the caches without writing what is modified in them. That would not be the guest's
+/// data alone: the VMM's own, written a moment ago, and what the host system has written on this
+/// processor would be lost with it. WBINVD empties them, too, and loses nothing.
+/// [SDM 3C 25.1.2 "Instructions That Cause VM Exits Unconditionally"]
+inline Next on_invd(Exit) {
+    arch::wbinvd();
+    return Next::step_over;
 }
 
 /// See the table in vmx_instructions.hpp.
@@ -374,7 +384,8 @@ inline constexpr auto default_handlers = table::with_vmx_instructions(
              Handles<ExitReason::triple_fault, on_triple_fault>,
              Handles<ExitReason::interrupt_window, on_window>,
              Handles<ExitReason::nmi_window, on_window>, Handles<ExitReason::cpuid, on_cpuid>,
-             Handles<ExitReason::hlt, on_hlt>, Handles<ExitReason::vmcall, on_vmcall>,
+             Handles<ExitReason::hlt, on_hlt>, Handles<ExitReason::invd, on_invd>,
+             Handles<ExitReason::xsetbv, on_xsetbv>, Handles<ExitReason::vmcall, on_vmcall>,
              Handles<ExitReason::control_register_access, on_control_register>,
              Handles<ExitReason::rdmsr, on_rdmsr>, Handles<ExitReason::wrmsr, on_wrmsr>,
              Handles<ExitReason::ept_violation, on_ept_violation>,

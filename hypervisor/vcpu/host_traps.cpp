@@ -3,6 +3,7 @@
 
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/vcpu/entry.hpp"
+#include "hypervisor/vcpu/fix_up.hpp"
 #include "hypervisor/vcpu/nmi_window.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmcs/event_information.hpp"
@@ -58,6 +59,9 @@ void handle_host_trap(HostTrap* trap) {
     VirtualProcessor& processor = owner_of_trap_stack(trap);
     if (trap->vector == static_cast<std::uint64_t>(Vector::nmi)) {
         on_nmi(*trap, processor);
+        return;
+    }
+    if (fix_up(*trap)) {
         return;
     }
     if (!processor.running) {

@@ -59,13 +59,20 @@ void write_guest_state(CurrentVmcs& vmcs, const arch::ProcessorState& host_syste
     vmcs.write(guest_vmcs_link_pointer, ~0ULL);
 }
 
+/// The host system's, and OSXSAVE where there is XSAVE: the guest may set it later, and then has us
+/// execute XSETBV.  [SDM 3A 2.5 "Control Registers"]
+arch::Flags<arch::Cr4> host_cr4_value() {
+    const bool has_xsave = (arch::cpuid(1).ecx & arch::cpuid_1_ecx_xsave) != 0;
+    return has_xsave ? arch::read_cr4() | arch::Cr4::os_xsave : arch::read_cr4();
+}
+
 /// [SDM 3C 24.5 "Host-State Area"]
 void write_host_state(CurrentVmcs& vmcs, const arch::ProcessorState& host_system,
                       const HostSelectors& selectors, ProcessorMemory& memory,
                       std::uint64_t host_cr3_value) {
     vmcs.write(host_cr0, arch::read_cr0());
     vmcs.write(host_cr3, host_cr3_value);
-    vmcs.write(host_cr4, arch::read_cr4());
+    vmcs.write(host_cr4, host_cr4_value());
     vmcs.write(host_rsp, arch::linear_address_of(memory.frame()));
     vmcs.write(host_rip,
                arch::HostLinearAddress{reinterpret_cast<std::uint64_t>(&hvp_exit_to_vmm)});

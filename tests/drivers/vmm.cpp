@@ -10,6 +10,7 @@
 
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/exits/dispatch.hpp"
+#include "hypervisor/exits/handler_table.hpp"
 #include "hypervisor/exits/hypercall.hpp"
 #include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
@@ -39,8 +40,61 @@ void one_cpuid(void*) {
 }
 
 void invd(void*) {
-    asm volatile("invd" : : : "memory");  // the VMM has no handler for it
+    asm volatile("invd" : : : "memory");  // the VMM executes WBINVD instead
     stop();
+}
+
+/// What the guest's own handler of #GP has counted, and how long the instruction is that it steps
+/// over.
+volatile std::uint64_t general_protections{};
+volatile std::uint64_t instruction_bytes{};
+[[gnu::naked]] void count_general_protection() {
+    asm volatile(
+        "movq %%rax, (%%rsp)\n"  // where the error code is
+        "movq %[bytes], %%rax\n"
+        "addq %%rax, 8(%%rsp)\n"
+        "incq %[count]\n"
+        "popq %%rax\n"
+        "iretq"
+        :
+        : [bytes] "m"(instruction_bytes), [count] "m"(general_protections));
+}
+alignas(16) std::array<arch::InterruptGate, 14> guest_idt{};
+
+void count_general_protections(std::uint64_t bytes) {
+    instruction_bytes = bytes;
+    guest_idt[13] = arch::interrupt_gate(std::bit_cast<std::uint64_t>(&count_general_protection),
+                                         arch::read_cs(), 0);
+    arch::lidt({.limit_bytes = sizeof guest_idt - 1,
+                .base = std::bit_cast<std::uint64_t>(guest_idt.data())});
+}
+
+/// A WRMSR that only the processor knows to be wrong, and one that it takes.
+/// [SDM 3A 11.12.2 "IA32_PAT MSR"]
+void refused_wrmsr(void*) {
+    count_general_protections(2);
+    const std::uint64_t pat = arch::rdmsr(arch::Msr::pat);
+    constexpr std::uint64_t reserved_type = 2;
+    arch::wrmsr(arch::Msr::pat, (pat & ~0xFFULL) | reserved_type);
+    arch::wrmsr(arch::Msr::pat, pat);
+    if (general_protections == 1 && arch::rdmsr(arch::Msr::pat) == pat) {
+        stop();
+    }
+    __builtin_trap();  // there is no gate for it: a triple fault
+}
+
+/// XCR0 as it is, and a value that leaves the x87 state out.
+void xsetbv(void*) {
+    count_general_protections(3);
+    arch::write_cr4(arch::read_cr4() | arch::Cr4::os_xsave);
+    const std::uint64_t xcr0 = arch::read_xcr0();
+    arch::write_xcr0(xcr0 | 3);
+    arch::write_xcr0(0);
+    if (general_protections == 1 && arch::read_xcr0() == (xcr0 | 3)) {
+        arch::write_xcr0(xcr0);
+        stop();
+    }
+    __builtin_trap();
 }
 
 void without_idt(void*) {
@@ -90,6 +144,16 @@ volatile std::uint64_t* somewhere{};
     [[clang::musttail]] return vmx::hvp_leave_vmm(frame);
 }
 
+// ---- A VMM that hands a guest's WRMSR to the processor
+
+vmx::Next on_wrmsr(vmx::Exit exit) {
+    return vmx::answer_wrmsr(exit, arch::try_wrmsr);
+}
+constexpr std::array passed_on{
+    vmx::MsrPolicies{.first = arch::Msr::pat, .write = vmx::MsrPolicy::virtualise}};
+constexpr auto passes_wrmsr_on =
+    vmx::default_handlers.with<vmx::ExitReason::wrmsr, on_wrmsr>().with_msrs<passed_on>();
+
 struct Case {
     std::string_view name;
     void (*guest)(void*);
@@ -99,7 +163,11 @@ struct Case {
 
 constexpr std::array cases{
     Case{"stop"sv, one_cpuid, nullptr, StopReason::stopped_by_guest},
-    Case{"invd"sv, invd, nullptr, StopReason::unhandled_exit},
+    Case{"invd"sv, invd, nullptr, StopReason::stopped_by_guest},
+    Case{"xsetbv"sv, xsetbv, nullptr, StopReason::stopped_by_guest},
+    Case{"refused-wrmsr"sv, refused_wrmsr, nullptr, StopReason::stopped_by_guest},
+    Case{"unknown-exit"sv, one_cpuid, vmx::table::on_unhandled<vmx::Untraced>,
+         StopReason::unhandled_exit},
     Case{"triple-fault"sv, without_idt, nullptr, StopReason::triple_fault},
     Case{"page-fault"sv, one_cpuid, read_what_is_windows, StopReason::exception_in_vmm},
     Case{"write-code"sv, one_cpuid, write_own_code, StopReason::exception_in_vmm},
@@ -135,6 +203,9 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     auto session = tests::TestSession::prepare(*driver);
     if (!session) {
         return windows::status_of(session.error().kind);
+    }
+    if (chosen->guest == refused_wrmsr) {
+        vmx::set_exit_path(session->vmm(), vmx::exit_path<passes_wrmsr_on>());
     }
     if (chosen->handler != nullptr) {
         session->vmm().frame()->on_exit = chosen->handler;

@@ -157,6 +157,59 @@ TEST(MsrBitmap, HasOneBitForEachAccess) {
     EXPECT_EQ(bitmap[1024 + 0x80 / 8], std::byte{0}) << "reads of EFER go through";
 }
 
+// ---- XSETBV, INVD
+
+// [SDM 3A 2.6 "Extended Control Registers (Including XCR0)"]
+TEST(Xcr0, ItsStatesDependOnOneAnother) {
+    constexpr std::uint64_t all = 0x6'02FF;
+    for (const std::uint64_t value :
+         {0x1ULL, 0x3ULL, 0x7ULL, 0x1BULL, 0xE7ULL, 0xFFULL, 0x201ULL, 0x6'0003ULL, 0x6'02FFULL}) {
+        EXPECT_TRUE(valid_xcr0(value, all)) << value;
+    }
+    for (const std::uint64_t value : {0x0ULL, 0x2ULL, 0x5ULL, 0x9ULL, 0x11ULL, 0x27ULL, 0x47ULL,
+                                      0xA7ULL, 0x67ULL, 0xE3ULL, 0x2'0003ULL, 0x4'0003ULL}) {
+        EXPECT_FALSE(valid_xcr0(value, all)) << value;
+    }
+    EXPECT_TRUE(valid_xcr0(0x3, 0x3));
+    EXPECT_FALSE(valid_xcr0(0x7, 0x3)) << "the processor has no AVX";
+    EXPECT_FALSE(valid_xcr0(1ULL << 63 | 3, 0x7));
+}
+
+TEST_F(ExitTest, XsetbvReachesTheProcessorsRegister) {
+    arch::processor.cpuid[0x0D] = {.eax = 0x7, .ebx = 0, .ecx = 0, .edx = 0};
+    registers_[Register::rcx] = 0xFFFF'FFFF'0000'0000;
+    registers_.set_edx_eax(7);
+    EXPECT_TRUE(exit(ExitReason::xsetbv, 3));
+    EXPECT_EQ(moved(), 3U);
+    EXPECT_EQ(arch::processor.registers["XCR0"], 7U);
+}
+
+TEST_F(ExitTest, AnXsetbvThatTheProcessorWouldRefuseIsTheGuestsFault) {
+    arch::processor.cpuid[0x0D] = {.eax = 0x7, .ebx = 0, .ecx = 0, .edx = 0};
+    registers_.set_edx_eax(5);  // AVX without SSE
+    EXPECT_TRUE(exit(ExitReason::xsetbv, 3));
+    expect_fault(Vector::general_protection);
+    registers_.set_edx_eax(7);
+    registers_[Register::rcx] = 1;
+    EXPECT_TRUE(exit(ExitReason::xsetbv, 3));
+    expect_fault(Vector::general_protection);
+    registers_[Register::rcx] = 0;
+    vmcs_.write(guest_ss_rights, {.privilege_level = 3});
+    EXPECT_TRUE(exit(ExitReason::xsetbv, 3));
+    expect_fault(Vector::general_protection);
+    vmcs_.write(guest_ss_rights, {});
+    arch::processor.gp_for.insert("XSETBV");  // for a reason that we do not know
+    EXPECT_TRUE(exit(ExitReason::xsetbv, 3));
+    expect_fault(Vector::general_protection);
+    EXPECT_FALSE(arch::processor.registers.contains("XCR0"));
+}
+
+TEST_F(ExitTest, InvdLosesNothing) {
+    EXPECT_TRUE(exit(ExitReason::invd));
+    EXPECT_EQ(moved(), 2U);
+    EXPECT_EQ(arch::processor.written, std::vector<std::string>{"WBINVD"});
+}
+
 // ---- VMCALL
 
 TEST_F(ExitTest, VmcallAnswers) {

@@ -2,12 +2,24 @@
 #include "hypervisor/vcpu/host_traps.hpp"
 
 #include <gtest/gtest.h>
+#include <ucontext.h>
 
+#include <csignal>
+#include <cstdlib>
 #include <memory>
 
 #include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/entry.hpp"
+#include "hypervisor/vcpu/fix_up.hpp"
 #include "tests/unit/vcpu/fake_entry.hpp"
+
+// fix_up.S, as it is in a driver.
+extern "C" {
+[[gnu::ms_abi]] bool hvp_try_rdmsr(std::uint32_t msr, std::uint64_t* value);
+[[gnu::ms_abi]] bool hvp_try_wrmsr(std::uint32_t msr, std::uint64_t value);
+[[gnu::ms_abi]] bool hvp_try_xsetbv(std::uint32_t which, std::uint64_t value);
+extern const hvp::vmx::FixUp hvp_fix_ups[];
+}
 
 namespace hvp::vmx {
 namespace {
@@ -133,6 +145,48 @@ TEST_F(HostTrapsTest, AnExceptionLeavesTheGuest) {
     EXPECT_EQ(trap.rsp, reinterpret_cast<std::uint64_t>(&frame));
     EXPECT_EQ(trap.rflags, 2U);
     EXPECT_EQ(owner.pending_nmis, 0U);
+}
+
+// RDMSR in an ordinary process is refused as a wrong MSR is in the VMM: by #GP, at the instruction.
+// The signal handler does what handle_host_trap does, with the registers of the process.
+TEST(FixUp, AnInstructionThatIsRefusedIsAnAnswer) {
+    static HostTrap seen;
+    struct sigaction before{};
+    struct sigaction ours{};
+    ours.sa_flags = SA_SIGINFO;
+    ours.sa_sigaction = [](int, siginfo_t*, void* context) {
+        greg_t* const registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+        seen = {};
+        seen.vector = static_cast<std::uint64_t>(registers[REG_TRAPNO]);
+        seen.rip = static_cast<std::uint64_t>(registers[REG_RIP]);
+        if (!fix_up(seen)) {
+            std::_Exit(1);
+        }
+        registers[REG_RIP] = static_cast<greg_t>(seen.rip);
+    };
+    ASSERT_EQ(sigaction(SIGSEGV, &ours, &before), 0);
+    std::uint64_t value = 7;
+    EXPECT_FALSE(hvp_try_rdmsr(0x10, &value));
+    EXPECT_EQ(seen.vector, 13U);
+    EXPECT_EQ(value, 7U);
+    EXPECT_FALSE(hvp_try_wrmsr(0x10, 0));
+    EXPECT_FALSE(hvp_try_xsetbv(0, 1));
+    ASSERT_EQ(sigaction(SIGSEGV, &before, nullptr), 0);
+}
+
+// Of an instruction that has a landing, too: only #GP is the processor's refusal.
+TEST_F(HostTrapsTest, AnExceptionWithALandingGoesOnThere) {
+    const FixUp& row = hvp_fix_ups[0];
+    HostTrap& trap = trap_on(stacks->exception, Vector::general_protection);
+    trap.rip = row.instruction;
+    handle_host_trap(&trap);
+    EXPECT_EQ(trap.rip, row.landing);
+    EXPECT_EQ(trap.rsp, 0xFFFF'F801'0000'9000U);
+    EXPECT_EQ(owner.guest_stop.why, StopReason::none);
+    HostTrap& other = trap_on(stacks->exception, Vector::invalid_opcode);
+    other.rip = row.instruction;
+    handle_host_trap(&other);
+    EXPECT_EQ(owner.guest_stop.why, StopReason::exception_in_vmm);
 }
 
 // The guest is left already: to leave it again would run the way out on a frame that is used up.

@@ -8,6 +8,8 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -36,6 +38,7 @@ struct FakeProcessor {
     bool in_vmx_operation{};
     std::uint64_t time{};
     std::map<std::string, VmxResult> refused{};  ///< VMX instructions, by name, that say no
+    std::set<std::string> gp_for{};  ///< instructions that raise #GP whatever they are asked
     std::uint64_t current_vmcs = no_vmcs;
     std::map<std::uint64_t, std::uint64_t> vmcs{};  ///< the fields that this processor has
     VmxResult without_field = VmxResult::fail_valid;
@@ -74,6 +77,28 @@ inline void wrmsr(Msr msr, std::uint64_t value) {
     }
     processor.msrs[msr] = value;
     processor.written.push_back("MSR " + std::to_string(static_cast<std::uint32_t>(msr)));
+}
+
+inline std::optional<std::uint64_t> try_rdmsr(Msr msr) {
+    const auto found = processor.msrs.find(msr);
+    return found == processor.msrs.end() ? std::nullopt : std::optional{found->second};
+}
+inline bool try_wrmsr(Msr msr, std::uint64_t value) {
+    if (processor.gp_for.contains("WRMSR") || !processor.msrs.contains(msr)) {
+        return false;
+    }
+    wrmsr(msr, value);
+    return true;
+}
+inline bool try_xsetbv(std::uint32_t which, std::uint64_t value) {
+    if (processor.gp_for.contains("XSETBV")) {
+        return false;
+    }
+    processor.write("XCR" + std::to_string(which), value);
+    return true;
+}
+inline void wbinvd() {
+    processor.written.emplace_back("WBINVD");
 }
 
 inline Flags<Cr0> read_cr0() {
