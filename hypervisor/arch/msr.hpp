@@ -15,6 +15,8 @@ enum class Msr : std::uint32_t {
     sysenter_eip = 0x176,
     misc_enable = 0x1A0,
     debugctl = 0x1D9,
+    smrr_physbase = 0x1F2,
+    smrr_physmask = 0x1F3,
     mtrr_physbase0 = 0x200,  ///< the pairs follow one another: base, mask, base, mask
     mtrr_physmask0 = 0x201,
     mtrr_fix64k_00000 = 0x250,
@@ -43,6 +45,7 @@ enum class Msr : std::uint32_t {
     vmx_true_exit_ctls = 0x48F,
     vmx_true_entry_ctls = 0x490,
     vmx_vmfunc = 0x491,
+    tme_activate = 0x982,  ///< memory encryption; bits 35:32: how many address bits name a key
     xss = 0xDA0,
     efer = 0xC000'0080,
     star = 0xC000'0081,

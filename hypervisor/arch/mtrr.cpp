@@ -95,14 +95,22 @@ std::uint64_t next_change(const MtrrSnapshot& mtrrs, std::uint64_t address) {
     if (mtrrs.default_type.enabled == 0) {
         return no_change;
     }
+    std::uint64_t change = next_change(mtrrs.smrr, address);
     if (fixed_ranges_decide(mtrrs, address)) {
-        return fixed_range_at(mtrrs, address).end;
+        return std::min(change, fixed_range_at(mtrrs, address).end);
     }
-    std::uint64_t change = no_change;
     for (const VariableMtrr& range : mtrrs.variable_ranges()) {
         change = std::min(change, next_change(range, address));
     }
     return change;
+}
+
+/// Writable outside system management mode by nobody, but readable. It has addresses of 32 bits.
+/// [SDM 3A 11.11.2.4 "System-Management Range Register Interface"]
+VariableMtrr read_smrr() {
+    constexpr std::uint64_t upper_half = frame_bits & ~0xFFFF'FFFFULL;
+    const std::uint64_t mask = rdmsr(Msr::smrr_physmask);
+    return {.base = rdmsr(Msr::smrr_physbase), .mask = mask | upper_half};
 }
 
 /// The pair's number, twice, and one more for the mask.
@@ -112,6 +120,18 @@ std::uint32_t offset_in_pairs(Msr msr) {
 bool is_variable(Msr msr, MtrrCapabilities capabilities) {
     const auto pairs = std::min<std::size_t>(capabilities.variable_count, most_variable_mtrrs);
     return offset_in_pairs(msr) < 2 * pairs;
+}
+/// Where a snapshot has it.
+std::size_t index_of_fixed(Msr msr) {
+    std::size_t first = 0;
+    for (const FixedMtrrs& group : fixed_mtrrs) {
+        const std::uint32_t offset = std::to_underlying(msr) - std::to_underlying(group.first);
+        if (offset < group.registers) {
+            return first + offset;
+        }
+        first += group.registers;
+    }
+    return 0;
 }
 bool is_fixed(Msr msr, MtrrCapabilities capabilities) {
     return capabilities.fixed_ranges != 0 &&
@@ -141,11 +161,51 @@ MtrrSnapshot read_mtrrs() {
         mtrrs.variable[i] = {.base = rdmsr(Msr::mtrr_physbase0 + 2 * i),
                              .mask = rdmsr(Msr::mtrr_physmask0 + 2 * i)};
     }
+    if (mtrrs.capabilities.smrr != 0) {
+        mtrrs.smrr = read_smrr();
+    }
     return mtrrs;
 }
 
+std::uint32_t mtrr_address_bits() {
+    constexpr std::uint32_t has_memory_encryption = 1U << 13;
+    constexpr std::uint64_t is_active = 1U << 1;
+    const std::uint32_t all = physical_address_bits();
+    if ((cpuid(7).ecx & has_memory_encryption) == 0) {
+        return all;
+    }
+    const std::uint64_t activate = rdmsr(Msr::tme_activate);
+    const auto key_bits = static_cast<std::uint32_t>(activate >> 32 & 0xF);
+    return (activate & is_active) != 0 ? all - key_bits : all;
+}
+
+std::optional<std::uint64_t> mtrr_of(const MtrrSnapshot& mtrrs, Msr msr) {
+    if (msr == Msr::mtrr_def_type) {
+        return std::bit_cast<std::uint64_t>(mtrrs.default_type);
+    }
+    if (is_variable(msr, mtrrs.capabilities)) {
+        const VariableMtrr& pair = mtrrs.variable[offset_in_pairs(msr) / 2];
+        return offset_in_pairs(msr) % 2 != 0 ? pair.mask : pair.base;
+    }
+    if (is_fixed(msr, mtrrs.capabilities)) {
+        return mtrrs.fixed[index_of_fixed(msr)];
+    }
+    return std::nullopt;
+}
+
+void set_mtrr(MtrrSnapshot& mtrrs, Msr msr, std::uint64_t value) {
+    if (msr == Msr::mtrr_def_type) {
+        mtrrs.default_type = std::bit_cast<MtrrDefaultType>(value);
+    } else if (is_variable(msr, mtrrs.capabilities)) {
+        VariableMtrr& pair = mtrrs.variable[offset_in_pairs(msr) / 2];
+        (offset_in_pairs(msr) % 2 != 0 ? pair.mask : pair.base) = value;
+    } else if (is_fixed(msr, mtrrs.capabilities)) {
+        mtrrs.fixed[index_of_fixed(msr)] = value;
+    }
+}
+
 MemoryType mtrr_type_of(const MtrrSnapshot& mtrrs, HostPhysicalAddress address) {
-    if (mtrrs.default_type.enabled == 0) {
+    if (mtrrs.default_type.enabled == 0 || matches(mtrrs.smrr, address.raw())) {
         return MemoryType::uncacheable;
     }
     if (fixed_ranges_decide(mtrrs, address.raw())) {

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "hypervisor/arch/address.hpp"
@@ -85,6 +86,10 @@ struct MtrrSnapshot {
     MtrrDefaultType default_type{};
     std::array<std::uint64_t, 11> fixed{};  ///< in the order of their addresses
     std::array<VariableMtrr, most_variable_mtrrs> variable{};
+    /// Where the memory of system management mode lies, if the processor says so. Outside that mode
+    /// it is uncacheable, whatever the MTRRs say.
+    /// [SDM 3A 11.11.2.4 "System-Management Range Register Interface"]
+    VariableMtrr smrr{};
 
     [[nodiscard]] std::span<const VariableMtrr> variable_ranges() const {
         const std::size_t count = capabilities.variable_count;
@@ -97,6 +102,12 @@ struct MtrrSnapshot {
 /// Where    CPL 0
 /// Source   [SDM 3A 11.11.8 "MTRR Considerations in MP Systems"]
 [[nodiscard]] MtrrSnapshot read_mtrrs();
+
+/// How many bits an address in an MTRR has: MAXPHYADDR, but for the uppermost bits that name a key
+/// where memory is encrypted with several. There they are reserved, and WRMSR raises #GP.
+///
+/// Where    CPL 0
+[[nodiscard]] std::uint32_t mtrr_address_bits();
 
 /// How an access to this address is cached, as far as the MTRRs decide.
 ///
@@ -126,9 +137,17 @@ struct UniformRange {
                                         HostPhysicalAddress limit);
 inline constexpr std::uint32_t most_steps = 1024;
 
+/// An MTRR of a snapshot.
+///
+/// Returns  nothing where the processor of the snapshot has no such register
+[[nodiscard]] std::optional<std::uint64_t> mtrr_of(const MtrrSnapshot& mtrrs, Msr msr);
+/// Needs    a value for which `valid_mtrr_write` holds
+void set_mtrr(MtrrSnapshot& mtrrs, Msr msr, std::uint64_t value);
+
 /// Whether WRMSR of this value succeeds; else it raises #GP: a reserved bit is set, a type is a
 /// reserved one or one that the processor lacks, or there is no such register.
 ///
+/// Needs    `physical_address_bits` without those that name a key: see `mtrr_address_bits`
 /// Source   [SDM 3A 11.11.2.1 "IA32_MTRR_DEF_TYPE MSR"], [SDM 3A 11.11.2.3 "Variable Range MTRRs"]
 [[nodiscard]] bool valid_mtrr_write(Msr msr, std::uint64_t value, MtrrCapabilities capabilities,
                                     std::uint32_t physical_address_bits);

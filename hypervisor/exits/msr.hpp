@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "hypervisor/arch/msr.hpp"
 #include "hypervisor/arch/mtrr.hpp"
@@ -28,8 +29,9 @@ inline constexpr auto msr_policies = std::to_array<MsrPolicies>({
     {.first = arch::Msr::efer, .write = MsrPolicy::virtualise},
 });
 
-/// For a guest with an EPT, whose memory types are our copy of what the MTRRs say: the stage makes
-/// the writes. Reads pass.  [SDM 3A 11.11.2 "Setting Memory Ranges with MTRRs"]
+/// For a guest with an EPT, whose memory types are a copy of what the MTRRs say: the guest's are
+/// values that the stage keeps (virtual_mtrrs.hpp).
+/// [SDM 3A 11.11.2 "Setting Memory Ranges with MTRRs"]
 inline constexpr auto msr_policies_with_mtrrs = [] {
     constexpr auto for_each_mtrr = [](auto use) {
         for (auto number = static_cast<std::uint32_t>(arch::Msr::mtrr_physbase0);
@@ -46,12 +48,15 @@ inline constexpr auto msr_policies_with_mtrrs = [] {
     }();
     std::array<MsrPolicies, msr_policies.size() + count> all{};
     auto next = std::ranges::copy(msr_policies, all.begin()).out;
-    for_each_mtrr(
-        [&](arch::Msr mtrr) { *next++ = {.first = mtrr, .write = MsrPolicy::virtualise}; });
+    for_each_mtrr([&](arch::Msr mtrr) {
+        *next++ = {.first = mtrr, .read = MsrPolicy::virtualise, .write = MsrPolicy::virtualise};
+    });
     return all;
 }();
 
-inline Next on_rdmsr(Exit exit) {
+/// Needs    `stage_read`: reads an MSR that only the stage knows; nothing: there is no such MSR
+template <typename StageRead>
+Next answer_rdmsr(Exit exit, StageRead stage_read) {
     const std::uint32_t msr = exit.registers().low(Register::rcx);
     if (msr == static_cast<std::uint32_t>(arch::Msr::feature_control)) {
         // What a processor says whose firmware has locked VT-x off.
@@ -59,8 +64,15 @@ inline Next on_rdmsr(Exit exit) {
         exit.registers().set_edx_eax(std::bit_cast<std::uint64_t>(locked_off));
         return Next::step_over;
     }
+    if (const std::optional<std::uint64_t> value = stage_read(static_cast<arch::Msr>(msr))) {
+        exit.registers().set_edx_eax(*value);
+        return Next::step_over;
+    }
     // An MSR of VT-x, or a number outside the ranges: not there.
     return inject_fault(exit, Vector::general_protection);
+}
+inline Next on_rdmsr(Exit exit) {
+    return answer_rdmsr(exit, [](arch::Msr) { return std::optional<std::uint64_t>{}; });
 }
 
 /// An unrestricted guest has an IA32_EFER of its own, in the VMCS. It may set what it has now and

@@ -219,7 +219,7 @@ void prepare_guest(const StageMemory& memory, const arch::MtrrSnapshot& mtrrs,
         first_variable + 2 * (static_cast<std::uint32_t>(mtrrs.capabilities.variable_count) - 1);
     guest.mtrr_base =
         identity_stage::mtrr_range | std::to_underlying(arch::MemoryType::write_combining);
-    guest.mtrr_mask = (ept::identity_end(memory.limits()) - kb_64) | valid;
+    guest.mtrr_mask = ((1ULL << arch::mtrr_address_bits()) - kb_64) | valid;
 }
 
 }  // namespace

@@ -63,21 +63,24 @@ void look_at_vmm_memory(GuestData& data) {
     }
 }
 
-/// Makes a range write-combining, as a driver of a display would, and undoes it. A system that
-/// means it stops all processors and empties their caches around this; nothing uses the range here.
+/// Makes a range write-combining, as a driver of a display would, looks whether the registers have
+/// it, and undoes it. A system that means it stops all processors and empties their caches around
+/// this; nothing uses the range here.
 /// [SDM 3A 11.11.7.2 "MemTypeSet() Function"]
 void change_an_mtrr(GuestData& data) {
     const auto base = static_cast<arch::Msr>(data.mtrr);
     const auto mask = static_cast<arch::Msr>(data.mtrr + 1);
     constexpr std::uint64_t valid = 1U << 11;
-    if ((arch::rdmsr(mask) & valid) != 0) {
+    const std::uint64_t old_mask = arch::rdmsr(mask);
+    if ((old_mask & valid) != 0) {
         return;
     }
     data.found.mtrr_was_free = 1;
     const std::uint64_t old_base = arch::rdmsr(base);
-    const std::uint64_t old_mask = arch::rdmsr(mask);
     arch::wrmsr(base, data.mtrr_base);
     arch::wrmsr(mask, data.mtrr_mask);
+    const bool same = arch::rdmsr(base) == data.mtrr_base && arch::rdmsr(mask) == data.mtrr_mask;
+    data.found.mtrr_reads_back = same ? 1 : 0;
     arch::wrmsr(mask, old_mask);
     arch::wrmsr(base, old_base);
 }

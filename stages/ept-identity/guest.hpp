@@ -57,6 +57,7 @@ struct Findings {
     std::uint64_t hidden_not_zero{};
     // An MTRR.
     std::uint64_t mtrr_was_free{};
+    std::uint64_t mtrr_reads_back{};
     std::uint64_t finished{};
 };
 

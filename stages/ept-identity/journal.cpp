@@ -178,9 +178,14 @@ bool verify_mtrr(const TraceProvider& provider, const StageMemory& memory) {
         provider.write<MtrrFollowed>(write.msr, write.value, range, name_of(write.type),
                                      write.tables);
     }
-    // Base, mask, and both as they were: between the second and the third the range counts.
-    return memory.guest().found.mtrr_was_free == 0 ||
-           (writes.size() == 4 && writes[1].type == arch::MemoryType::write_combining &&
+    // Base, mask, and both as they were: between the second and the third the range counts. The
+    // processor's registers have had none of it.
+    const bool processors_own =
+        writes.size() > 1 && (writes[0].processors_own || writes[1].processors_own);
+    const Findings& found = memory.guest().found;
+    return found.mtrr_was_free == 0 ||
+           (found.mtrr_reads_back != 0 && !processors_own && writes.size() == 4 &&
+            writes[1].type == arch::MemoryType::write_combining &&
             writes[0].type == writes[2].type && writes[2].type == writes[3].type &&
             writes[0].type != writes[1].type && writes[1].tables > writes[0].tables &&
             writes[3].tables == writes[0].tables);

@@ -22,6 +22,10 @@ ept::Pointer on_step_end(vmx::Exit, Machine& machine, bool) {
     return machine.after_step();
 }
 
+vmx::Next on_rdmsr(vmx::Exit exit, Machine& machine) {
+    return vmx::answer_rdmsr(exit, [&](arch::Msr msr) { return machine.on_mtrr_read(msr); });
+}
+
 vmx::Next on_wrmsr(vmx::Exit exit, Machine& machine) {
     return vmx::answer_wrmsr(exit, [&](arch::Msr msr, std::uint64_t value) {
         return machine.on_mtrr_write(msr, value);
@@ -43,6 +47,7 @@ constexpr auto handlers =
     vmx::default_handlers.with<vmx::ExitReason::ept_violation, on_ept_violation>()
         .with_step_end<on_step_end>()
         .with_msrs<vmx::msr_policies_with_mtrrs>()
+        .with<vmx::ExitReason::rdmsr, on_rdmsr>()
         .with<vmx::ExitReason::wrmsr, on_wrmsr>()
         .with<vmx::ExitReason::page_modification_log_full, on_page_modification_log_full>()
         .with<vmx::ExitReason::vmcall, on_vmcall>();
@@ -70,6 +75,7 @@ std::expected<void, ept::EditError> Machine::build(const arch::MtrrSnapshot& mtr
             return hides;
         }
     }
+    mtrrs_.emplace(mtrrs, arch::mtrr_address_bits());
     views_.flush_done();  // no processor uses it yet
     return {};
 }
@@ -110,30 +116,39 @@ bool Machine::on_call(std::uint64_t call) {
     return false;
 }
 
-/// The types of the EPT's entries are our copy of what the MTRRs say, and follow them.
+/// The types of the EPT's entries are our copy of what the guest's MTRRs say, and follow them. The
+/// processor's MTRRs stay.
 /// [SDM 3C 28.2.6.2 "Memory Type Used for Translated Guest-Physical Addresses"]
 bool Machine::on_mtrr_write(arch::Msr msr, std::uint64_t value) {
-    const arch::MtrrSnapshot& before = views_.mtrrs();
-    if (!arch::valid_mtrr_write(msr, value, before.capabilities,
-                                views_.identity().limits().physical_address_bits)) {
+    const std::optional<arch::MtrrSnapshot> after = mtrrs_->after_write(msr, value);
+    if (!after) {
         return false;
     }
-    arch::wrmsr(msr, value);
-    const arch::MtrrSnapshot after = arch::read_mtrrs();
-    bool followed = views_.update_memory_types(after);
-    if (!followed) {
-        // Tables that the new types do not need are free when all is paid; then there may be room.
-        followed = switch_->flush() && views_.update_memory_types(after);
+    // A system that changes several switches the MTRRs off around that, and its caches too. The
+    // types of then matter to nobody, and the EPT follows once, when they are on again.
+    // [SDM 3A 11.11.7.2 "MemTypeSet() Function"]
+    const bool followed = after->default_type.enabled == 0 || follow(*after);
+    if (followed) {
+        mtrrs_->use(*after);
     }
-    followed = switch_->flush() && followed;
     if (mtrr_write_count_ < mtrr_writes_.size()) {
         mtrr_writes_[mtrr_write_count_++] = {
             .msr = std::to_underlying(msr),
             .value = value,
             .type = views_.identity().walk(places_.mtrr_range).type,
+            .processors_own = arch::rdmsr(msr) == value,
             .tables = views_.identity().pool().used()};
     }
     return followed;
+}
+
+bool Machine::follow(const arch::MtrrSnapshot& after) {
+    bool followed = views_.update_memory_types(after);
+    if (!followed) {
+        // Tables that the new types do not need are free when all is paid; then there may be room.
+        followed = switch_->flush() && views_.update_memory_types(after);
+    }
+    return switch_->flush() && followed;
 }
 
 // ---- Who touches what ---------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // The VMM's side of this stage: what it answers to EPT violations, to the guest's calls, and to its
-// writes of MTRRs. It runs in VMX root operation, on memory that was taken before.
+// MTRRs. It runs in VMX root operation, on memory that was taken before.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 
 #include "hypervisor/arch/address_space.hpp"
 #include "hypervisor/exits/handler_table.hpp"
+#include "hypervisor/exits/virtual_mtrrs.hpp"
 #include "hypervisor/hooks/view_switch.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "stages/ept-identity/guest.hpp"
@@ -42,6 +43,7 @@ struct MtrrWrite {
     std::uint32_t msr{};
     std::uint64_t value{};
     arch::MemoryType type{};  ///< of the range that the guest means
+    bool processors_own{};    ///< the processor's register has that value now
     std::uint64_t tables{};
 };
 
@@ -78,6 +80,9 @@ public:
     [[nodiscard]] vmx::AfterViolation on_violation(const ept::GuestMemoryEvent& event);
     [[nodiscard]] ept::Pointer after_step() { return switch_->after_step(); }
     [[nodiscard]] bool on_call(std::uint64_t call);
+    [[nodiscard]] std::optional<std::uint64_t> on_mtrr_read(arch::Msr msr) const {
+        return mtrrs_->read(msr);
+    }
     [[nodiscard]] bool on_mtrr_write(arch::Msr msr, std::uint64_t value);
     void take_log();
 
@@ -98,6 +103,7 @@ public:
     }
 
 private:
+    [[nodiscard]] bool follow(const arch::MtrrSnapshot& after);
     [[nodiscard]] bool watch();
     [[nodiscard]] bool end_watch();
     [[nodiscard]] const ept::Tables& data_view() { return views_.tables(ept::View::data, 0); }
@@ -108,6 +114,7 @@ private:
     const vmx::VirtualProcessor* processor_{};
     std::span<const std::uint64_t> log_{};
     std::optional<vmx::ViewSwitch> switch_{};
+    std::optional<vmx::VirtualMtrrs> mtrrs_{};
 
     std::array<ViewChange, 64> changes_{};
     std::size_t change_count_{};

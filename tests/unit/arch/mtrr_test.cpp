@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/exits/virtual_mtrrs.hpp"
 #include "tests/unit/arch/mtrr_settings.hpp"
 
 namespace hvp::arch {
@@ -202,6 +205,64 @@ TEST_F(ReadMtrrs, ReadsNoneWhereThereAreNone) {
     processor.msrs[Msr::mtrrcap] = 0;
     processor.msrs[Msr::mtrr_def_type] = 0x806;
     EXPECT_EQ(mtrr_type_of(read_mtrrs(), at(0)), write_back);
+}
+
+// [SDM 3A 11.11.2.4 "System-Management Range Register Interface"]: its addresses have 32 bits, and
+// above 4 GBytes nothing is its own.
+TEST_F(ReadMtrrs, MemoryOfSystemManagementModeIsUncacheable) {
+    processor.cpuid[1].edx = 1U << 12;
+    processor.msrs[Msr::mtrrcap] = 0x800;
+    processor.msrs[Msr::mtrr_def_type] = 0x806;
+    processor.msrs[Msr::smrr_physbase] = 0x7F80'0006;
+    processor.msrs[Msr::smrr_physmask] = 0xFF80'0800;
+    const MtrrSnapshot mtrrs = read_mtrrs();
+    EXPECT_EQ(mtrr_type_of(mtrrs, at(0x7F7F'F000)), write_back);
+    EXPECT_EQ(mtrr_type_of(mtrrs, at(0x7F80'0000)), uncacheable);
+    EXPECT_EQ(mtrr_type_of(mtrrs, at(0x7FFF'FFFF)), uncacheable);
+    EXPECT_EQ(mtrr_type_of(mtrrs, at(0x8000'0000)), write_back);
+    EXPECT_EQ(mtrr_type_of(mtrrs, at(0x1'7F80'0000)), write_back);
+    EXPECT_EQ(next_uniform(mtrrs, at(0), at(1ULL << 36)).end, at(0x7F80'0000));
+    EXPECT_EQ(next_uniform(mtrrs, at(0x7F80'0000), at(1ULL << 36)).end, at(0x8000'0000));
+}
+
+// Bits 35:32 of IA32_TME_ACTIVATE: so many of the uppermost address bits name a key.
+TEST_F(ReadMtrrs, AddressesHaveNoBitsThatNameAKey) {
+    processor.cpuid[0x8000'0008].eax = 46;
+    EXPECT_EQ(mtrr_address_bits(), 46U) << "without that MSR, or RDMSR would raise #GP";
+    processor.cpuid[7].ecx = 1U << 13;
+    processor.msrs[Msr::tme_activate] = 0x6'0000'0001;
+    EXPECT_EQ(mtrr_address_bits(), 46U) << "not active";
+    processor.msrs[Msr::tme_activate] = 0x6'0000'0003;
+    EXPECT_EQ(mtrr_address_bits(), 40U);
+}
+
+TEST(VirtualMtrrs, KeepWhatTheGuestWrites) {
+    processor = FakeProcessor{};  // each WRMSR to it would raise #GP
+    vmx::VirtualMtrrs mtrrs{{.capabilities = usual_capabilities}, 40};
+    const auto write = [&mtrrs](std::uint32_t msr, std::uint64_t value) {
+        const auto after = mtrrs.after_write(static_cast<Msr>(msr), value);
+        if (after) {
+            mtrrs.use(*after);
+        }
+        return after.has_value();
+    };
+    std::vector<std::uint32_t> all{0x2FF, 0x250, 0x258, 0x259};
+    for (std::uint32_t i = 0; i < 8; ++i) {
+        all.insert(all.end(), {0x200 + 2 * i, 0x201 + 2 * i, 0x268 + i});
+    }
+    for (const std::uint32_t msr : all) {
+        EXPECT_EQ(mtrrs.read(static_cast<Msr>(msr)), 0U) << msr;
+        const bool is_mask = msr < 0x250 && msr % 2 != 0;
+        const std::uint64_t value = is_mask ? msr * 0x1000ULL : msr == 0x2FF ? 0xC06 : 0x06;
+        EXPECT_TRUE(write(msr, value)) << msr;
+        EXPECT_EQ(mtrrs.read(static_cast<Msr>(msr)), value) << msr;
+    }
+    EXPECT_EQ(mtrrs.read(static_cast<Msr>(0x200)), 6U) << "no register is another one";
+    EXPECT_FALSE(write(0x201, 1ULL << 40)) << "beyond the address bits";
+    EXPECT_FALSE(write(0x214, 6)) << "there are ten pairs";
+    EXPECT_EQ(mtrrs.read(static_cast<Msr>(0x214)), std::nullopt);
+    EXPECT_EQ(mtrrs.read(Msr::pat), std::nullopt);
+    EXPECT_TRUE(processor.written.empty());
 }
 
 TEST(MtrrWrites, AreValidOrRaiseGeneralProtection) {
