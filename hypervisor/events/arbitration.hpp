@@ -131,6 +131,9 @@ struct GuestBlockingState {
     /// CR0.PE is 0. Nothing is held back by it, but no exception has an error code.
     /// [SDM 3C 26.5.1.3 "Event Injection for VM Entries to Real-Address Mode"]
     bool real_mode{};
+    /// Any exception may have an error code or none: VmxBasic::any_error_code. Of the processor,
+    /// not of the guest.
+    bool any_error_code{};
 };
 
 /// What the next VM entry is to do. What is neither injected nor named here goes on waiting.
@@ -261,7 +264,8 @@ enum class InjectionRule : std::uint8_t {
 };
 
 /// Which rule of VM entry an injection would break, on a processor that takes no event of type 7
-/// and no instruction length of 0: what all processors with VT-x can do. A guest in real mode is an
+/// and no instruction length of 0: what all processors with VT-x can do. Which exceptions have an
+/// error code, a processor may leave to us. A guest in real mode is an
 /// unrestricted one. [SDM 3C 26.2.1.3 "VM-Entry Control Fields"],
 /// [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"]
 [[nodiscard]] constexpr InjectionRule broken_rule(const Event& event,
@@ -277,16 +281,17 @@ enum class InjectionRule : std::uint8_t {
         (what.is(EventType::hardware_exception) && what.vector > 31)) {
         return InjectionRule::vector;
     }
-    const bool has_error_code = !guest.real_mode && what.is(EventType::hardware_exception) &&
-                                pushes_error_code(static_cast<Vector>(what.vector));
-    if ((what.has_error_code != 0) != has_error_code) {
+    const bool may_push = !guest.real_mode && what.is(EventType::hardware_exception);
+    const bool pushes = may_push && pushes_error_code(static_cast<Vector>(what.vector));
+    const bool has_error_code = what.has_error_code != 0;
+    if (has_error_code != pushes && !(may_push && guest.any_error_code)) {
         return InjectionRule::error_code;
     }
     if (what.nmi_unblocking != 0 || what.reserved_30_13 != 0) {
         return InjectionRule::reserved_bits;
     }
-    // Our edition of the manual says 31:15. But bit 15 belongs to a selector's index, and Bochs 2.7
-    // takes it.
+    // Our edition of the manual, 060US, says 31:15, and newer ones 31:16. They are right: bit 15
+    // belongs to a selector's index, and Bochs 2.7 takes it, too.
     if (has_error_code && event.error_code >> 16 != 0) {
         return InjectionRule::error_code_bits;
     }

@@ -115,6 +115,7 @@ void apply_side_effects(V& vmcs, const Event& event) {
         vmcs.write(guest_interruptibility_state, decision.interruptibility);
     }
     guest.interruptibility = decision.interruptibility;
+    guest.any_error_code = exit.processor().any_error_code;
     if (decision.triple_fault || !inject(vmcs, decision.inject, guest)) {
         exit.processor().guest_stop.why =
             decision.triple_fault ? StopReason::triple_fault : StopReason::event_refused;

@@ -156,6 +156,7 @@ void prepare(const ProcessorRegion& region, const VmxCapabilities& capabilities,
     processor.tables = &memory.tables;
     processor.cr0_ones = capabilities.cr0_ones;
     processor.cr4_ones = capabilities.cr4_ones;
+    processor.any_error_code = capabilities.basic.any_error_code != 0;
     processor.physical_address_bits = arch::physical_address_bits();
     set_exit_path(memory, path);
 }

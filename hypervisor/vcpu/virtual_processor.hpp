@@ -120,6 +120,7 @@ struct VirtualProcessor {
     /// The guest may switch protection and paging off.  [SDM 3C 25.6 "Unrestricted Guests"]
     bool unrestricted{};
     std::uint32_t physical_address_bits{};
+    bool any_error_code{};  ///< see VmxBasic
     /// The tag of this guest's translations; 0: none, and every entry and exit invalidates them
     /// all.
     /// [SDM 3C 28.1 "Virtual Processor Identifiers (VPIDs)"]

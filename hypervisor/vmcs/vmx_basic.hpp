@@ -19,7 +19,10 @@ struct VmxBasic {
     std::uint64_t memory_type : 4 {};  ///< 6: write-back, 0: uncacheable
     std::uint64_t reports_string_io : 1 {};
     std::uint64_t has_true_controls : 1 {};
-    std::uint64_t reserved_63_56 : 8 {};
+    /// A VM entry delivers a hardware exception with an error code or without one, whatever its
+    /// vector is: so #CP, which is younger than the list of vectors, can have its own.
+    std::uint64_t any_error_code : 1 {};
+    std::uint64_t reserved_63_57 : 7 {};
 };
 static_assert(sizeof(VmxBasic) == sizeof(std::uint64_t));
 

@@ -327,6 +327,28 @@ TEST(BrokenRule, OfTheFieldsAlone) {
     }
 }
 
+// [SDM 3D A.1 "Basic VMX Information"], bit 56: with an error code or without, regardless of vector.
+TEST(BrokenRule, LeavesTheErrorCodeToUsWhereTheProcessorDoes) {
+    const GuestBlockingState free{.interrupts_enabled = true, .any_error_code = true};
+    for (const bool code : {false, true}) {
+        for (const Vector named :
+             {Vector::invalid_opcode, Vector::general_protection, Vector::control_protection}) {
+            const auto vector = static_cast<std::uint8_t>(named);
+            EXPECT_EQ(broken_rule({.what = of(vector, EventType::hardware_exception, code)}, free),
+                      InjectionRule::kept);
+        }
+    }
+    EXPECT_EQ(broken_rule({.what = of(13, EventType::external_interrupt, true)}, free),
+              InjectionRule::error_code);
+    const GuestBlockingState real{.real_mode = true, .any_error_code = true};
+    EXPECT_EQ(broken_rule({.what = of(13, EventType::hardware_exception, true)}, real),
+              InjectionRule::error_code);
+    EXPECT_EQ(
+        broken_rule({.what = of(21, EventType::hardware_exception, true), .error_code = 0x1'0000},
+                    free),
+        InjectionRule::error_code_bits);
+}
+
 // [SDM 3C 26.2.1.3 "VM-Entry Control Fields"],
 // [SDM 3C 26.5.1.3 "Event Injection for VM Entries to Real-Address Mode"]
 TEST(RealMode, NoExceptionHasAnErrorCode) {

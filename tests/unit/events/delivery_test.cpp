@@ -103,6 +103,21 @@ TEST_F(Reflected, AFaultOfAnInterruptsDeliveryIsAFault) {
     EXPECT_EQ(vmcs_.read(entry_exception_error_code), 0x69BU);
 }
 
+// [SDM 3D A.1 "Basic VMX Information"]: #CP is not in the list of those that have an error code.
+TEST_F(Reflected, AControlProtectionHasItsErrorCodeWhereTheProcessorTakesIt) {
+    processor_.any_error_code = true;
+    during({.vector = 21, .type = 3, .has_error_code = 1, .valid = 1}, 3);
+    EXPECT_TRUE(exit({.vector = 14, .type = 3, .has_error_code = 1, .valid = 1}, 0x1000, 2));
+    EXPECT_EQ(injected(), 0x8000'0B0EU);
+    during({});
+    EXPECT_TRUE(exit({.vector = 21, .type = 3, .has_error_code = 1, .valid = 1}, 0, 3));
+    EXPECT_EQ(injected(), 0x8000'0B15U);
+    EXPECT_EQ(vmcs_.read(entry_exception_error_code), 3U);
+    processor_.any_error_code = false;
+    EXPECT_FALSE(exit({.vector = 21, .type = 3, .has_error_code = 1, .valid = 1}, 0, 3));
+    EXPECT_EQ(processor_.guest_stop.why, StopReason::event_refused);
+}
+
 TEST_F(Reflected, WhatTheEntryWouldRefuseEndsTheGuest) {
     EXPECT_FALSE(exit({.vector = 32, .type = 3, .valid = 1}));
     EXPECT_EQ(processor_.guest_stop.why, StopReason::event_refused);

@@ -247,9 +247,9 @@ void injection(std::vector<Case>& cases) {
     cases.push_back({"inject-error-code-reserved",
                      [](Subject& x) {
                          inject_general_protection(x);
-                         x.set(entry_exception_error_code, 0x7FFF);
+                         x.set(entry_exception_error_code, 0xFFF8);
                      },
-                     [](Subject& x) { x.set(entry_exception_error_code, 0x8000); }});
+                     [](Subject& x) { x.set(entry_exception_error_code, 0x1'0000); }});
     cases.push_back({"inject-length",
                      [](Subject& x) {
                          inject_breakpoint(x);
