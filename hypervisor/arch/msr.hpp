@@ -45,6 +45,9 @@ enum class Msr : std::uint32_t {
     vmx_true_exit_ctls = 0x48F,
     vmx_true_entry_ctls = 0x490,
     vmx_vmfunc = 0x491,
+    vmx_procbased_ctls3 = 0x492,
+    vmx_exit_ctls2 = 0x493,
+    s_cet = 0x6A2,
     tme_activate = 0x982,  ///< memory encryption; bits 35:32: how many address bits name a key
     xss = 0xDA0,
     efer = 0xC000'0080,

@@ -15,14 +15,17 @@
 
 namespace hvp::vmx {
 
-/// Every guest's. The capability MSRs of VMX are those that a processor without VMX lacks.
-/// [SDM 3D A.1 "Basic VMX Information"]
+/// Every guest's. The capability MSRs of VMX are those that a processor without VMX lacks, and
+/// those that come after the last one we know: the newest manuals have 492H and 493H, and where
+/// there are
+/// none more, a read is #GP anyway.  [SDM 3D A.1 "Basic VMX Information"]
+inline constexpr std::uint32_t msrs_to_come = 4;
 inline constexpr auto msr_policies = std::to_array<MsrPolicies>({
     {.first = arch::Msr::feature_control,
      .read = MsrPolicy::virtualise,
      .write = MsrPolicy::refuse},
     {.first = arch::Msr::vmx_basic,
-     .count = static_cast<std::uint32_t>(arch::Msr::vmx_vmfunc) -
+     .count = static_cast<std::uint32_t>(arch::Msr::vmx_exit_ctls2) + msrs_to_come -
               static_cast<std::uint32_t>(arch::Msr::vmx_basic) + 1,
      .read = MsrPolicy::refuse,
      .write = MsrPolicy::refuse},

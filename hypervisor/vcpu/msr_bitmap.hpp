@@ -59,8 +59,10 @@ struct MsrPolicies {
 /// Sets the bits of the accesses that do not pass.
 constexpr void fill_msr_bitmap(std::span<std::byte> bitmap, std::span<const MsrPolicies> table) {
     const auto intercept = [&](std::uint32_t msr, MsrAccess access) {
-        const std::size_t bit = msr_bitmap_bit(msr, access).value_or(0);
-        bitmap[bit / 8] |= std::byte{1} << bit % 8;
+        // An MSR without a bit exits always: there is nothing to set.
+        if (const std::optional<std::size_t> bit = msr_bitmap_bit(msr, access)) {
+            bitmap[*bit / 8] |= std::byte{1} << *bit % 8;
+        }
     };
     for (const MsrPolicies& row : table) {
         for (std::uint32_t i = 0; i < row.count; ++i) {

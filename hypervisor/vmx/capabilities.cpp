@@ -56,6 +56,36 @@ std::expected<void, Failure> check_processor() {
     return {};
 }
 
+/// What the host system has switched on, and what the VMM's own environment has not. No check here
+/// can fault: IA32_S_CET exists where CR4.CET can be 1.
+std::expected<void, Failure> check_host_system() {
+    const arch::Flags<Cr4> cr4 = arch::read_cr4();
+    if (cr4.has(Cr4::linear_addresses_57_bits)) {
+        static constexpr Explanation why{
+            .step = "CR4.LA57",
+            .rule = {"3A", "4.5", "4-Level Paging and 5-Level Paging"},
+            .remedy =
+                "the system uses 5-level paging, and the VMM's page tables have four levels: "
+                "bcdedit /set linearaddress57 optout, and start it anew",
+        };
+        return std::unexpected{not_supported(why)};
+    }
+    constexpr std::uint64_t shadow_stacks = 1U << 0;
+    if (cr4.has(Cr4::control_flow_enforcement) && (arch::rdmsr(Msr::s_cet) & shadow_stacks) != 0) {
+        static constexpr Explanation why{
+            .step = "IA32_S_CET.SH_STK_EN",
+            .rule = {"3A", "6.12.1.1",
+                     "Shadow Stack Usage on Transfers to Interrupt and Exception Handling "
+                     "Routines"},
+            .remedy =
+                "the system's kernel has shadow stacks, and the VMM's changes of stacks would be "
+                "#CP: turn kernel-mode hardware-enforced stack protection off",
+        };
+        return std::unexpected{not_supported(why)};
+    }
+    return {};
+}
+
 /// Firmware enables or disables VT-x and locks that until the next reset. Where it has left the
 /// register unlocked, we enable and lock it; that cannot be undone.  [SDM 3C 23.7 "Enabling and Entering VMX Operation"]
 std::expected<void, Failure> check_firmware() {
@@ -81,6 +111,9 @@ std::expected<void, Failure> check_firmware() {
 
 std::expected<VmxCapabilities, Failure> probe_vmx() {
     if (const std::expected<void, Failure> good = check_processor(); !good) {
+        return std::unexpected{good.error()};
+    }
+    if (const std::expected<void, Failure> good = check_host_system(); !good) {
         return std::unexpected{good.error()};
     }
     if (const std::expected<void, Failure> good = check_firmware(); !good) {
@@ -120,6 +153,24 @@ std::expected<VmxCapabilities, Failure> probe_vmx() {
         .cr0_ones = arch::Flags<arch::Cr0>{arch::rdmsr(Msr::vmx_cr0_fixed0)},
         .cr4_ones = arch::Flags<Cr4>{arch::rdmsr(Msr::vmx_cr4_fixed0)} | Cr4::vmx_enable,
     };
+}
+
+std::expected<void, Failure> check_no_enlightenments() {
+    constexpr std::uint32_t interface_leaf = 0x4000'0001;
+    constexpr std::uint32_t microsofts = 'H' | 'v' << 8 | '#' << 16 | '1' << 24;
+    if ((arch::cpuid(1).ecx & arch::cpuid_1_ecx_hypervisor) == 0 ||
+        arch::cpuid(interface_leaf).eax != microsofts) {
+        return {};
+    }
+    static constexpr Explanation why{
+        .step = "CPUID.40000001H",
+        .rule = {"3C", "25.1.3", "Instructions That Cause VM Exits Conditionally"},
+        .remedy =
+            "the system runs on Hyper-V and uses its MSRs and hypercalls, which this VMM does not "
+            "pass on, to handle interrupts: use a machine without it, or another hypervisor "
+            "without Hyper-V's interface below",
+    };
+    return std::unexpected{not_supported(why)};
 }
 
 }  // namespace hvp::vmx

@@ -30,4 +30,14 @@ struct VmxCapabilities {
 ///          [SDM 3C 23.7 "Enabling and Entering VMX Operation"]
 [[nodiscard]] std::expected<VmxCapabilities, Failure> probe_vmx();
 
+/// For a guest that runs with interrupts on, whose handlers are the host system's: under a
+/// hypervisor with Microsoft's interface these end an interrupt by an MSR of that hypervisor, and
+/// send others by hypercalls. The VMM's guest has neither, and its first interrupt would be its
+/// last.
+///
+/// Returns  a Failure under "Hv#1", which Windows and Linux make use of
+/// Where    everywhere
+/// Source   [Windows: Hypervisor Top Level Functional Specification]
+[[nodiscard]] std::expected<void, Failure> check_no_enlightenments();
+
 }  // namespace hvp::vmx

@@ -71,6 +71,9 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         if (!capabilities) {
             return std::unexpected{capabilities.error()};
         }
+        if (const auto good = vmx::check_no_enlightenments(); !good) {
+            return good;
+        }
         const Expected<ept::Limits> limits = vmx::check_ept_support();
         if (!limits) {
             return std::unexpected{limits.error()};

@@ -115,7 +115,8 @@ TEST_F(ExitTest, FirmwareSeemsToHaveLockedVmxOff) {
 }
 
 TEST_F(ExitTest, ABadMsrIsTheGuestsProblem) {
-    for (const std::uint32_t msr : {0x480U, 0x491U, 0x1234'5678U, 0xFFFF'FFFFU}) {
+    for (const std::uint32_t msr :
+         {0x480U, 0x491U, 0x492U, 0x493U, 0x497U, 0x1234'5678U, 0xFFFF'FFFFU}) {
         registers_[Register::rcx] = msr;
         EXPECT_TRUE(exit(ExitReason::rdmsr));
         expect_fault(Vector::general_protection);
@@ -149,12 +150,22 @@ TEST(MsrBitmap, HasOneBitForEachAccess) {
     std::array<std::byte, 4096> bitmap{};
     fill_msr_bitmap(bitmap, msr_policies);
     EXPECT_EQ(bitmap[0x3A / 8], std::byte{1 << 0x3A % 8});
-    for (std::uint32_t msr = 0x480; msr <= 0x491; ++msr) {
+    for (std::uint32_t msr = 0x480; msr <= 0x497; ++msr) {
         EXPECT_NE(bitmap[msr / 8] >> msr % 8 & std::byte{1}, std::byte{}) << msr;
         EXPECT_NE(bitmap[2048 + msr / 8] >> msr % 8 & std::byte{1}, std::byte{}) << msr;
     }
     EXPECT_EQ(bitmap[3072 + 0x80 / 8], std::byte{1}) << "writes of EFER";
     EXPECT_EQ(bitmap[1024 + 0x80 / 8], std::byte{0}) << "reads of EFER go through";
+}
+
+// MSR 0 is another one, and a machine check's: an exit for it would end a guest that may read it.
+TEST(MsrBitmap, HasNoBitForAnMsrOutsideTheRanges) {
+    constexpr std::array outside{MsrPolicies{.first = static_cast<Msr>(0x4000'0070),
+                                             .read = MsrPolicy::refuse,
+                                             .write = MsrPolicy::virtualise}};
+    std::array<std::byte, 4096> bitmap{};
+    fill_msr_bitmap(bitmap, outside);
+    EXPECT_EQ(bitmap, (std::array<std::byte, 4096>{}));
 }
 
 // ---- XSETBV, INVD

@@ -80,6 +80,41 @@ TEST_F(SupportTest, AcceptsFirmwaresNo) {
     EXPECT_EQ(refused_step(), "IA32_FEATURE_CONTROL");
 }
 
+TEST_F(SupportTest, NeedsFourLevelsOfPageTables) {
+    processor.registers["CR4"] |= 1ULL << 12;
+    EXPECT_EQ(refused_step(), "CR4.LA57");
+    EXPECT_TRUE(remedy().contains("linearaddress57 optout"));
+    EXPECT_TRUE(processor.written.empty());
+}
+
+// [SDM 3A 6.12.1.1 "Shadow Stack Usage on Transfers to Interrupt and Exception Handling Routines"]
+TEST_F(SupportTest, NeedsAKernelWithoutShadowStacks) {
+    processor.registers["CR4"] |= 1ULL << 23;
+    processor.msrs[Msr::vmx_cr4_fixed1] |= 1ULL << 23;
+    processor.msrs[Msr::s_cet] = 4;
+    EXPECT_EQ(refused_step(), "") << "indirect branch tracking alone is none";
+    processor.msrs[Msr::s_cet] = 5;
+    EXPECT_EQ(refused_step(), "IA32_S_CET.SH_STK_EN");
+    processor.registers["CR4"] &= ~(1ULL << 23);
+    processor.msrs.erase(Msr::s_cet);
+    EXPECT_EQ(refused_step(), "") << "RDMSR would raise #GP";
+}
+
+// "Hv#1" is Microsoft's interface; KVM's is nothing that Windows uses.
+TEST_F(SupportTest, AGuestWithInterruptsOnIsNoneForAnEnlightenedSystem) {
+    EXPECT_TRUE(check_no_enlightenments());
+    processor.cpuid[0x4000'0001].eax = 0x3123'7648;
+    EXPECT_TRUE(check_no_enlightenments()) << "without the bit in leaf 1 the leaf means nothing";
+    processor.cpuid[1].ecx |= 1U << 31;
+    const auto refused = check_no_enlightenments();
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(std::string_view{refused.error().why->step}, "CPUID.40000001H");
+    EXPECT_TRUE(std::string_view{refused.error().why->remedy}.contains("Hyper-V"));
+    EXPECT_EQ(refused_step(), "") << "the other stages may";
+    processor.cpuid[0x4000'0001].eax = 0x4B4D'564B;
+    EXPECT_TRUE(check_no_enlightenments());
+}
+
 TEST_F(SupportTest, NeedsWriteBackMemoryForVmxRegions) {
     processor.msrs[Msr::vmx_basic] = 0x0080'1000'0000'002B;
     EXPECT_EQ(refused_step(), "IA32_VMX_BASIC memory type");
