@@ -48,6 +48,10 @@ std::expected<void, arch::MapError> DriverImage::map(arch::AddressSpace& space) 
     const auto* const nt = reinterpret_cast<const IMAGE_NT_HEADERS64*>(base + dos->e_lfanew);
     const std::span sections{IMAGE_FIRST_SECTION(nt), nt->FileHeader.NumberOfSections};
     for (const IMAGE_SECTION_HEADER& section : sections) {
+        // After DriverEntry Windows gives these pages to somebody else.
+        if ((section.Characteristics & IMAGE_SCN_MEM_DISCARDABLE) != 0) {
+            continue;
+        }
         const std::size_t bytes = std::max(section.Misc.VirtualSize, section.SizeOfRawData);
         const auto mapped =
             map_pages(space, base + section.VirtualAddress, bytes, access_of(section));

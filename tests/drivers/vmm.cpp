@@ -18,6 +18,11 @@
 #include "tests/drivers/service_name.hpp"
 #include "tests/drivers/test_session.hpp"
 
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Weverything"
+#include <ntimage.h>
+#pragma clang diagnostic pop
+
 namespace {
 
 using namespace hvp;
@@ -154,6 +159,15 @@ constexpr std::array passed_on{
 constexpr auto passes_wrmsr_on =
     vmx::default_handlers.with<vmx::ExitReason::wrmsr, on_wrmsr>().with_msrs<passed_on>();
 
+/// Where the relocations lie: in pages that Windows frees after DriverEntry.
+volatile std::uint64_t* relocations_of(const DRIVER_OBJECT& driver) {
+    auto* const base = static_cast<std::byte*>(driver.DriverStart);
+    const auto* const dos = reinterpret_cast<const IMAGE_DOS_HEADER*>(base);
+    const auto* const nt = reinterpret_cast<const IMAGE_NT_HEADERS64*>(base + dos->e_lfanew);
+    const auto& directory = nt->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_BASERELOC];
+    return reinterpret_cast<volatile std::uint64_t*>(base + directory.VirtualAddress);
+}
+
 struct Case {
     std::string_view name;
     void (*guest)(void*);
@@ -170,6 +184,7 @@ constexpr std::array cases{
          StopReason::unhandled_exit},
     Case{"triple-fault"sv, without_idt, nullptr, StopReason::triple_fault},
     Case{"page-fault"sv, one_cpuid, read_what_is_windows, StopReason::exception_in_vmm},
+    Case{"read-discardable"sv, one_cpuid, read_what_is_windows, StopReason::exception_in_vmm},
     Case{"write-code"sv, one_cpuid, write_own_code, StopReason::exception_in_vmm},
     Case{"non-canonical"sv, one_cpuid, read_non_canonical, StopReason::exception_in_vmm},
     Case{"invalid-opcode"sv, one_cpuid, execute_nothing, StopReason::exception_in_vmm},
@@ -199,6 +214,9 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
         return STATUS_NOT_SUPPORTED;
     }
     somewhere = std::bit_cast<volatile std::uint64_t*>(arch::rdmsr(arch::Msr::gs_base));
+    if (chosen->name == "read-discardable"sv) {
+        somewhere = relocations_of(*driver);
+    }
     const platform::PinnedToProcessor pinned;
     auto session = tests::TestSession::prepare(*driver);
     if (!session) {

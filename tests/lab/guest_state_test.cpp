@@ -130,9 +130,10 @@ INSTANTIATE_TEST_SUITE_P(EachMishap, VmmSurvives,
                          testing::Values(Mishap{"stop", -1}, Mishap{"invd", -1},
                                          Mishap{"xsetbv", -1}, Mishap{"refused-wrmsr", -1},
                                          Mishap{"unknown-exit", -1}, Mishap{"triple-fault", -1},
-                                         Mishap{"page-fault", 14}, Mishap{"write-code", 14},
-                                         Mishap{"non-canonical", 13}, Mishap{"invalid-opcode", 6},
-                                         Mishap{"divide-error", 0}, Mishap{"stack-overflow", 14}),
+                                         Mishap{"page-fault", 14}, Mishap{"read-discardable", 14},
+                                         Mishap{"write-code", 14}, Mishap{"non-canonical", 13},
+                                         Mishap{"invalid-opcode", 6}, Mishap{"divide-error", 0},
+                                         Mishap{"stack-overflow", 14}),
                          [](const auto& instance) {
                              std::string name = instance.param.name;
                              std::ranges::replace(name, '-', '_');
