@@ -65,7 +65,7 @@ extern "C" {
 }  // extern "C"
 
 /// RDMSR, WRMSR and XSETBV on behalf of a guest, which may have asked for what this processor
-/// refuses. They are functions of vcpu/fix_up.S, where a table knows the address of each: so #GP is
+/// refuses. They are functions of fix_up.S, where a table knows the address of each: so #GP is
 /// an answer, and not a mistake of the VMM.
 ///
 /// Returns  nothing, or false: the processor has raised #GP, and nothing has changed

@@ -1,4 +1,4 @@
-// The reader of the table in fix_up.S.
+// The reader of the table in arch/fix_up.S.
 #include "hypervisor/vcpu/fix_up.hpp"
 
 #include <algorithm>

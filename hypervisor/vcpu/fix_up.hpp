@@ -7,7 +7,7 @@
 
 namespace hvp::vmx {
 
-/// A row of the table in fix_up.S.
+/// A row of the table in arch/fix_up.S.
 struct FixUp {
     std::uint64_t instruction;
     std::uint64_t landing;  ///< where the VMM goes on if the instruction has raised #GP

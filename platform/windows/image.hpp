@@ -13,8 +13,9 @@ public:
     /// Source   [Windows: DRIVER_OBJECT]
     explicit DriverImage(const DRIVER_OBJECT& driver) : base_{driver.DriverStart} {}
 
-    /// Maps every page of the image where Windows has it, with the rights of its section: code is
-    /// read-only there, and data cannot be executed.
+    /// Maps the image where Windows has it, but for discardable sections, which Windows frees after
+    /// DriverEntry; each page with the rights of its section: code is read-only there, and data
+    /// cannot be executed.
     ///
     /// Where    IRQL <= DISPATCH_LEVEL. The image must not be pageable: ours has no PAGE sections.
     /// Source   [Windows: MmGetPhysicalAddress]

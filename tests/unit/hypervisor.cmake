@@ -20,7 +20,7 @@ hvp_checked_rooms(arch_checked arch)
 hvp_checked_rooms(ept_checked ept guest_memory)
 hvp_checked_rooms(hooks_checked hooks)
 hvp_checked_rooms(vcpu_checked vmx vcpu exits)
-target_sources(vcpu_checked PRIVATE unit/vcpu/fake_entry.cpp ${hypervisor}/vcpu/fix_up.S)
+target_sources(vcpu_checked PRIVATE unit/vcpu/fake_entry.cpp ${hypervisor}/arch/fix_up.S)
 
 # hvp_hypervisor_test(NAME LIBS library... TESTS room/subject...): a program for a few subjects, not one
 # for all: after a change of a header only these libraries and tests are compiled, and so for each

@@ -2,13 +2,13 @@
 #
 # Whether RDMSR, WRMSR and XSETBV succeed depends on what the guest asks for, and no list of ours is
 # as long as the processor's. So each of them has a row in a table: the address of the instruction,
-# and the address where the VMM goes on if this instruction has raised #GP. fix_up.cpp looks there.
+# and the address where the VMM goes on if this instruction has raised #GP. vcpu/fix_up.cpp looks there.
 #
 # The functions have no frame. To the table's reader it does not matter how they came so far: RSP and
 # the registers are as the instruction has left them, which it has not executed.
 # [SDM 3A 6.5 "Exception Classifications"]
 #
-# Calling convention, on every host: Windows x64, as in entry.S.
+# Calling convention, on every host: Windows x64, as in vcpu/entry.S.
 
     .intel_syntax noprefix
     .text
