@@ -51,7 +51,7 @@ using vmx::FailureKind;
 template <typename T>
 using Expected = std::expected<T, Failure>;
 
-/// The memory of one launch, as far as far as Windows had it.
+/// The memory of one launch, as far as Windows had it.
 struct Regions {
     std::optional<platform::PageRun> vmxon;
     std::optional<platform::PageRun> vmcs;
@@ -362,10 +362,7 @@ Expected<void> verify(const ExitNote& exit, const Mailbox& mailbox) {
             .remedy = "./playground explain names the rule, from the event VmcsFields",
         };
         return std::unexpected{Failure{
-            .kind = FailureKind::entry_failed,
-            .why = &why,
-            .number = exit.reason.basic_reason,
-        }};
+            .kind = FailureKind::entry_failed, .why = &why, .number = exit.reason.basic_reason}};
     }
     if (exit.reason.basic() != vmx::ExitReason::hlt) {
         static constexpr vmx::Explanation why{
@@ -374,10 +371,7 @@ Expected<void> verify(const ExitNote& exit, const Mailbox& mailbox) {
             .remedy = "the guest was expected to stop at its HLT",
         };
         return std::unexpected{Failure{
-            .kind = FailureKind::unexpected,
-            .why = &why,
-            .number = exit.reason.basic_reason,
-        }};
+            .kind = FailureKind::unexpected, .why = &why, .number = exit.reason.basic_reason}};
     }
     if (mailbox.answered != launch::collatz_steps(mailbox.asked)) {
         static constexpr vmx::Explanation why{

@@ -9,7 +9,7 @@
 #include "hypervisor/vmcs/instruction_error.hpp"
 #include "tool/base/nearest.hpp"
 #include "tool/explain/explanation.hpp"
-#include "tool/explain/field_names.hpp"
+#include "tool/explain/names/field_names.hpp"
 #include "tool/explain/numbers.hpp"
 #include "tool/explain/value_words.hpp"
 #include "tool/explain/vmcs_dump.hpp"

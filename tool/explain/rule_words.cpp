@@ -9,7 +9,7 @@
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "hypervisor/vmcs/names/rule_texts.hpp"
 #include "tool/base/text.hpp"
-#include "tool/explain/item_names.hpp"
+#include "tool/explain/names/item_names.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -12,7 +12,7 @@
 #include "tool/explain/entry_failure.hpp"
 #include "tool/explain/explain_number.hpp"
 #include "tool/explain/explanation.hpp"
-#include "tool/explain/field_names.hpp"
+#include "tool/explain/names/field_names.hpp"
 #include "tool/explain/vmcs_dump.hpp"
 
 namespace hvp::tool {

@@ -1,5 +1,5 @@
 // Which field each name and each encoding of a dump means.
-#include "tool/explain/field_names.hpp"
+#include "tool/explain/names/field_names.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "tool/explain/field_names.hpp"
+#include "tool/explain/names/field_names.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tool/base/nearest.hpp"
-#include "tool/explain/item_names.hpp"
+#include "tool/explain/names/item_names.hpp"
 #include "tool/explain/numbers.hpp"
 
 namespace hvp::tool {
