@@ -51,7 +51,7 @@ std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& pas
         static constexpr vmx::Explanation why{
             .step = "memory",
             .rule = {"3C", "24.11.5", "VMXON Region"},
-            .remedy = "Windows has no contiguous pages left: start the driver soon after boot",
+            .remedy = "no contiguous pages are left: start the driver soon after boot",
         };
         return std::unexpected{vmx::Failure{.kind = vmx::FailureKind::out_of_memory, .why = &why}};
     }

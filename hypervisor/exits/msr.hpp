@@ -21,15 +21,13 @@ namespace hvp::vmx {
 /// none more, a read is #GP anyway.  [SDM 3D A.1 "Basic VMX Information"]
 inline constexpr std::uint32_t msrs_to_come = 4;
 inline constexpr auto msr_policies = std::to_array<MsrPolicies>({
-    {.first = arch::Msr::feature_control,
-     .read = MsrPolicy::virtualise,
-     .write = MsrPolicy::refuse},
+    {.first = arch::Msr::feature_control, .read_exits = true, .write_exits = true},
     {.first = arch::Msr::vmx_basic,
      .count = static_cast<std::uint32_t>(arch::Msr::vmx_exit_ctls2) + msrs_to_come -
               static_cast<std::uint32_t>(arch::Msr::vmx_basic) + 1,
-     .read = MsrPolicy::refuse,
-     .write = MsrPolicy::refuse},
-    {.first = arch::Msr::efer, .write = MsrPolicy::virtualise},
+     .read_exits = true,
+     .write_exits = true},
+    {.first = arch::Msr::efer, .write_exits = true},
 });
 
 /// For a guest with an EPT, whose memory types are a copy of what the MTRRs say: the guest's are
@@ -52,7 +50,7 @@ inline constexpr auto msr_policies_with_mtrrs = [] {
     std::array<MsrPolicies, msr_policies.size() + count> all{};
     auto next = std::ranges::copy(msr_policies, all.begin()).out;
     for_each_mtrr([&](arch::Msr mtrr) {
-        *next++ = {.first = mtrr, .read = MsrPolicy::virtualise, .write = MsrPolicy::virtualise};
+        *next++ = {.first = mtrr, .read_exits = true, .write_exits = true};
     });
     return all;
 }();

@@ -6,19 +6,16 @@
 // level. [SDM 3C 25.1.2 "Instructions That Cause VM Exits Unconditionally"]
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <string_view>
 
-#include "hypervisor/vmcs/event_information.hpp"
 #include "hypervisor/vmcs/exit_reason.hpp"
 
 namespace hvp::vmx {
 
-/// What becomes of one instruction.
+/// One instruction that raises #UD.
 struct VmxInstruction {
     ExitReason reason;
-    Vector event;
     std::string_view rule;  ///< the first line of its operation, by which outside VMX operation …
     bool exits{true};
 };
@@ -27,29 +24,23 @@ struct VmxInstruction {
 /// row for each that exits. See stages/event-injection/README.md.
 /// [SDM 3C 30.3 "VMX Instructions"], by instruction
 inline constexpr auto vmx_instructions = std::to_array<VmxInstruction>({
-    {ExitReason::vmcall, Vector::invalid_opcode, "IF not in VMX operation THEN #UD"},
-    {ExitReason::vmclear, Vector::invalid_opcode, "IF … (not in VMX operation) … THEN #UD"},
-    {ExitReason::vmlaunch, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
-    {ExitReason::vmptrld, Vector::invalid_opcode, "IF … (not in VMX operation) … THEN #UD"},
-    {ExitReason::vmptrst, Vector::invalid_opcode, "IF … (not in VMX operation) … THEN #UD"},
-    {ExitReason::vmread, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
-    {ExitReason::vmresume, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
-    {ExitReason::vmwrite, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
-    {ExitReason::vmxoff, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmcall, "IF not in VMX operation THEN #UD"},
+    {ExitReason::vmclear, "IF … (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmlaunch, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmptrld, "IF … (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmptrst, "IF … (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmread, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmresume, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmwrite, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmxoff, "IF (not in VMX operation) … THEN #UD"},
     // VMXON is what enters VMX operation; but without CR4.VMXE, which cannot be set here, …
-    {ExitReason::vmxon, Vector::invalid_opcode, "IF … (CR4.VMXE = 0) … THEN #UD"},
-    {ExitReason::invept, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
-    {ExitReason::invvpid, Vector::invalid_opcode, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::vmxon, "IF … (CR4.VMXE = 0) … THEN #UD"},
+    {ExitReason::invept, "IF (not in VMX operation) … THEN #UD"},
+    {ExitReason::invvpid, "IF (not in VMX operation) … THEN #UD"},
     // With the control "enable VM functions" 0 the processor raises #UD itself.
     // [SDM 3C 25.5.5.2 "General Operation of the VMFUNC Instruction"]
-    {ExitReason::vmfunc, Vector::invalid_opcode, "#UD If executed outside VMX non-root operation",
-     false},
+    {ExitReason::vmfunc, "#UD If executed outside VMX non-root operation", false},
 });
 static_assert(vmx_instructions.size() == 13);
-
-/// One handler for all of them, which therefore need not look at the reason.
-static_assert(std::ranges::all_of(vmx_instructions, [](const VmxInstruction& instruction) {
-    return instruction.event == Vector::invalid_opcode;
-}));
 
 }  // namespace hvp::vmx

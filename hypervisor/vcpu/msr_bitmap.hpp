@@ -36,27 +36,16 @@ enum class MsrAccess : std::uint8_t { read, write };
     return std::nullopt;
 }
 
-/// What the guest's access to an MSR finds.
-enum class MsrPolicy : std::uint8_t {
-    pass,        ///< the processor's register: no exit
-    virtualise,  ///< what the handler of the exit makes of it
-    refuse,      ///< #GP, which is also how an MSR looks that the processor does not have
-};
-
-/// Some MSRs with neighbouring numbers. A table of these says which accesses exit; what it does not
-/// name passes.
+/// Some MSRs with neighbouring numbers, and which accesses to them exit. All others find the
+/// processor's register.
 struct MsrPolicies {
     arch::Msr first{};
     std::uint32_t count{1};
-    MsrPolicy read{};
-    MsrPolicy write{};
-
-    [[nodiscard]] constexpr bool names(std::uint32_t msr) const {
-        return msr - static_cast<std::uint32_t>(first) < count;
-    }
+    bool read_exits{};
+    bool write_exits{};
 };
 
-/// Sets the bits of the accesses that do not pass.
+/// Sets the bits of the accesses that exit.
 constexpr void fill_msr_bitmap(std::span<std::byte> bitmap, std::span<const MsrPolicies> table) {
     const auto intercept = [&](std::uint32_t msr, MsrAccess access) {
         // An MSR without a bit exits always: there is nothing to set.
@@ -67,10 +56,10 @@ constexpr void fill_msr_bitmap(std::span<std::byte> bitmap, std::span<const MsrP
     for (const MsrPolicies& row : table) {
         for (std::uint32_t i = 0; i < row.count; ++i) {
             const std::uint32_t msr = static_cast<std::uint32_t>(row.first) + i;
-            if (row.read != MsrPolicy::pass) {
+            if (row.read_exits) {
                 intercept(msr, MsrAccess::read);
             }
-            if (row.write != MsrPolicy::pass) {
+            if (row.write_exits) {
                 intercept(msr, MsrAccess::write);
             }
         }

@@ -29,9 +29,9 @@ using GuestFeatures = trace::Event<"GuestFeatures", lifecycle, Text<"vpid">, Tex
 using ViewChanged =
     trace::Event<"ViewChanged", each_exit, Text<"access">, Text<"view">, HexInt64<"guest_physical">,
                  HexInt64<"guest_linear">, HexInt64<"at">>;
-using FacesProof = trace::Event<"FacesProof", lifecycle, UInt64<"reads_right">, UInt64<"reads">,
-                                UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"steps">,
-                                HexInt64<"self_read">>;
+using HookProof = trace::Event<"HookProof", lifecycle, UInt64<"reads_right">, UInt64<"reads">,
+                               UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"steps">,
+                               HexInt64<"self_read">>;
 using WriteProof = trace::Event<"WriteProof", lifecycle, UInt64<"read_back">, HexInt64<"call">,
                                 HexInt64<"call_after">, UInt64<"as_before">>;
 using CutProof = trace::Event<"CutProof", lifecycle, UInt64<"bytes">, UInt64<"parts_right">,
@@ -123,8 +123,8 @@ bool verify_split(const TraceProvider& provider, const StageMemory& memory) {
     const Machine& machine = *memory.vmm().machine;
     const auto reads = static_cast<std::uint64_t>(std::ranges::count(found.sums, found.sum_before));
     const auto calls = static_cast<std::uint64_t>(std::ranges::count(found.calls, answer_of_other));
-    provider.write<FacesProof>(reads, std::uint64_t{found.sums.size()}, calls,
-                               std::uint64_t{found.calls.size()}, machine.steps(), found.self_read);
+    provider.write<HookProof>(reads, std::uint64_t{found.sums.size()}, calls,
+                              std::uint64_t{found.calls.size()}, machine.steps(), found.self_read);
     // The page as DriverEntry sees it, which no EPT can change.
     const std::uint64_t right_sum = stages::sum_of_page(memory.guest().target_page);
     const bool as_before = found.sum_after == right_sum && found.sum_before == right_sum;

@@ -61,6 +61,11 @@ vmx::ExitPath exit_path(Machine& machine, const vmx::VirtualProcessor& processor
     return vmx::exit_path<handlers, vmx::Traced<false>>(machine);
 }
 
+vmx::ExitPath untraced_exit_path(Machine& machine, const vmx::VirtualProcessor& processor) {
+    machine.use(processor);
+    return vmx::exit_path<handlers>(machine);
+}
+
 std::expected<void, ept::EditError> Machine::build(const arch::MtrrSnapshot& mtrrs,
                                                    std::span<const arch::MappedRange> hidden,
                                                    arch::HostPhysicalAddress decoy) {

@@ -19,7 +19,7 @@ namespace hvp::stages {
     static constexpr vmx::Explanation why{
         .step = "memory for EPT tables",
         .rule = {"3C", "28.2.2", "EPT Translation Mechanism"},
-        .remedy = "Windows has no contiguous pages left: start the driver soon after boot",
+        .remedy = "no contiguous pages are left: start the driver soon after boot",
     };
     return std::unexpected{vmx::Failure{.kind = vmx::FailureKind::out_of_memory, .why = &why}};
 }

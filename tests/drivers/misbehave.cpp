@@ -8,10 +8,8 @@
 
 #include "hypervisor/arch/instructions.hpp"
 #include "platform/windows/nt.hpp"
+#include "tests/drivers/misbehave_memory.hpp"
 #include "tests/drivers/service_name.hpp"
-
-/// [Windows: ExAllocatePool2] Newer than the headers.
-extern "C" NTKERNELAPI PVOID NTAPI ExAllocatePool2(ULONG64 Flags, SIZE_T NumberOfBytes, ULONG Tag);
 
 // Undocumented.
 extern "C" {
@@ -23,106 +21,13 @@ NTKERNELAPI LOGICAL NTAPI KeSignalCallDpcSynchronize(PVOID SystemArgument2);
 namespace {
 
 using namespace hvp;
+using namespace hvp::tests;
 using namespace std::string_view_literals;
-
-constexpr ULONG tag = 'tseT';
-constexpr ULONG another_tag = 'rehT';
-constexpr std::size_t small = 100;
-constexpr ULONG64 nonpaged = 0x40;  // POOL_FLAG_NON_PAGED
-
-// The compiler must not see through what is done to these pointers.
-template <typename T>
-T* opaque(T* pointer) {
-    asm volatile("" : "+r"(pointer));
-    return pointer;
-}
-
-void* allocate(std::size_t bytes = small) {
-    return opaque(ExAllocatePool2(nonpaged, bytes, tag));
-}
-
-void* allocate_contiguous() {
-    PHYSICAL_ADDRESS anywhere;
-    anywhere.QuadPart = ~0LL;
-    return opaque(MmAllocateContiguousMemory(PAGE_SIZE, anywhere));
-}
-
-NTSTATUS leak_pool() {
-    static_cast<void>(allocate());
-    return STATUS_SUCCESS;
-}
-
-NTSTATUS leak_contiguous() {
-    static_cast<void>(allocate_contiguous());
-    return STATUS_SUCCESS;
-}
 
 NTSTATUS return_at_raised_irql() {
     KIRQL old{};
     KeRaiseIrql(DISPATCH_LEVEL, &old);
     return STATUS_SUCCESS;
-}
-
-NTSTATUS free_twice() {
-    void* block = allocate();
-    ExFreePoolWithTag(block, tag);
-    ExFreePoolWithTag(opaque(block), tag);
-    return STATUS_SUCCESS;
-}
-
-NTSTATUS free_with_wrong_tag() {
-    ExFreePoolWithTag(allocate(), another_tag);
-    return STATUS_SUCCESS;
-}
-
-NTSTATUS free_contiguous_as_pool() {
-    ExFreePoolWithTag(allocate_contiguous(), 0);
-    return STATUS_SUCCESS;
-}
-
-NTSTATUS free_pool_as_contiguous() {
-    MmFreeContiguousMemory(allocate(PAGE_SIZE));
-    return STATUS_SUCCESS;
-}
-
-NTSTATUS write_behind_block() {
-    auto* block = static_cast<char*>(allocate());
-    block[small] = 1;
-    ExFreePoolWithTag(block, tag);
-    return STATUS_SUCCESS;
-}
-
-NTSTATUS write_before_block() {
-    auto* block = static_cast<char*>(allocate());
-    *opaque(block - 1) = 1;
-    ExFreePoolWithTag(block, tag);
-    return STATUS_SUCCESS;
-}
-
-NTSTATUS write_far_behind_block() {
-    auto* block = static_cast<volatile char*>(allocate(PAGE_SIZE));
-    block[PAGE_SIZE] = 1;
-    return STATUS_SUCCESS;
-}
-
-NTSTATUS read_freed_block() {
-    auto* block = static_cast<volatile char*>(allocate());
-    ExFreePoolWithTag(const_cast<char*>(block), tag);
-    return opaque(block)[0];
-}
-
-// The processor that has read the block before must not remember where it was.
-NTSTATUS read_block_freed_elsewhere() {
-    const ULONG last = KeQueryActiveProcessorCount(nullptr) - 1;
-    KeSetSystemAffinityThread(KAFFINITY{1} << last);
-    auto* block = static_cast<volatile char*>(allocate());
-    NTSTATUS status = block[0];
-    KeSetSystemAffinityThread(1);
-    ExFreePoolWithTag(const_cast<char*>(block), tag);
-    KeSetSystemAffinityThread(KAFFINITY{1} << last);
-    status += opaque(block)[0];
-    KeRevertToUserAffinityThread();
-    return status;
 }
 
 NTSTATUS read_nowhere() {
@@ -191,15 +96,6 @@ NTSTATUS hang_halted() {
 NTSTATUS triple_fault() {
     arch::lidt({.limit_bytes = 0, .base = 0});
     asm volatile("int3");
-    return STATUS_SUCCESS;
-}
-
-NTSTATUS allocate_above_dispatch_level() {
-    KIRQL old{};
-    KeRaiseIrql(DISPATCH_LEVEL + 1, &old);
-    void* block = allocate();
-    KeLowerIrql(old);
-    ExFreePoolWithTag(block, tag);
     return STATUS_SUCCESS;
 }
 
@@ -305,11 +201,6 @@ NTSTATUS fault_on_another_stack() {
 }
 
 NTSTATUS refuse() {
-    return STATUS_NOT_SUPPORTED;
-}
-
-NTSTATUS refuse_and_leak() {
-    static_cast<void>(allocate());
     return STATUS_NOT_SUPPORTED;
 }
 

@@ -2,7 +2,7 @@
 // where a register was saved. Each routine changes all registers that it has saved, and then calls
 // what it was given: void routine(void (*work)()).  [Windows: x64 exception handling]
 //
-// contract_unwind.cpp lets `work` fault; tests/unit/lab_nt/unwind_images_test.cpp reads them from the
+// contract_frames.cpp lets `work` fault; tests/unit/lab_nt/unwind_images_test.cpp reads them from the
 // file.
 
     .text
@@ -129,7 +129,7 @@ second_part_data:
 
 // bool calls_with_marked_registers(void (*routine)(void (*)()), void (*work)()): fills what a called
 // function must preserve, lets `routine` call `work`, and tells whether it all came back. What is
-// thrown in `work` is caught by call_and_catch (contract_unwind.cpp) in between.
+// thrown in `work` is caught by call_and_catch (contract_frames.cpp) in between.
     routine calls_with_marked_registers
     .irp register, rbx, rbp, rsi, rdi, r12, r13, r14, r15
     pushq   %\register
@@ -174,43 +174,6 @@ second_part_data:
     .endr
     ret
     .seh_endproc
-
-// bool jump_out_of_try(void (*finally)(bool abnormal, void* frame)): a block that is left by a jump, as
-// Microsoft's compiler makes it.
-    routine jump_out_of_try
-    pushq   %rbx
-    .seh_pushreg %rbx
-    subq    $0x20, %rsp
-    .seh_stackalloc 0x20
-    .seh_handler __C_specific_handler, @except, @unwind
-    .seh_endprologue
-    movl    $0x5555, %ebx
-    movq    %rcx, finally_block(%rip)
-begin_of_try:
-    movq    %rsp, %rcx
-    leaq    behind_try(%rip), %rdx
-    callq   _local_unwind
-    nop
-end_of_try:
-    xorl    %ebx, %ebx
-behind_try:
-    cmpl    $0x5555, %ebx
-    sete    %al
-    addq    $0x20, %rsp
-    popq    %rbx
-    ret
-    .seh_handlerdata
-    .long   1
-    .rva    begin_of_try, end_of_try, call_finally_block
-    .long   0                           // a __finally block
-    .text
-    .seh_endproc
-
-    .def call_finally_block; .scl 2; .type 32; .endef
-call_finally_block:
-    jmpq    *finally_block(%rip)
-
-    .lcomm  finally_block, 8
 
 // void call_on_other_stack(void (*work)(), void* stack_end): RBP leads back.
     routine call_on_other_stack

@@ -85,7 +85,7 @@ void expect_facts(Playground& playground, const Model& model) {
         EXPECT_EQ(touched[i]["flags"], model.flags ? flags[i] : "not to be had");
         EXPECT_EQ(touched[i]["log"], model.log ? log[i] : "not to be had");
     }
-    const Json faces = only_event(playground, "FacesProof");
+    const Json faces = only_event(playground, "HookProof");
     EXPECT_EQ(faces["reads_right"], 2);
     EXPECT_EQ(faces["calls_elsewhere"], 2);
     EXPECT_EQ(faces["steps"], 1);

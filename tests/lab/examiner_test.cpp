@@ -116,7 +116,7 @@ const auto deeds = testing::Values(
     Deed{"foreign-free-contiguous", 1, "bugcheck", {"BAD_POOL_CALLER"}},
     Deed{"overrun", 1, "bugcheck", {"SPECIAL_POOL", "written outside"}},
     Deed{"underrun", 1, "bugcheck", {"SPECIAL_POOL", "written outside"}},
-    Deed{"overrun-page", 1, "bugcheck", {"BEYOND_END_OF_ALLOCATION", "misbehave.cpp:"}},
+    Deed{"overrun-page", 1, "bugcheck", {"BEYOND_END_OF_ALLOCATION", "misbehave_memory.cpp:"}},
     Deed{"use-after-free", 1, "bugcheck", {"FREED_SPECIAL_POOL", "read_freed_block"}},
     Deed{"page-fault", 1, "bugcheck", {"PAGE_FAULT_IN_NONPAGED_AREA", "read_nowhere"}},
     Deed{"null-pointer", 1, "bugcheck", {"SYSTEM_THREAD_EXCEPTION", "read_null"}},

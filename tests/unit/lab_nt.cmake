@@ -38,8 +38,8 @@ list(JOIN HVP_STAGES " " stages)
 set_property(SOURCE unit/lab_nt/unwind_images_test.cpp PROPERTY COMPILE_DEFINITIONS
     HVP_IMAGES="${CMAKE_BINARY_DIR}/bin" HVP_STAGES="${stages}")
 set_property(SOURCE unit/lab_nt/unwind_images_test.cpp PROPERTY SKIP_PRECOMPILE_HEADERS ON)
-add_dependencies(lab_nt_unwind_tests ntoskrnl_kernel contract_seh_driver contract_unwind_driver
-    misbehave_driver msvc_image_driver)
+add_dependencies(lab_nt_unwind_tests ntoskrnl_kernel contract_frames_driver contract_seh_driver
+    contract_unwind_driver misbehave_driver msvc_image_driver)
 foreach(stage IN LISTS HVP_STAGES)
     add_dependencies(lab_nt_unwind_tests ${stage}_driver)
 endforeach()

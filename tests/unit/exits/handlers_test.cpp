@@ -103,6 +103,17 @@ TEST_F(ExitTest, CpuidTellsOfNoInstructionThatTheGuestLacks) {
     EXPECT_EQ(bit_of({"RDMSRLIST", 7, 1, Register::rax, 27, 0}, 1), 0U);
 }
 
+constexpr std::array<CpuidPolicy, 0> no_policies{};
+
+TEST(CpuidPolicies, ATableWithoutRowsChangesTheVmmsLeavesAlone) {
+    for (const std::uint32_t leaf : {0U, 1U, 32U, 0x3FFF'FFFFU, 0x4000'0100U, 0xFFFF'FFFFU}) {
+        EXPECT_FALSE(may_differ<no_policies>(leaf)) << leaf;
+    }
+    EXPECT_TRUE(may_differ<no_policies>(0x4000'0000));
+    EXPECT_TRUE(may_differ<cpuid_policies>(1));
+    EXPECT_FALSE(may_differ<cpuid_policies>(0));
+}
+
 // ---- MSRs
 
 TEST_F(ExitTest, FirmwareSeemsToHaveLockedVmxOff) {
@@ -279,7 +290,7 @@ TEST_F(ExitTest, VmxInstructionsAreInvalidOpcodes) {
                 vmcs_.write(guest_ss_rights, {.privilege_level = privilege_level});
                 vmcs_.write(guest_cs_rights, {.long_mode = long_mode});
                 EXPECT_TRUE(exit(instruction.reason, 3));
-                expect_fault(instruction.event);
+                expect_fault(Vector::invalid_opcode);
                 EXPECT_EQ(injected().has_error_code, 0U);
                 ++exits;
             }

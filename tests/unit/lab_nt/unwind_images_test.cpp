@@ -6,104 +6,20 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <random>
 #include <sstream>
 #include <string>
 #include <vector>
 
-#include "lab/nt/hosted/mapped_image.hpp"
-#include "lab/nt/rtl/scope_table.hpp"
-#include "lab/nt/rtl/unwind.hpp"
-#include "lab/nt/rtl/unwind_info.hpp"
 #include "tests/unit/lab_nt/function_walk.hpp"
+#include "tests/unit/lab_nt/unwind_image.hpp"
 
 namespace hvp::tests {
 namespace {
 
-namespace pe = lab::pe;
-namespace rtl = lab::rtl;
-
-constexpr std::uint64_t base = 0xFFFF'F801'0000'0000;
 constexpr std::uint64_t unknown = 0xBAD0'BAD0'BAD0'BAD0;
 constexpr std::string_view kernel = "ntoskrnl.exe";
-
-/// An image as the kernel's loader lays it out.
-class Image {
-public:
-    explicit Image(const std::string& name) : name_{name} {
-        std::ifstream stream{std::string{HVP_IMAGES} + "/" + name, std::ios::binary};
-        const std::vector<char> characters{std::istreambuf_iterator<char>{stream}, {}};
-        const auto bytes = std::as_bytes(std::span{characters});
-        file_.assign(bytes.begin(), bytes.end());
-        headers_ = pe::parse(file_).value();
-        memory_ = pe::layout(file_).value().bytes;
-    }
-
-    [[nodiscard]] const std::string& name() const { return name_; }
-    [[nodiscard]] const pe::Headers& headers() const { return headers_; }
-    [[nodiscard]] pe::Bytes memory() const { return memory_; }
-    [[nodiscard]] pe::WritableBytes writable() { return memory_; }
-    [[nodiscard]] rtl::ImageView view() const { return {&headers_, memory_, base}; }
-
-    /// All functions that have unwind data; the parts of one function joined.
-    [[nodiscard]] std::vector<pe::RuntimeFunction> functions() const {
-        const auto place = headers_.directory(pe::DirectoryIndex::exceptions);
-        std::vector<pe::RuntimeFunction> all;
-        for (std::uint32_t at = 0; at < place.size; at += sizeof(pe::RuntimeFunction)) {
-            const auto line = pe::read<pe::RuntimeFunction>(memory_, place.address + at).value();
-            if (rtl::read_unwind_header(memory_, line.unwind_data).value().is_chained()) {
-                all.back().end = line.end;
-            } else {
-                all.push_back(line);
-            }
-        }
-        return all;
-    }
-
-    /// The address of the function's scope table (its __try blocks); 0: it has none.
-    [[nodiscard]] std::uint32_t scope_table_of(const pe::RuntimeFunction& function) const {
-        const auto header = rtl::read_unwind_header(memory_, function.unwind_data).value();
-        const auto at = static_cast<std::uint32_t>(rtl::after_codes(header, function.unwind_data));
-        return (header.flags & 3) != 0 && is_c_handler(pe::read<std::uint32_t>(memory_, at).value())
-                   ? at + 4
-                   : 0;
-    }
-
-    /// The lines of that table.
-    [[nodiscard]] std::vector<rtl::Scope> scopes(const pe::RuntimeFunction& function) const {
-        const std::uint32_t table = scope_table_of(function);
-        std::vector<rtl::Scope> all(table != 0 ? pe::read<std::uint32_t>(memory_, table).value()
-                                               : 0);
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            all[i] = pe::read<rtl::Scope>(memory_, table + 4 + i * sizeof(rtl::Scope)).value();
-        }
-        return all;
-    }
-
-private:
-    /// In a driver the handler is a jump through the table of imports.
-    [[nodiscard]] bool is_c_handler(std::uint32_t address) const {
-        if (pe::find_export(headers_, memory_, "__C_specific_handler") == address) {
-            return true;
-        }
-        const auto slot = address + 6 + pe::read<std::uint32_t>(memory_, address + 2).value();
-        pe::ImportReader imports{headers_, memory_};
-        while (imports.next()) {
-            if (imports.current().slot == slot) {
-                return imports.current().name == "__C_specific_handler";
-            }
-        }
-        return false;
-    }
-
-    std::string name_;
-    std::vector<std::byte> file_;
-    pe::Headers headers_;
-    std::vector<std::byte> memory_;
-};
 
 const StackState* stack_now{};
 
@@ -122,7 +38,7 @@ rtl::Registers registers_of(const StackState& state, std::uint32_t address) {
         registers.vectors[i] = state.vectors[i].value_or(Vector{unknown, unknown});
     }
     registers.rsp() = state.rsp;
-    registers.rip = base + address;
+    registers.rip = unwind_image_base + address;
     return registers;
 }
 
@@ -170,7 +86,7 @@ struct Counts {
 /// Compares the unwinder with a walk through one function.
 class Comparison {
 public:
-    Comparison(const Image& image, const pe::RuntimeFunction& function, Counts& counts)
+    Comparison(const UnwindImage& image, const pe::RuntimeFunction& function, Counts& counts)
         : image_{image},
           function_{function},
           header_{rtl::read_unwind_header(image.memory(), function.unwind_data).value()},
@@ -262,7 +178,7 @@ private:
         }
     }
 
-    const Image& image_;
+    const UnwindImage& image_;
     pe::RuntimeFunction function_;
     rtl::UnwindHeader header_;
     std::vector<rtl::Scope> scopes_;
@@ -274,7 +190,7 @@ private:
 class RealUnwindData : public testing::TestWithParam<std::string> {};
 
 TEST_P(RealUnwindData, LeadsFromEveryInstructionToTheCaller) {
-    const Image image{GetParam()};
+    const UnwindImage image{HVP_IMAGES, GetParam()};
     Counts counts;
     for (const auto& function : image.functions()) {
         Comparison{image, function, counts}.run();
@@ -319,7 +235,7 @@ std::vector<std::uint32_t> expected(const std::vector<rtl::Scope>& scopes, std::
 }
 
 TEST_P(RealUnwindData, NamesTheHandlersFromTheInsideOut) {
-    const Image image{GetParam()};
+    const UnwindImage image{HVP_IMAGES, GetParam()};
     std::size_t tables = 0;
     std::size_t addresses = 0;
     std::size_t ways = 0;
@@ -360,7 +276,7 @@ TEST_P(RealUnwindData, NamesTheHandlersFromTheInsideOut) {
 }
 
 TEST_P(RealUnwindData, MayBeDamagedWithoutHarm) {
-    const Image whole{GetParam()};
+    const UnwindImage whole{HVP_IMAGES, GetParam()};
     const auto functions = whole.functions();
     std::mt19937_64 random{8};
     const auto below = [&](std::uint64_t end) { return random() % end; };
@@ -368,7 +284,7 @@ TEST_P(RealUnwindData, MayBeDamagedWithoutHarm) {
     stack_now = &state;
     std::size_t refused = 0;
     constexpr std::size_t rounds = 2'000;
-    Image image = whole;
+    UnwindImage image = whole;
     for (std::size_t round = 0; round < rounds; ++round) {
         const auto function = functions[below(functions.size())];
         const auto table = whole.headers().directory(pe::DirectoryIndex::exceptions);
@@ -403,8 +319,11 @@ TEST_P(RealUnwindData, MayBeDamagedWithoutHarm) {
 
 /// The images that are linked before: the kernel, every stage, and drivers of the lab's tests.
 std::vector<std::string> images() {
-    std::vector<std::string> names{"ntoskrnl.exe", "drivers/contract_seh.sys",
-                                   "drivers/contract_unwind.sys", "drivers/msvc_image.sys",
+    std::vector<std::string> names{"ntoskrnl.exe",
+                                   "drivers/contract_frames.sys",
+                                   "drivers/contract_seh.sys",
+                                   "drivers/contract_unwind.sys",
+                                   "drivers/msvc_image.sys",
                                    "drivers/misbehave.sys"};
     std::istringstream stages{HVP_STAGES};
     for (std::string stage; stages >> stage;) {

@@ -196,5 +196,21 @@ TEST_F(SessionTest, ReportsWhyThereWasNoVmxOperation) {
     EXPECT_EQ(processor.registers["CR4"], 0x37'06F8U);
 }
 
+// The run before has been on the VMM's tables and is back. What fails before the next VM exit must
+// not load GDTR, IDTR and TR once more.
+TEST_F(SessionTest, RestoresNoTablesAfterARunThatHadNoVmExit) {
+    fake_guest = [this](VmmFrame&) {
+        processor.gdtr = {.limit_bytes = 0xFFFF,
+                          .base = reinterpret_cast<std::uint64_t>(&memory->tables.gdt)};
+    };
+    ASSERT_TRUE(session.run(guest_code, nullptr));
+    ASSERT_TRUE(has_executed("GDTR")) << "a VM exit has loaded the VMM's";
+    processor.written.clear();
+    processor.refused["VMXON"] = arch::VmxResult::fail_invalid;
+    ASSERT_FALSE(session.run(guest_code, nullptr));
+    EXPECT_FALSE(has_executed("GDTR"));
+    EXPECT_FALSE(has_executed("IDTR"));
+}
+
 }  // namespace
 }  // namespace hvp::vmx
