@@ -87,6 +87,33 @@ TEST(Layers, AreCheckedAgainstTheTable) {
                 testing::ElementsAre("hypervisor/vmcs/fields.hpp"));
 }
 
+/// What the page about the architecture says of a layer's folder: the last column of its table.
+std::string documented(const std::string& folder) {
+    const std::regex row{R"(\| `([^`]+)` \| .* \| ([^|]*) \|)"};
+    std::istringstream page{read_file("docs/architecture.md")};
+    std::smatch cells;
+    for (std::string line; std::getline(page, line);) {
+        if (std::regex_match(line, cells, row) && cells[1] == folder) {
+            return cells[2];
+        }
+    }
+    return "no row";
+}
+
+TEST(Layers, AreThoseOfTheArchitecturePage) {
+    const std::regex row{R"((?:^|\n)([^#:\n]+):([^\n]*))"};
+    const std::string table = read_file("tests/repository/layers.txt");
+    for (std::sregex_iterator it{table.begin(), table.end(), row}, end; it != end; ++it) {
+        const std::string folder = (*it)[1] == "stages/*" ? "stages/<name>" : (*it)[1].str();
+        std::string expected;
+        std::istringstream names{(*it)[2]};
+        for (std::string one; names >> one;) {
+            expected += (expected.empty() ? "`" : ", `") + one + "`";
+        }
+        EXPECT_EQ(documented(folder), expected.empty() ? "–" : expected) << folder;
+    }
+}
+
 // The VMM's sources include no header of an operating system, and only headers of the standard
 // library that need none.
 TEST(Layers, TheHypervisorIsFreestanding) {
