@@ -1,12 +1,12 @@
-// What an EPT costs: to build it, to change it, and to be told of an access that it does not allow.
+// What an EPT costs: to build it, to change it, and to handle an access that it does not allow.
 // It is the prepared guest of stages/ept, with the stage's own set of pages and its own views; only
 // the guest's programs are others, as they do the same thing again and again.
 //
 // The time-stamp counter of the lab's machine counts instructions. From an EPT violation to the VM
 // entry after it, and from a CPUID, the processor's own log has the ticks.
 //
-// Cutting a large page and joining it again is measured on tables that nobody uses, so without
-// INVEPT. What maps of all memory cost, bench/identity.cpp finds out on the host.
+// Splitting a large page and merging it again is measured on tables that no processor uses, so
+// without INVEPT. What maps of all memory cost, bench/identity.cpp finds out on the host.
 #include <array>
 #include <cstdint>
 #include <expected>
@@ -82,7 +82,7 @@ void build_often() {
     }
 }
 
-// ---- Cutting a page of 2 MBytes, and joining it -------------------------------------------------
+// ---- Splitting a page of 2 MBytes, and merging it -----------------------------------------------
 
 void split(void* tables) {
     const auto pending = static_cast<ept::Tables*>(tables)->split(arch::GuestPhysicalAddress{0},
@@ -96,7 +96,7 @@ void merge(void* tables) {
     bench.all_right &= pending.has_value();
 }
 
-void split_and_join() {
+void split_and_merge() {
     const arch::InterruptsOff interrupts_off;
     auto tables = ept::Tables::create(*bench.memory->pool, bench.limits);
     const ept::Mapping large_page{.bytes = ept::bytes_of_entry(ept::Level::directory),
@@ -196,7 +196,7 @@ std::expected<void, vmx::Failure> run_guests(const DRIVER_OBJECT& driver,
     return run(*session, swap_often, ept_stage::untraced_exit_path(*stage.views));
 }
 
-// ---- What came of it ----------------------------------------------------------------------------
+// ---- Result -------------------------------------------------------------------------------------
 
 bool is_right(const ept_stage::Memory& memory) {
     const ept_stage::Findings& found = memory.guest.found;
@@ -208,7 +208,7 @@ bool is_right(const ept_stage::Memory& memory) {
            memory.views->edits() == memory.views->invalidations();
 }
 
-void tell(const ept_stage::Memory& memory) {
+void report(const ept_stage::Memory& memory) {
     const std::size_t tables = memory.pool->used();
     const std::size_t pages = memory.needed.pages().size();
     tests::print_event(
@@ -239,13 +239,13 @@ std::expected<bool, vmx::Failure> measure(const DRIVER_OBJECT& driver) {
     bench.memory = &**memory;
     bench.limits = *limits;
     build_often();
-    split_and_join();
+    split_and_merge();
     if (const auto ran = run_guests(driver, memory->range()); !ran) {
         return std::unexpected{ran.error()};
     }
     const bool right = (*memory)->views && is_right(**memory);
     if (right) {
-        tell(**memory);
+        report(**memory);
     }
     (*memory)->views.reset();
     return right;

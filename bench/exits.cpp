@@ -7,7 +7,7 @@
 //   bench-bare    the bare minimum
 //   answers-vmm, answers-floor: not for measuring; do the two give the same answers?
 //
-// The processor's own log has the ticks. What the driver tells is whether the exits were right.
+// The processor's own log has the ticks. The driver reports whether the exits were right.
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -41,14 +41,14 @@ constexpr std::uint64_t times = 100;
 constexpr std::array all_probes{Probe::cpuid,  Probe::hlt,      Probe::rdmsr,    Probe::wrmsr,
                                 Probe::vmcall, Probe::read_cr3, Probe::write_cr3};
 
-/// What the guest shall do, and what came of it.
+/// What the guest shall do, and the result.
 struct Work {
     std::span<const Probe> probes;
     bool is_refused_too{};  ///< and VMXOFF
     std::uint64_t done{};
     std::uint64_t changed{};  ///< exits after which a register was not what it should be
     std::uint64_t answers{};  ///< a sum over all answers
-    std::int64_t step{};      ///< how far behind CPUID its single step was seen
+    std::int64_t step{};      ///< how far after CPUID its single step was seen
 };
 
 /// What the guest cannot ask without an exit.
@@ -77,7 +77,7 @@ GuestRegisters choose_registers(Probe probe) {
     return registers;
 }
 
-/// What the registers must be behind the instruction.
+/// What the registers must be after the instruction.
 GuestRegisters expected(Probe probe, GuestRegisters registers) {
     const arch::CpuidResult& cpuid = before_launch.leaf_0;
     switch (probe) {
@@ -153,9 +153,9 @@ void be_refused(Work& work) {
 
 std::int64_t step_over_cpuid() {
     const arch::TableRegister windows = use_gate(vmx::Vector::debug, bench::hvp_bench_on_debug);
-    const std::int64_t behind = bench::hvp_bench_step_over_cpuid();
+    const std::int64_t distance = bench::hvp_bench_step_over_cpuid();
     arch::lidt(windows);
-    return behind;
+    return distance;
 }
 
 /// CPUID's leaves of every kind, and a single step over it.

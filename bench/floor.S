@@ -185,14 +185,14 @@ hvp_bench_step_over_cpuid:
     push rbx
     .seh_pushreg rbx
     .seh_endprologue
-    lea r8, [rip + behind_cpuid - 1]
+    lea r8, [rip + after_cpuid - 1]
     mov r9, r8                      # what hvp_bench_on_debug leaves here; this: it did not come
     xor eax, eax
     pushfq
     or dword ptr [rsp], 1 << 8
     popfq                           # TF has an effect from the end of the next instruction on
     cpuid
-behind_cpuid:
+after_cpuid:
     nop
     mov rax, r9
     sub rax, r8

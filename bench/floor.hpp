@@ -24,7 +24,7 @@ void hvp_bench_bare_exit();
 /// Executes CPUID with RFLAGS.TF set.
 ///
 /// Needs    a gate for #DB that leads to `hvp_bench_on_debug`
-/// Returns  how far behind the CPUID the debug exception came, in bytes; -1: it did not come
+/// Returns  how far after the CPUID the debug exception came, in bytes; -1: it did not come
 std::int64_t hvp_bench_step_over_cpuid();
 
 /// Executes VMXOFF, which raises #UD for a guest.

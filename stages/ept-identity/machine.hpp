@@ -126,6 +126,9 @@ private:
 
 /// The VMM's table of handlers, with those of the exits that the machine answers.
 [[nodiscard]] vmx::ExitPath exit_path(Machine& machine, const vmx::VirtualProcessor& processor);
+/// The same without a trace.
+[[nodiscard]] vmx::ExitPath untraced_exit_path(Machine& machine,
+                                               const vmx::VirtualProcessor& processor);
 /// For the trace.
 extern const vmx::HandlerNames handler_names;
 

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <optional>
+#include <utility>
 
 #include "tool/base/temporary_folder.hpp"
 #include "tool/bench/bench.hpp"
@@ -114,19 +115,21 @@ ExitStatus bench_ept(const BenchOptions& options, const Repository& repository) 
         fmt::print(stderr, "bench: the run of bench-ept.sys lacks a figure\n");
         return ExitStatus::failed;
     }
-    const auto views = view_costs(repository, folder.path());
-    const auto identities = views ? identity_costs(repository) : std::nullopt;
+    auto untraced = view_costs(repository, "bench-views", folder.path());
+    auto traced = untraced ? view_costs(repository, "ept-identity", folder.path()) : std::nullopt;
+    const auto identities = traced ? identity_costs(repository) : std::nullopt;
     if (!identities) {
         return ExitStatus::failed;
     }
+    const ViewCosts views{std::move(*untraced), std::move(*traced)};
     if (options.json) {
         Json results = results_of(*figures);
-        add_identity(results, *identities, *views);
+        add_identity(results, *identities, views);
         const Json all = {{"name", "ept"}, {"machine", bench_machine()}, {"results", results}};
         fmt::print("{}\n", all.dump(2));
     } else {
         print_table(*figures);
-        print_identity(*identities, *views);
+        print_identity(*identities, views);
     }
     return ExitStatus::passed;
 }

@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <bit>
 #include <cstdio>
+#include <string_view>
 
+#include "hypervisor/ept/violation.hpp"
+#include "hypervisor/vmcs/exit_reason.hpp"
 #include "tool/base/subprocess.hpp"
 #include "tool/story/story.hpp"
 
@@ -12,7 +16,8 @@ namespace hvp::tool {
 namespace {
 
 constexpr const char* step_ends = "step ends";
-constexpr std::array view_names{"code", "data", "step", step_ends};
+constexpr const char* to_data = "data";
+constexpr std::array view_names{"code", to_data, "step", step_ends};
 
 /// For a comparison with designs in which each processor has tables of its own.
 constexpr std::uint64_t processors = 8;
@@ -22,6 +27,35 @@ std::string name_of(const Json& identity) {
     const char* const pages = bytes > 1U << 21 ? "1 GB" : bytes > 1U << 12 ? "2 MB" : "4 KB";
     return fmt::format("{} GiB, pages of {}", identity.at("memory_gib").get<std::uint64_t>(),
                        pages);
+}
+
+/// An exit, as long as the next one may say what it was.
+struct ViewChange {
+    std::string_view kind;
+    std::uint64_t exit_at{};
+    std::optional<std::uint64_t> ticks{};
+};
+
+/// Which view a violation leads to, by the processor's own report: a fetch to the code view, an
+/// access to the data view or, if the next exit is the end of a step, to the step view.
+const char* view_change_of(const Json& exit) {
+    switch (static_cast<vmx::ExitReason>(exit.value("reason_number", 1U))) {
+        case vmx::ExitReason::exception_or_nmi:
+            return step_ends;
+        case vmx::ExitReason::ept_violation: {
+            const auto number = std::stoull(exit.value("qualification", "0"), nullptr, 0);
+            return std::bit_cast<ept::ViolationQualification>(number).execute != 0 ? "code"
+                                                                                   : to_data;
+        }
+        default:
+            return "";
+    }
+}
+
+void note(Costs& costs, const std::optional<ViewChange>& change) {
+    if (change && !change->kind.empty() && change->ticks) {
+        costs[std::string{change->kind}].sorted.push_back(*change->ticks);
+    }
 }
 
 }  // namespace
@@ -37,46 +71,50 @@ std::optional<Json> identity_costs(const Repository& repository) {
     return identities;
 }
 
-std::optional<Costs> view_costs(const Repository& repository, const std::filesystem::path& folder) {
-    const auto events =
-        run_bench_driver(repository.stage_driver("ept-identity"), "bench-ept-identity", folder);
+std::optional<Costs> view_costs(const Repository& repository, const char* driver,
+                                const std::filesystem::path& folder) {
+    const auto events = run_bench_driver(repository.stage_driver(driver),
+                                         fmt::format("bench-of-{}", driver), folder);
     if (!events) {
         return std::nullopt;
     }
     Costs costs;
-    std::uint64_t exit_at = 0;
-    std::string kind;
+    std::optional<ViewChange> last;
     for (const Json& event : *events) {
-        const std::string name = event.value("event", "");
+        const std::string name = event.value("from", "") == "processor" ? event.at("event") : "";
         const auto t = event.at("t").get<std::uint64_t>();
-        if (name == "ViewChanged") {
-            kind = event.at("view").get<std::string>();
-        } else if (event.value("from", "") != "processor") {
-            continue;
-        } else if (name == "VmExit") {
-            exit_at = t;
-            kind = event.value("reason_number", 1U) == 0 ? step_ends : "";
-        } else if (name == "VmEntry" && !kind.empty()) {
-            costs[kind].sorted.push_back(t - exit_at);
-            kind.clear();
+        if (name == "VmExit") {
+            const char* const kind = view_change_of(event);
+            if (last && last->kind == to_data && kind == step_ends) {
+                last->kind = "step";
+            }
+            note(costs, last);
+            last = {.kind = kind, .exit_at = t};
+        } else if (name == "VmEntry" && last) {
+            last->ticks = t - last->exit_at;
         }
     }
+    note(costs, last);
     sort(costs);
     for (const char* const view : view_names) {
         if (!costs.contains(view)) {
-            fmt::print(stderr, "bench: the run of ept-identity.sys has nothing about: {}\n", view);
+            fmt::print(stderr, "bench: the run of {}.sys has nothing about: {}\n", driver, view);
             return std::nullopt;
         }
     }
     return costs;
 }
 
-void add_identity(Json& results, const Json& identities, const Costs& views) {
-    for (const auto& [view, cost] : views) {
-        results.push_back(as_json(
-            view == step_ends ? "single step, end" : "EPT violation, to the " + view + " view",
-            "instructions", cost));
-    }
+void add_identity(Json& results, const Json& identities, const ViewCosts& views) {
+    const auto add = [&](const Costs& costs, const char* how) {
+        for (const auto& [view, cost] : costs) {
+            const std::string what =
+                view == step_ends ? "single step, end" : "EPT violation, to the " + view + " view";
+            results.push_back(as_json(what + how, "instructions", cost));
+        }
+    };
+    add(views.untraced, "");
+    add(views.traced, ", traced");
     for (const Json& identity : identities) {
         const std::string name = "identity of " + name_of(identity);
         const auto bytes = identity.at("table_bytes").get<std::uint64_t>();
@@ -95,11 +133,13 @@ void add_identity(Json& results, const Json& identities, const Costs& views) {
     }
 }
 
-void print_identity(const Json& identities, const Costs& views) {
+void print_identity(const Json& identities, const ViewCosts& views) {
     const auto row = [&](const char* what, const char* view, const char* note) {
-        fmt::print("  {:<35}{:>16}   {}\n", what, cost_text(views.at(view)), note);
+        fmt::print("  {:<35}{:>9}{:>9}   {}\n", what, cost_text(views.untraced.at(view)),
+                   cost_text(views.traced.at(view)), note);
     };
-    fmt::print("ept-identity: instructions, from exit to entry\n");
+    fmt::print(
+        "ept-identity: instructions, from exit to entry; the second figure is with a trace\n");
     row("fetch, to the code view", "code", "another EPT pointer, no INVEPT");
     row("read or write, to the data view", "data", "after finding the page of RIP");
     row("read of its own page, to the step", "step", "a page composed, INVEPT included");

@@ -15,17 +15,22 @@ namespace hvp::tool {
 /// Returns  nullopt: it failed, and that has been said
 [[nodiscard]] std::optional<Json> identity_costs(const Repository& repository);
 
-/// What an EPT violation costs in a run of the stage `ept-identity`, from exit to VM entry, by the
-/// view that the processor is in afterwards: "data", "code", "step"; and what the exit behind the
-/// single step costs, "step ends".
+/// What an EPT violation costs in a run of the stage `ept-identity`, or of that stage without a
+/// trace, from exit to VM entry, by the view that the processor is in afterwards: "data", "code",
+/// "step"; and what the exit after the single step costs, "step ends".
 ///
 /// Returns  nullopt: the run failed, and that has been said
-[[nodiscard]] std::optional<Costs> view_costs(const Repository& repository,
+[[nodiscard]] std::optional<Costs> view_costs(const Repository& repository, const char* driver,
                                               const std::filesystem::path& folder);
 
-/// Appends to `results`.
-void add_identity(Json& results, const Json& identities, const Costs& views);
+struct ViewCosts {
+    Costs untraced;
+    Costs traced;
+};
 
-void print_identity(const Json& identities, const Costs& views);
+/// Appends to `results`.
+void add_identity(Json& results, const Json& identities, const ViewCosts& views);
+
+void print_identity(const Json& identities, const ViewCosts& views);
 
 }  // namespace hvp::tool
