@@ -129,6 +129,7 @@ void depart(VmmFrame* frame) {
     HostTables& tables = *processor.tables;
     copy_gdt(tables, state);
     restore_after_own_tables(tables, state);
+    processor.counters.restore_to_host();
     arch::wrmsr(arch::Msr::sysenter_cs, state.sysenter_cs);
     arch::wrmsr(arch::Msr::sysenter_esp, state.sysenter_esp);
     arch::wrmsr(arch::Msr::sysenter_eip, state.sysenter_eip);
