@@ -21,6 +21,7 @@ constexpr trace::Traits failure{.level = Level::error, .keyword = keyword::failu
 // `at` is the time-stamp counter when it happened: the events are written later.
 using VmxOn = trace::Event<"VmxOn", life, HexInt64<"at">>;
 using VmxOff = trace::Event<"VmxOff", life, HexInt64<"at">>;
+using Departed = trace::Event<"Departed", life, HexInt64<"rip">, HexInt64<"at">>;
 using VmEntry = trace::Event<"VmEntry", each_exit, HexInt64<"at">>;
 using VmExit = trace::Event<"VmExit", each_exit, Text<"reason">, UInt32<"reason_number">,
                             HexInt64<"qualification">, HexInt64<"guest_rip">,
@@ -72,6 +73,10 @@ void trace_vmx_on(const TraceProvider& provider, std::uint64_t at) {
 
 void trace_vmx_off(const TraceProvider& provider, std::uint64_t at) {
     provider.write<VmxOff>(at);
+}
+
+void trace_departure(const TraceProvider& provider, std::uint64_t rip, std::uint64_t at) {
+    provider.write<Departed>(rip, at);
 }
 
 void trace_entry(const TraceProvider& provider, std::uint64_t at) {

@@ -11,6 +11,8 @@ namespace hvp::platform {
 /// The processor entered VMX operation, and left it; `at` as below.
 void trace_vmx_on(const TraceProvider& provider, std::uint64_t at);
 void trace_vmx_off(const TraceProvider& provider, std::uint64_t at);
+/// VMX operation ended by a departure (hypervisor/vcpu/departure.hpp), with the guest at `rip`.
+void trace_departure(const TraceProvider& provider, std::uint64_t rip, std::uint64_t at);
 
 /// A VM entry; `at` is the time-stamp counter when it happened.
 void trace_entry(const TraceProvider& provider, std::uint64_t at);

@@ -108,6 +108,10 @@ void load_control_registers(const arch::ProcessorState& state) {
 void depart(VmmFrame* frame) {
     VirtualProcessor& processor = *frame->owner;
     const UncheckedVmcs vmcs;
+    if (processor.guest_stop.why == StopReason::stopped_by_guest ||
+        !vmcs.read(entry_controls).has(EntryControl::ia32e_mode_guest)) {
+        [[clang::musttail]] return hvp_leave_vmm(frame);
+    }
     // From here on there is no other way: an exception would be the end.
     processor.running = false;
     const arch::ProcessorState state = state_of_guest(vmcs);
@@ -116,9 +120,6 @@ void depart(VmmFrame* frame) {
                            .rflags = vmcs.read(guest_rflags).raw(),
                            .rsp = vmcs.read(guest_rsp).raw(),
                            .ss = arch::raw(selector_at(vmcs, SegmentIndex::ss))};
-    if (!vmcs.read(entry_controls).has(EntryControl::ia32e_mode_guest)) {
-        [[clang::musttail]] return hvp_leave_vmm(frame);
-    }
     keep(processor, undelivered(vmcs));
 
     static_cast<void>(arch::vmclear(arch::HostPhysicalAddress{arch::vmptrst()}));

@@ -18,7 +18,8 @@
 
 namespace hvp::vmx {
 
-/// For VmmFrame::leave. A guest that is not in IA-32e mode is left as a function all the same.
+/// For VmmFrame::leave. A guest that has asked to be stopped is left as a function all the same: it
+/// has nothing more to do. So is one that is not in IA-32e mode.
 [[clang::preserve_none]] void depart(VmmFrame* frame);
 
 /// Ends, after a departure, the function that the guest was: what launched it goes on.

@@ -53,7 +53,7 @@ std::expected<GuestStop, Failure> Session::run(void (*code)(void*), void* argume
     // tables that are not in use; and it may have ended in the middle of a step.
     processor().own_tables = false;
     processor().departed = false;
-    processor().frame->leave = options.departs ? depart : hvp_leave_vmm;
+    processor().frame->leave = hvp_leave_vmm;
     processor().failed_fields.used = 0;
     if (processor().frame->on_exit == processor().step.on_exit_of_step) {
         processor().frame->on_exit = processor().step.on_exit;
@@ -88,6 +88,7 @@ std::expected<GuestStop, Failure> Session::run(void (*code)(void*), void* argume
         return std::unexpected{added.error()};
     }
     timestamps_.vm_entry_at = arch::rdtsc();
+    processor().frame->leave = options.departs ? depart : hvp_leave_vmm;
     vmx::run(region);
     timestamps_.left_at = arch::rdtsc();
     if (processor().departed) {

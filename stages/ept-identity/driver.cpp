@@ -136,6 +136,11 @@ Expected<void> run_guest(const Setting& setting, const StageMemory& memory) {
     session.options.epts = pages.machine->epts();
     session.options.features = {vmx::vpid(static_cast<std::uint16_t>(setting.processor + 1))};
     session.options.choose_step = vmx::choose_step;
+    // An exit that nobody handles may come in the middle of an interrupt's handler, which must end:
+    // so this guest is not dropped, it goes on without the VMM.
+    session.options.departs = true;
+    memory.guest().departed = &session.processor().departed;
+    memory.guest().frame = session.vmm().frame();
     // On the stack of this thread: interrupt handlers run in the guest, and in them exceptions may
     // occur, which Windows dispatches on a stack that it knows, or not at all.
     alignas(16) std::array<std::byte, guest_stack_bytes> stack;  // the guest writes before it reads

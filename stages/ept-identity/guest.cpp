@@ -3,13 +3,32 @@
 #include <algorithm>
 
 #include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/processor_state.hpp"
+#include "hypervisor/vcpu/departure.hpp"
 
 namespace hvp::identity_stage {
 namespace {
 
-using stages::ask;
-using stages::stop;
 using stages::sum_of_page;
+
+/// Asks the VMM, if there is one: it may have departed at any moment, and VMCALL raises #UD then.
+/// With interrupts off no handler runs, in which that could happen, between the question and
+/// VMCALL.
+///
+/// Returns  whether the VMM has done it
+bool ask(const GuestData& data, Call call) {
+    const arch::InterruptsOff interrupts_off;
+    return !*data.departed && stages::ask(call);
+}
+
+/// Asks the VMM to end the guest. Where there is none any more, the guest goes back by itself.
+[[noreturn]] void stop(const GuestData& data) {
+    arch::cli();
+    if (*data.departed) {
+        vmx::hvp_end_departed_guest(data.frame);
+    }
+    stages::stop();
+}
 
 /// Interrupts are on, and the clock's handler is Windows'. It runs in the guest.
 void wait_for_the_clock(GuestData& data) {
@@ -25,7 +44,7 @@ void look_at_split_page(GuestData& data) {
     Findings& found = data.found;
     found.sum_before = sum_of_page(data.target_page);
     found.call_before = data.target();
-    if (!ask(Call::install_hook)) {
+    if (!ask(data, Call::install_hook)) {
         return;
     }
     found.accepted = 1;
@@ -40,20 +59,20 @@ void look_at_split_page(GuestData& data) {
     found.written_read = data.target_page[written_word] == ~before ? 1 : 0;
     found.call_written = data.target();
     data.target_alias[written_word] = before;
-    (void)ask(Call::remove_hook);
+    (void)ask(data, Call::remove_hook);
     found.sum_after = sum_of_page(data.target_page);
     found.call_after = data.target();
 }
 
 void touch_watched(GuestData& data) {
-    if (!ask(Call::watch)) {
+    if (!ask(data, Call::watch)) {
         return;
     }
     volatile std::uint64_t* const page = data.watched;
     (void)page[0];
     page[words_of_page] = 1;
     page[3 * words_of_page] = page[3 * words_of_page] + 1;
-    (void)ask(Call::end_watch);
+    (void)ask(data, Call::end_watch);
 }
 
 void look_at_vmm_memory(GuestData& data) {
@@ -71,6 +90,10 @@ void change_an_mtrr(GuestData& data) {
     const auto base = static_cast<arch::Msr>(data.mtrr);
     const auto mask = static_cast<arch::Msr>(data.mtrr + 1);
     constexpr std::uint64_t valid = 1U << 11;
+    const arch::InterruptsOff interrupts_off;
+    if (*data.departed) {
+        return;  // without a VMM these would be the processor's own
+    }
     const std::uint64_t old_mask = arch::rdmsr(mask);
     if ((old_mask & valid) != 0) {
         return;
@@ -96,8 +119,7 @@ void explore(void* guest_data) {
     look_at_vmm_memory(data);
     change_an_mtrr(data);
     data.found.finished = 1;
-    arch::cli();
-    stop();
+    stop(data);
 }
 
 [[gnu::section("TARGET")]] std::uint64_t target() {

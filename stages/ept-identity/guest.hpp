@@ -10,6 +10,7 @@
 
 #include "hypervisor/arch/address.hpp"
 #include "hypervisor/exits/hypercall.hpp"
+#include "hypervisor/vcpu/exit_path.hpp"
 #include "stages/shared/guest_calls.hpp"
 
 namespace hvp::identity_stage {
@@ -64,6 +65,8 @@ struct Findings {
 /// The guest's data.
 struct GuestData {
     const volatile std::uint32_t* clock{};  ///< the system's count of clock interrupts
+    const volatile bool* departed{};        ///< there is no VMM any more. In the guest it reads 0
+    vmx::VmmFrame* frame{};                 ///< of the VMM, for the way back then
     std::uint64_t (*target)(){};
     std::uint64_t (*self_reader)(){};  ///< at the target's page; only the code view has it
     const volatile std::uint64_t* target_page{};

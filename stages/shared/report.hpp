@@ -44,7 +44,11 @@ void report_run(const platform::TraceProvider& provider, const vmx::Timestamps& 
     platform::trace_entry(provider, timestamps.vm_entry_at);
     report_exits(provider, processor, after_exit, names);
     platform::trace_ending(provider, processor);
-    platform::trace_vmx_off(provider, timestamps.left_at);
+    if (processor.departed) {
+        platform::trace_departure(provider, processor.guest_stop.guest_rip, timestamps.left_at);
+    } else {
+        platform::trace_vmx_off(provider, timestamps.left_at);
+    }
 }
 
 }  // namespace hvp::stages

@@ -163,6 +163,14 @@ TEST_F(DepartureTest, LeavesAGuestInAnotherModeAsAFunction) {
     EXPECT_TRUE(processor.in_vmx_operation) << "whoever has entered it leaves it";
 }
 
+TEST_F(DepartureTest, LeavesAGuestThatAskedForItAsAFunction) {
+    memory->processor.guest_stop.why = StopReason::stopped_by_guest;
+    fake_outcome = FakeOutcome::none;
+    depart(memory->frame());
+    EXPECT_EQ(fake_outcome, FakeOutcome::left);
+    EXPECT_FALSE(memory->processor.departed);
+}
+
 // NMIs that came too late for a guest that was a function.
 TEST_F(DepartureTest, NmisOfAGuestThatIsOverAreTheHostSystems) {
     const auto windows = arch::ProcessorState::capture();
