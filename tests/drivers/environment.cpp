@@ -96,7 +96,13 @@ void check_tables() {
 
 void check_control_registers() {
     expect_equal(arch::read_cr0().raw(), 0x8005'0033, "CR0");
-    expect_equal(arch::read_cr3() & 0xFFF, 0, "CR3's low bits");
+    const bool has_pcid = (arch::cpuid(1).ecx >> 17 & 1) != 0;
+    const arch::CpuidResult structured =
+        arch::cpuid(0).eax >= 7 ? arch::cpuid(7) : arch::CpuidResult{};
+    const bool has_cet = (structured.ecx >> 7 & 1) != 0 || (structured.edx >> 20 & 1) != 0;
+    expect_equal(arch::read_cr3() & 0xFFF, has_pcid ? 2 : 0, "CR3's PCID");
+    expect_equal(arch::read_cr4().raw() >> 17 & 1, has_pcid ? 1 : 0, "CR4.PCIDE");
+    expect_equal(arch::read_cr4().raw() >> 23 & 1, has_cet ? 1 : 0, "CR4.CET");
     constexpr std::uint64_t always = 0x6F8;
     expect_equal(arch::read_cr4().raw() & always, always, "CR4: DE PSE PAE MCE PGE OSFXSR XMM");
     expect(!arch::read_cr4().has(arch::Cr4::vmx_enable), "CR4.VMXE");

@@ -145,7 +145,8 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
     NTSTATUS status = STATUS_INSUFFICIENT_RESOURCES;
     if (code != nullptr && logs != nullptr) {
         const DebugRegistersKept debug_registers;
-        const PHYSICAL_ADDRESS top{.QuadPart = static_cast<LONGLONG>(arch::read_cr3())};
+        const PHYSICAL_ADDRESS top{
+            .QuadPart = static_cast<LONGLONG>(arch::read_cr3() & ~(arch::page_bytes - 1))};
         prepare_runner(code, static_cast<const std::uint64_t*>(MmGetVirtualForPhysical(top)));
         Pass bare{.name = "bare",
                   .seed = arch::rdtsc() ^ reinterpret_cast<std::uint64_t>(driver->DriverStart),

@@ -307,7 +307,8 @@ constexpr ULONG tag = 'edoM';
 NTSTATUS run_all(const DRIVER_OBJECT& driver, std::uint8_t* code, const LowModes& low) {
     const bool has_vmx = (arch::cpuid(1).ecx & arch::cpuid_1_ecx_vmx) != 0;
     const DebugRegistersKept debug_registers;
-    const PHYSICAL_ADDRESS top{.QuadPart = static_cast<LONGLONG>(arch::read_cr3())};
+    const PHYSICAL_ADDRESS top{
+        .QuadPart = static_cast<LONGLONG>(arch::read_cr3() & ~(arch::page_bytes - 1))};
     prepare_runner(code, static_cast<const std::uint64_t*>(MmGetVirtualForPhysical(top)));
     const Machine machine{
         .windows = arch::ProcessorState::capture(), .low = &low, .exits = nullptr};
