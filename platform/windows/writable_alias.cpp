@@ -45,11 +45,12 @@ WritableAlias::~WritableAlias() {
     if (mdl_ == nullptr) {
         return;
     }
+    auto* const mdl = static_cast<PMDL>(mdl_);
     if (start_ != nullptr) {
-        MmUnmapLockedPages(start_, mdl_);
+        MmUnmapLockedPages(start_, mdl);
     }
-    MmUnlockPages(mdl_);
-    IoFreeMdl(mdl_);
+    MmUnlockPages(mdl);
+    IoFreeMdl(mdl);
 }
 
 }  // namespace hvp::windows

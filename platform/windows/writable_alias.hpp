@@ -7,8 +7,6 @@
 
 #include "platform/windows/irql.hpp"
 
-struct _MDL;
-
 namespace hvp::windows {
 
 /// Code and constants are mapped read-only. What changes them all the same needs a mapping of its
@@ -38,9 +36,9 @@ public:
     [[nodiscard]] void* start() const { return start_; }
 
 private:
-    explicit WritableAlias(_MDL* mdl) : mdl_{mdl} {}
+    explicit WritableAlias(void* mdl) : mdl_{mdl} {}
 
-    _MDL* mdl_;
+    void* mdl_;      ///< an MDL, which this header need not know
     void* start_{};  ///< null: locked, but not mapped
 };
 
