@@ -7,9 +7,9 @@
 
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tool/base/text.hpp"
+#include "tool/explain/kernel_dumps.hpp"
 #include "tool/explain/names/field_names.hpp"
 #include "tool/explain/names/item_names.hpp"
-#include "tool/explain/kernel_dumps.hpp"
 #include "tool/explain/numbers.hpp"
 #include "tool/explain/rule_words.hpp"
 
