@@ -4,30 +4,6 @@
 
 namespace hvp::ept {
 
-ProcessorView::Outcome ProcessorView::on_violation(const GuestMemoryEvent& event,
-                                                   bool during_delivery,
-                                                   const InstructionPlace& place) {
-    const ViolationResponse response =
-        respond_to(event, during_delivery, view_, place, views_->split_pages());
-    Outcome outcome{.kind = Outcome::Kind::changed};
-    switch (response.kind) {
-        case ViolationResponse::Kind::switch_to_data:
-            view_ = View::data;
-            break;
-        case ViolationResponse::Kind::switch_to_code:
-            view_ = View::code;
-            break;
-        case ViolationResponse::Kind::step:
-            outcome = {.kind = Outcome::Kind::step, .pending = begin_step(response)};
-            view_ = View::step;
-            break;
-        case ViolationResponse::Kind::not_split:
-            return {};
-    }
-    ++changes_[static_cast<std::size_t>(view_)];
-    return outcome;
-}
-
 PendingInvalidation ProcessorView::begin_step(const ViolationResponse& step) {
     step_ = step;
     for (std::size_t i = 0; i < step_.part_count; ++i) {

@@ -80,4 +80,28 @@ private:
     std::array<std::uint64_t, 3> changes_{};
 };
 
+inline ProcessorView::Outcome ProcessorView::on_violation(const GuestMemoryEvent& event,
+                                                          bool during_delivery,
+                                                          const InstructionPlace& place) {
+    const ViolationResponse response =
+        respond_to(event, during_delivery, view_, place, views_->split_pages());
+    Outcome outcome{.kind = Outcome::Kind::changed};
+    switch (response.kind) {
+        case ViolationResponse::Kind::switch_to_data:
+            view_ = View::data;
+            break;
+        case ViolationResponse::Kind::switch_to_code:
+            view_ = View::code;
+            break;
+        case ViolationResponse::Kind::step:
+            outcome = {.kind = Outcome::Kind::step, .pending = begin_step(response)};
+            view_ = View::step;
+            break;
+        case ViolationResponse::Kind::not_split:
+            return {};
+    }
+    ++changes_[static_cast<std::size_t>(view_)];
+    return outcome;
+}
+
 }  // namespace hvp::ept

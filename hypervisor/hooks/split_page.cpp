@@ -4,34 +4,6 @@
 #include <algorithm>
 
 namespace hvp::ept {
-namespace {
-
-/// Whether a part of the instruction lies in a split page.
-bool touches_split_pages(const InstructionPlace& place, const SplitPages& pages) {
-    return pages.find(place.first) != nullptr || (place.next_page && may_cross(place.first.raw()) &&
-                                                  pages.find(*place.next_page) != nullptr);
-}
-
-/// The parts of the instruction that lie in split pages. Its length is not known before it has been
-/// executed, so the greatest length is assumed.
-ViolationResponse parts_in_split_pages(const InstructionPlace& place, const SplitPages& pages) {
-    ViolationResponse step{.kind = ViolationResponse::Kind::step};
-    const auto first = static_cast<std::uint32_t>(arch::offset_in_page(place.first));
-    const auto in_first =
-        std::min<std::uint32_t>(arch::most_instruction_bytes, arch::page_bytes - first);
-    if (const SplitPage* const page = pages.find(place.first)) {
-        step.parts[step.part_count++] = {.split_page = *page, .first = first, .count = in_first};
-    }
-    if (place.next_page && in_first < arch::most_instruction_bytes) {
-        if (const SplitPage* const page = pages.find(*place.next_page)) {
-            step.parts[step.part_count++] = {
-                .split_page = *page, .first = 0, .count = arch::most_instruction_bytes - in_first};
-        }
-    }
-    return step;
-}
-
-}  // namespace
 
 std::expected<void, SplitPageError> SplitPages::add(const SplitPage& page, const Limits& limits) {
     if (!arch::is_page_aligned(page.page) || !arch::is_page_aligned(page.data) ||
@@ -60,31 +32,21 @@ bool SplitPages::remove(arch::GuestPhysicalAddress page) {
     return true;
 }
 
-const SplitPage* SplitPages::find(arch::GuestPhysicalAddress address) const {
-    const auto found = std::ranges::find(all(), arch::page_of(address), &SplitPage::page);
-    return found == all().end() ? nullptr : &*found;
-}
-
-ViolationResponse respond_to(const GuestMemoryEvent& event, bool during_delivery, View view,
-                             const InstructionPlace& place, const SplitPages& pages) {
-    constexpr ViolationResponse not_split{.kind = ViolationResponse::Kind::not_split};
-    if (event.is_misconfiguration || pages.find(event.guest_physical) == nullptr) {
-        return not_split;
+ViolationResponse parts_in_split_pages(const InstructionPlace& place, const SplitPages& pages) {
+    ViolationResponse step{.kind = ViolationResponse::Kind::step};
+    const auto first = static_cast<std::uint32_t>(arch::offset_in_page(place.first));
+    const auto in_first =
+        std::min<std::uint32_t>(arch::most_instruction_bytes, arch::page_bytes - first);
+    if (const SplitPage* const page = pages.find(place.first)) {
+        step.parts[step.part_count++] = {.split_page = *page, .first = first, .count = in_first};
     }
-    const bool is_fetch = event.qualification.execute != 0;
-    if (is_fetch) {
-        // In the code view every split page can be executed.
-        return view == View::code
-                   ? not_split
-                   : ViolationResponse{.kind = ViolationResponse::Kind::switch_to_code};
+    if (place.next_page && in_first < arch::most_instruction_bytes) {
+        if (const SplitPage* const page = pages.find(*place.next_page)) {
+            step.parts[step.part_count++] = {
+                .split_page = *page, .first = 0, .count = arch::most_instruction_bytes - in_first};
+        }
     }
-    if (view != View::code) {
-        return not_split;  // elsewhere they can all be read and written
-    }
-    if (during_delivery || !touches_split_pages(place, pages)) {
-        return {.kind = ViolationResponse::Kind::switch_to_data};
-    }
-    return parts_in_split_pages(place, pages);
+    return step;
 }
 
 void compose(PageBytes frame, PageBytes before, ConstPageBytes data, ConstPageBytes code,

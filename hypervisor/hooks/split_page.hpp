@@ -58,7 +58,14 @@ public:
     /// Returns  whether the page was in the registry
     bool remove(arch::GuestPhysicalAddress page);
     /// The split page that the address lies in, or null.
-    [[nodiscard]] const SplitPage* find(arch::GuestPhysicalAddress address) const;
+    [[nodiscard]] const SplitPage* find(arch::GuestPhysicalAddress address) const {
+        for (const SplitPage& one : all()) {
+            if (one.page == arch::page_of(address)) {
+                return &one;
+            }
+        }
+        return nullptr;
+    }
     [[nodiscard]] std::span<const SplitPage> all() const { return {pages_.data(), count_}; }
 
 private:
@@ -102,6 +109,18 @@ struct ViolationResponse {
     std::uint32_t part_count{};
 };
 
+/// Whether a part of the instruction lies in a split page.
+[[nodiscard]] inline bool touches_split_pages(const InstructionPlace& place,
+                                              const SplitPages& pages) {
+    return pages.find(place.first) != nullptr || (place.next_page && may_cross(place.first.raw()) &&
+                                                  pages.find(*place.next_page) != nullptr);
+}
+
+/// The parts of the instruction that lie in split pages. Its length is not known before it has been
+/// executed, so the greatest length is assumed.
+[[nodiscard]] ViolationResponse parts_in_split_pages(const InstructionPlace& place,
+                                                     const SplitPages& pages);
+
 /// Decides by the processor's view, the access, and the place of the instruction.
 ///
 /// It terminates: a fetch leads to the code view, from there an operand leads to the data view only
@@ -109,9 +128,29 @@ struct ViolationResponse {
 /// everything that one instruction can do. An access during event delivery is not the
 /// instruction's, so it never needs a step; the handler's fetch comes after it.
 /// Needs    `place` only for reads and writes in the code view
-[[nodiscard]] ViolationResponse respond_to(const GuestMemoryEvent& event, bool during_delivery,
-                                           View view, const InstructionPlace& place,
-                                           const SplitPages& pages);
+[[nodiscard]] inline ViolationResponse respond_to(const GuestMemoryEvent& event,
+                                                  bool during_delivery, View view,
+                                                  const InstructionPlace& place,
+                                                  const SplitPages& pages) {
+    constexpr ViolationResponse not_split{.kind = ViolationResponse::Kind::not_split};
+    if (event.is_misconfiguration || pages.find(event.guest_physical) == nullptr) {
+        return not_split;
+    }
+    const bool is_fetch = event.qualification.execute != 0;
+    if (is_fetch) {
+        // In the code view every split page can be executed.
+        return view == View::code
+                   ? not_split
+                   : ViolationResponse{.kind = ViolationResponse::Kind::switch_to_code};
+    }
+    if (view != View::code) {
+        return not_split;  // elsewhere they can all be read and written
+    }
+    if (during_delivery || !touches_split_pages(place, pages)) {
+        return {.kind = ViolationResponse::Kind::switch_to_data};
+    }
+    return parts_in_split_pages(place, pages);
+}
 
 using PageBytes = std::span<std::byte, arch::page_bytes>;
 using ConstPageBytes = std::span<const std::byte, arch::page_bytes>;

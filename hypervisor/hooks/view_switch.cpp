@@ -39,10 +39,11 @@ ViewSwitch::ViewSwitch(ept::SplitViews& views, std::uint32_t processor, ept::Ste
 ept::InstructionPlace ViewSwitch::place_of(arch::GuestLinearAddress rip) const {
     const std::uint64_t cr3 = UncheckedVmcs{}.read(guest_cr3);
     const std::uint64_t addresses = (1ULL << limits().physical_address_bits) - 1;
-    const auto read_entry = [=, this](arch::GuestPhysicalAddress table, std::size_t index) {
+    const auto read_entry = [addresses, window = window_](arch::GuestPhysicalAddress table,
+                                                          std::size_t index) {
         // Bits above MAXPHYADDR would be reserved ones in the window's own entry.
         const std::byte* const entries =
-            window_.show(place_for_tables, arch::HostPhysicalAddress{table.raw() & addresses});
+            window.show(place_for_tables, arch::HostPhysicalAddress{table.raw() & addresses});
         std::uint64_t entry{};
         __builtin_memcpy(&entry, entries + index * sizeof entry, sizeof entry);
         return entry;
