@@ -46,10 +46,12 @@ public:
             step,     ///< the same, for one instruction; then `after_step` is called
         };
         Kind kind{};
-        PendingInvalidation pending{};  ///< to be executed before the step
     };
     [[nodiscard]] Outcome on_violation(const GuestMemoryEvent& event, bool during_delivery,
                                        const InstructionPlace& place);
+
+    /// What is to be executed before a step, once `on_violation` has said that there is one.
+    [[nodiscard]] const PendingInvalidation& before_step() const { return before_step_; }
 
     /// One instruction has been executed in the step view, or a part of it before another exit:
     /// copies what it wrote to the data frames.
@@ -77,6 +79,7 @@ private:
     PageAccess pages_;
     View view_{View::data};
     ViolationResponse step_{};  ///< the step that is being made
+    PendingInvalidation before_step_{};
     std::array<std::uint64_t, 3> changes_{};
 };
 
@@ -94,7 +97,8 @@ inline ProcessorView::Outcome ProcessorView::on_violation(const GuestMemoryEvent
             view_ = View::code;
             break;
         case ViolationResponse::Kind::step:
-            outcome = {.kind = Outcome::Kind::step, .pending = begin_step(response)};
+            outcome = {.kind = Outcome::Kind::step};
+            before_step_ = begin_step(response);
             view_ = View::step;
             break;
         case ViolationResponse::Kind::not_split:

@@ -1,11 +1,14 @@
 // Edits that concern several EPTs at once.
 #include "hypervisor/hooks/split_views.hpp"
 
+#include <algorithm>
+
 namespace hvp::ept {
 SplitViews::SplitViews(const TableMemory& memory, std::size_t identity_tables,
                        std::uint32_t processors, const Limits& limits)
     : limits_{limits},
-      view_count_{first_step + processors},
+      view_count_{first_step + std::min(processors, most_processors)},
+      is_too_small_{processors > most_processors},
       identity_pool_{memory.pages.first(identity_tables), memory.links.first(identity_tables),
                      memory.physical} {
     const std::size_t each = (memory.pages.size() - identity_tables) / view_count_;
@@ -18,6 +21,9 @@ SplitViews::SplitViews(const TableMemory& memory, std::size_t identity_tables,
 
 std::expected<void, EditError> SplitViews::build(const arch::MtrrSnapshot& mtrrs,
                                                  bool record_accesses) {
+    if (is_too_small_) {
+        return std::unexpected{EditError::out_of_range};
+    }
     mtrrs_ = mtrrs;
     auto identity = Tables::create(identity_pool_, limits_);
     if (!identity) {

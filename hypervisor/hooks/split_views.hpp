@@ -49,7 +49,11 @@ public:
         return identity_tables + (2 + processors) * pages_of_view(regions);
     }
 
-    /// Needs    1 to `most_processors` processors; memory that lives as long as the views
+    /// Processors have numbers of their own here, from 0 on: not those of the system, which may be
+    /// larger than all that have views.
+    ///
+    /// Needs    1 to `most_processors` processors, or `build` fails; memory that lives as long as the
+    ///          views
     SplitViews(const TableMemory& memory, std::size_t identity_tables, std::uint32_t processors,
                const Limits& limits);
     SplitViews(const SplitViews&) = delete;
@@ -146,6 +150,7 @@ private:
 
     Limits limits_;
     std::size_t view_count_;
+    bool is_too_small_;  ///< for so many processors
     TablePool identity_pool_;
     std::array<std::optional<TablePool>, most_views> pools_;
     std::optional<Tables> identity_;

@@ -75,12 +75,13 @@ AfterViolation ViewSwitch::on_violation(const ept::GuestMemoryEvent& event, Step
     const bool is_of_instruction = event.qualification.execute == 0 && !during_delivery;
     const ept::InstructionPlace place =
         is_of_instruction ? place_of(event.guest_rip) : ept::InstructionPlace{};
+    using Kind = ept::ProcessorView::Outcome::Kind;
     const auto outcome = view_.on_violation(event, during_delivery, place);
-    if (outcome.kind == ept::ProcessorView::Outcome::Kind::changed) {
+    if (outcome.kind == Kind::changed) {
         return {.goes_on = true, .ept = view_.pointer()};
     }
-    if (outcome.kind == ept::ProcessorView::Outcome::Kind::refused ||
-        !invalidate(outcome.pending)) {
+    if (outcome.kind == Kind::refused ||
+        (outcome.kind == Kind::step && !invalidate(view_.before_step()))) {
         return {};
     }
     if (by == StepBy::trap_flag && cannot_be_stepped_by_trap_flag(view_.instruction(place))) {

@@ -83,6 +83,21 @@ TEST_F(Invalidate, DoesNothingOnAProcessorThatIsNotConcerned) {
     EXPECT_THAT(arch::processor.written, testing::IsEmpty());
 }
 
+// A shift by 64 is undefined, and on a processor it is one by 0: number 64 would be number 0.
+TEST_F(Invalidate, KnowsMoreThan64Processors) {
+    for (const std::uint32_t number : {63U, 64U, 300U, 511U}) {
+        arch::processor = {};
+        const PendingInvalidation one{.pointer = pointer_to(host(0x9000)),
+                                      .processors = arch::ProcessorSet::only(number)};
+        EXPECT_FALSE(one.empty());
+        EXPECT_TRUE(invalidate_here(one, number % 64, all_capabilities));
+        EXPECT_EQ(arch::processor.written.size(), number < 64 ? 1U : 0U) << number;
+        arch::processor = {};
+        EXPECT_TRUE(invalidate_here(one, number, all_capabilities));
+        EXPECT_THAT(arch::processor.written, testing::ElementsAre("INVEPT 1")) << number;
+    }
+}
+
 TEST_F(Invalidate, ChecksTheResultOfTheInstruction) {
     arch::processor.refused["INVEPT"] = arch::VmxResult::fail_valid;
     EXPECT_EQ(invalidate_here(pending, 1, all_capabilities).error(), InvalidationError::refused);

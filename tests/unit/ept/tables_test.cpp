@@ -119,6 +119,11 @@ TEST_F(EptTables, OnlyProcessorsThatUseItAreConcerned) {
               arch::ProcessorSet::only(0) | arch::ProcessorSet::only(5));
     tables.detach(0);
     EXPECT_EQ(map(0, kb_4, kb_4).processors, arch::ProcessorSet::only(5));
+    tables.attach(64);
+    tables.attach(300);
+    tables.detach(5);
+    EXPECT_EQ(map(0, kb_4, 0).processors,
+              arch::ProcessorSet::only(64) | arch::ProcessorSet::only(300));
 }
 
 TEST_F(EptTables, RefusesWhatAProcessorWouldRefuse) {

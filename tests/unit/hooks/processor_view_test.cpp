@@ -76,8 +76,8 @@ TEST_F(EptProcessorView, AStepIsPaidForAndWhatItWroteIsKept) {
     const auto outcome = view_.on_violation({.guest_physical = guest(page), .qualification = write},
                                             false, {.first = guest(page + 0x100)});
     EXPECT_EQ(outcome.kind, Kind::step);
-    EXPECT_TRUE(outcome.pending.processors.has(0)) << "the page leads to another frame";
-    EXPECT_EQ(outcome.pending.pointer.frame, view_.pointer().frame);
+    EXPECT_TRUE(view_.before_step().processors.has(0)) << "the page leads to another frame";
+    EXPECT_EQ(view_.before_step().pointer.frame, view_.pointer().frame);
     EXPECT_EQ(frames_.frames[0][0x100], std::byte{0xC0}) << "the instruction";
     EXPECT_EQ(frames_.frames[0][0x10F], std::byte{0xDA}) << "after 15 bytes";
     EXPECT_EQ(view_.instruction({.first = guest(page + 0x100)})[0], 0xC0);
