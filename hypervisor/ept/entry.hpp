@@ -234,14 +234,25 @@ public:
 
     /// Marks of this VMM, in bits that the processor ignores in each kind of entry.
     enum class Mark : std::uint64_t {
-        pinned = 1ULL << 52,   ///< stays as it is when the memory types around it change
-        of_view = 1ULL << 53,  ///< private to a view: it differs from the base on purpose
+        pinned = 1ULL << 52,          ///< stays as it is when the memory types around it change
+        of_view = 1ULL << 53,         ///< private to a view: it differs from the base on purpose
+        execution_held = 1ULL << 54,  ///< execute is off for a while: see `Tables::hold_execution`
     };
     [[nodiscard]] constexpr bool has(Mark mark) const {
         return (raw_ & static_cast<std::uint64_t>(mark)) != 0;
     }
     [[nodiscard]] constexpr Entry marked(Mark mark) const {
         return Entry{raw_ | static_cast<std::uint64_t>(mark)};
+    }
+
+    /// The entry with execute off, and a mark that it was on; the same where it was off.
+    [[nodiscard]] constexpr Entry held() const {
+        return rights().execute ? Entry{raw_ & ~execute_bit}.marked(Mark::execution_held) : *this;
+    }
+    /// What a held entry was, and is meant to be again.
+    [[nodiscard]] constexpr Entry released() const {
+        constexpr auto mark = static_cast<std::uint64_t>(Mark::execution_held);
+        return has(Mark::execution_held) ? Entry{(raw_ & ~mark) | execute_bit} : *this;
     }
 
     /// The entry one level below that means the same for the part number `index` of this page:
@@ -258,6 +269,7 @@ public:
     friend constexpr bool operator==(Entry, Entry) = default;
 
 private:
+    static constexpr std::uint64_t execute_bit = 1U << 2;
     static constexpr std::uint64_t flag_bits = 3U << 8;
     static constexpr std::uint64_t maps_page_bit = 1U << 7;
     static constexpr std::uint64_t address_bits = 0x000F'FFFF'FFFF'F000;

@@ -166,7 +166,8 @@ std::expected<PendingInvalidation, EditError> Tables::perform(const Edit& edit) 
     // All tables are counted before an entry is changed: an edit is made entirely or not at all.
     std::size_t needed = 0;
     for (std::uint64_t base = first_region; base < edit.end; base += region) {
-        needed += tables_needed(edit, Level::pml4, base, (*root_)[index_at(Level::pml4, base)]);
+        needed += tables_needed(edit, Level::pml4, base,
+                                (*root_)[index_at(Level::pml4, base)].released());
     }
     if (needed > pool_->free()) {
         return std::unexpected{EditError::no_table_left};
@@ -228,7 +229,7 @@ std::size_t Tables::tables_needed(const Edit& edit, Level level, std::uint64_t b
          at += step) {
         Entry child{};
         if (has_table) {
-            child = (*table_at(entry.address()))[index_at(next, at)];
+            child = (*table_at(entry.address()))[index_at(next, at)].released();
         } else if (entry.is_present()) {
             child = entry.part(level, index_at(next, at));
         }
@@ -239,16 +240,17 @@ std::size_t Tables::tables_needed(const Edit& edit, Level level, std::uint64_t b
 
 // NOLINTNEXTLINE(misc-no-recursion): four levels
 void Tables::apply(const Edit& edit, Level level, std::uint64_t base, Entry& entry) {
-    if (edit.passes(level, entry)) {
+    const Entry before = entry.released();
+    if (edit.passes(level, before)) {
         return;
     }
-    if (fits_entry(edit, level, base, entry)) {
-        const Entry becomes = edit.entry_at(base, level, entry);
+    if (fits_entry(edit, level, base, before)) {
+        const Entry becomes = edit.entry_at(base, level, before);
         return replace(level, entry, mark_private(becomes));
     }
     const Level next = below(level);
     const std::uint64_t step = bytes_of_entry(next);
-    if (fills_table(edit, level, base, entry)) {
+    if (fills_table(edit, level, base, before)) {
         Table& table = *pool_->take();  // counted before
         for (std::size_t i = 0; i < table.size(); ++i) {
             table[i] = mark_private(edit.entry_at(base + i * step, next, Entry{}));
@@ -272,11 +274,12 @@ Table& Tables::table_below(Level level, Entry& entry) {
         return pool_->at(entry.address());
     }
     Table& table = *pool_->take();  // counted before
-    if (entry.references_table(level)) {
-        table = *table_at(entry.address());
-    } else if (entry.is_present()) {
+    const Entry before = entry.released();
+    if (before.references_table(level)) {
+        table = *table_at(before.address());
+    } else if (before.is_present()) {
         for (std::size_t i = 0; i < table.size(); ++i) {
-            table[i] = entry.part(level, i);
+            table[i] = before.part(level, i);
         }
     } else {
         table.fill(entry);  // it may have a mark
@@ -337,6 +340,36 @@ void Tables::reclaim_if_flushed() {
     if (unflushed_edits_ == 0) {
         pool_->reclaim();
     }
+}
+
+Tables::Place Tables::place_of(arch::GuestPhysicalAddress guest, Level level) {
+    Level at = Level::pml4;
+    Entry* entry = &(*root_)[index_at(at, guest.raw())];
+    while (at != level && references_own(at, *entry)) {
+        Table& table = pool_->at(entry->address());
+        at = below(at);
+        entry = &table[index_at(at, guest.raw())];
+    }
+    return {.entry = *entry, .level = at};
+}
+
+std::expected<PendingInvalidation, EditError> Tables::hold_execution(
+    arch::GuestPhysicalAddress guest, Level level) {
+    if (guest.raw() >= guest_physical_end) {
+        return std::unexpected{EditError::out_of_range};
+    }
+    const Place place = place_of(guest, level);
+    if (!place.entry.released().is_present()) {
+        return std::unexpected{EditError::not_one_page};
+    }
+    replace(place.level, place.entry, place.entry.held());
+    return finish_edit();
+}
+
+PendingInvalidation Tables::release_execution(arch::GuestPhysicalAddress guest, Level level) {
+    const Place place = place_of(guest, level);
+    replace(place.level, place.entry, place.entry.released());
+    return finish_edit();
 }
 
 PendingInvalidation Tables::write_raw(arch::GuestPhysicalAddress guest, Level level, Entry entry) {

@@ -18,6 +18,19 @@
 // entry references it, and each entry changes by one store, from the old value to the new one.
 // So there is no moment in which a page that is mapped before and after is not mapped.
 //
+// For executable memory that is not enough while other processors run the guest. From a page of
+// another size in the tables on, until its INVEPT, a processor may have both sizes in its TLB; and
+// on many processors (CVE-2018-12207; not those with IA32_ARCH_CAPABILITIES bit 6) an instruction
+// fetch that meets both is a machine check that stops the package. So the size of a page is changed
+// in three steps then, and its type, too:
+//
+//   hold_execution   execute off, at the entry that is going to change     INVEPT on each processor
+//   split, merge, map   the new size; nothing executable of the old one is cached any more
+//                       … and execute is on again, as part of that store   INVEPT on each processor
+//
+// A guest that executes there in between has an EPT violation, and tries again.
+// [SDM 3A 4.10.2.3 "Details of TLB Use"], [SDM 3C 28.3.3.4 "Guidelines for Use of the INVEPT Instruction"]
+//
 // Several EPTs that differ in a few pages share the rest: a *view* is created over a base, begins
 // with the same contents, and has tables of its own only on the way to pages of its own. A table of
 // the base that an edit of the view meets is copied first, and never changed.
@@ -136,6 +149,19 @@ public:
     [[nodiscard]] std::expected<PendingInvalidation, EditError> merge(
         arch::GuestPhysicalAddress guest, Level level);
 
+    /// Takes execute away from the region that an entry of this level controls, or the larger page
+    /// that the address lies in, by one store: before an edit that changes the page's size or its
+    /// type, while other processors run the guest. The INVEPT that is pending comes before that
+    /// edit, and the edit gives execute back when it replaces that entry.
+    ///
+    /// Needs    an EPT that is no view: views follow by `sync_with_base`
+    /// Returns  not_one_page: nothing is mapped there
+    [[nodiscard]] std::expected<PendingInvalidation, EditError> hold_execution(
+        arch::GuestPhysicalAddress guest, Level level);
+    /// Gives execute back where the edit did not come.
+    [[nodiscard]] PendingInvalidation release_execution(arch::GuestPhysicalAddress guest,
+                                                        Level level);
+
     /// Of a view: the page leads where it leads in the base, and tables on the way to it that now
     /// equal those of the base are retired.
     [[nodiscard]] PendingInvalidation restore(arch::GuestPhysicalAddress guest);
@@ -188,6 +214,12 @@ private:
         return entry.references_table(level) && pool_->owns(entry.address());
     }
     [[nodiscard]] Level largest_allowed(Level wanted) const;
+    /// The entry of this level for an address, or the one of a larger page, with its level.
+    struct Place {
+        Entry& entry;
+        Level level;
+    };
+    [[nodiscard]] Place place_of(arch::GuestPhysicalAddress guest, Level level);
 
     // Edits: `entry` controls the region of its level that begins at `base`.
     [[nodiscard]] std::expected<PendingInvalidation, EditError> perform(const Edit& edit);

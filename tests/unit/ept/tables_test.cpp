@@ -214,6 +214,82 @@ TEST_F(EptTables, SplitAndMergeKeepAllButTheSize) {
     EXPECT_EQ(tables.walk(guest(gb_1)).last().entry, before);
 }
 
+/// What a processor finds that walks now.
+struct Seen {
+    Level level{};
+    bool execute{};
+
+    friend bool operator==(const Seen&, const Seen&) = default;
+};
+
+// A fetch that meets two sizes of an executable page in the TLB stops some processors. So in no two
+// states between which there is no INVEPT is the page executable in two sizes.
+TEST_F(EptTables, TheSizeOfAPageChangesWhileItIsNotExecutable) {
+    tables.attach(1);
+    tables.attach(2);
+    const auto all = arch::ProcessorSet::only(1) | arch::ProcessorSet::only(2);
+    ASSERT_TRUE(tables.map({.guest = guest(0),
+                            .bytes = mb_2,
+                            .to = {.physical = host(mb_2), .rights = read_execute},
+                            .largest = Level::directory}));
+    const auto seen = [this] {
+        const Walk walk = tables.walk(guest(3 * kb_4));
+        EXPECT_TRUE(walk.rights.read) << "data is there all the time";
+        EXPECT_EQ(walk.physical.raw(), mb_2 + 3 * kb_4);
+        return Seen{.level = walk.last().level, .execute = walk.rights.execute};
+    };
+    const Entry page = tables.walk(guest(0)).last().entry;
+    EXPECT_EQ(seen(), (Seen{Level::directory, true}));
+    const auto off = tables.hold_execution(guest(0), Level::directory);
+    ASSERT_TRUE(off);
+    EXPECT_EQ(off->processors, all);
+    EXPECT_EQ(seen(), (Seen{Level::directory, false}));
+    ASSERT_TRUE(tables.split(guest(3 * kb_4), Level::page_table));
+    EXPECT_EQ(seen(), (Seen{Level::page_table, true}));
+    EXPECT_EQ(tables.hold_execution(guest(0), Level::directory)->processors, all);
+    EXPECT_EQ(seen(), (Seen{Level::page_table, false}));
+    ASSERT_TRUE(tables.merge(guest(0), Level::directory));
+    EXPECT_EQ(seen(), (Seen{Level::directory, true}));
+    EXPECT_EQ(tables.walk(guest(0)).last().entry, page);
+
+    // The type, by a map over it.
+    ASSERT_TRUE(tables.hold_execution(guest(0), Level::directory));
+    ASSERT_TRUE(tables.map(
+        {.guest = guest(0),
+         .bytes = kb_4,
+         .to = {
+             .physical = host(mb_2), .rights = read_execute, .type = MemoryType::write_through}}));
+    EXPECT_EQ(seen(), (Seen{Level::page_table, true}));
+    EXPECT_EQ(tables.walk(guest(0)).type, MemoryType::write_through);
+    EXPECT_EQ(tables.walk(guest(0)).rights, read_execute);
+}
+
+TEST_F(EptTables, ExecuteComesBackWhereItWas) {
+    tables.attach(1);
+    EXPECT_EQ(tables.hold_execution(guest(0), Level::directory).error(), EditError::not_one_page);
+    const auto map_as = [this](Rights rights) {
+        ASSERT_TRUE(tables.map({.guest = guest(0),
+                                .bytes = mb_2,
+                                .to = {.physical = host(mb_2), .rights = rights},
+                                .largest = Level::directory}));
+    };
+    map_as(read_execute);
+    ASSERT_TRUE(tables.hold_execution(guest(0), Level::directory));
+    EXPECT_TRUE(tables.release_execution(guest(0), Level::directory).empty());
+    EXPECT_EQ(tables.walk(guest(0)).rights, read_execute);
+    map_as(read_write);
+    EXPECT_TRUE(tables.hold_execution(guest(0), Level::directory)->empty()) << "there is nothing";
+    ASSERT_TRUE(tables.split(guest(0), Level::page_table));
+    EXPECT_EQ(tables.walk(guest(0)).rights, read_write);
+    // Without its only right it is not present, and yet a page.
+    map_as(execute_only);
+    ASSERT_TRUE(tables.hold_execution(guest(0), Level::directory));
+    EXPECT_FALSE(tables.walk(guest(0)).rights.any());
+    ASSERT_TRUE(tables.split(guest(kb_4), Level::page_table));
+    EXPECT_EQ(tables.walk(guest(kb_4)).rights, execute_only);
+    EXPECT_EQ(tables.walk(guest(kb_4)).physical.raw(), mb_2 + kb_4);
+}
+
 TEST_F(EptTables, AMergedPageIsDirtyIfOneOfItsPartsIs) {
     ASSERT_TRUE(tables.map(
         {.guest = guest(0), .bytes = mb_2, .to = {.physical = host(0), .rights = everything}}));
