@@ -11,7 +11,12 @@
 # Calling convention, on every host: Windows x64, as in vcpu/entry.S.
 
     .intel_syntax noprefix
-    .text
+# Sections of their own, so that the linker drops them from a driver that does not use them.
+#ifdef _WIN32
+    .section .text$hvp_try_rdmsr, "xr", one_only, hvp_try_rdmsr
+#else
+    .section .text.hvp_fix_up, "ax", @progbits
+#endif
 
 # bool hvp_try_rdmsr(std::uint32_t msr, std::uint64_t* value)
     .globl hvp_try_rdmsr
@@ -55,7 +60,7 @@ refused:
 # The table: FixUp hvp_fix_ups[], and where it ends. In Windows' image it is part of .rdata, which
 # the VMM's page tables map like all of the image.
 #ifdef _WIN32
-    .section .rdata$fix_up, "dr"
+    .section .rdata$hvp_fix_ups, "dr", one_only, hvp_fix_ups
 #else
     .section .data.rel.ro.fix_up, "aw", @progbits
 #endif

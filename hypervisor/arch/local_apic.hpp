@@ -10,8 +10,8 @@
 namespace hvp::arch {
 
 /// Its registers: in memory, at the same address for each processor, or as MSRs in x2APIC mode.
-/// [SDM 3A 10.4.1 "The Local APIC Block Diagram"], [SDM 3A 10.12.1 "Detecting and Enabling x2APIC
-/// Mode"]
+/// [SDM 3A 10.4.1 "The Local APIC Block Diagram"],
+/// [SDM 3A 10.12.1 "Detecting and Enabling x2APIC Mode"]
 class LocalApic {
 public:
     /// Without a mapping of the registers it is the MSRs.

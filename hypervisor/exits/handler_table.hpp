@@ -34,6 +34,7 @@
 #include "hypervisor/exits/ept.hpp"
 #include "hypervisor/exits/external_interrupts.hpp"
 #include "hypervisor/exits/function_name.hpp"
+#include "hypervisor/exits/hlt.hpp"
 #include "hypervisor/exits/msr.hpp"
 #include "hypervisor/exits/nmi.hpp"
 #include "hypervisor/exits/resume_guest.hpp"
@@ -46,23 +47,6 @@
 namespace hvp::vmx {
 
 // ---- Handlers that have no file of their own ----------------------------------------------------
-
-/// HLT waits for an interrupt. A guest whose interrupts we do not see has nothing to wait for: it
-/// goes on.  [SDM 3C 25.1.3 "Instructions That Cause VM Exits Conditionally"]
-inline Next on_hlt(Exit exit) {
-    const bool sees_interrupts =
-        exit.vmcs.read(exit_controls).has(ExitControl::acknowledge_interrupt_on_exit);
-    return sees_interrupts ? halt(exit, none_is_ours) : Next::step_over;
-}
-
-/// INVD empties the caches without writing what is modified in them. That would not be the guest's
-/// data alone: the VMM's own, written a moment ago, and what the host system has written on this
-/// processor would be lost with it. WBINVD empties them, too, and loses nothing.
-/// [SDM 3C 25.1.2 "Instructions That Cause VM Exits Unconditionally"]
-inline Next on_invd(Exit) {
-    arch::wbinvd();
-    return Next::step_over;
-}
 
 /// See the table in vmx_instructions.hpp.
 inline Next on_vmx_instruction(Exit exit) {

@@ -66,15 +66,4 @@ template <Vmcs V>
     return next == Next::resume || leave(exit);
 }
 
-/// A pending event wakes the guest immediately: it came when it was blocked, perhaps by the very
-/// STI in front of its HLT.  [SDM 3C 33.5 "Handling Activity States by VMM"]
-///
-/// Needs    an exit by HLT; `is_ours`: as nmis_of_guest
-template <typename IsOurs>
-[[nodiscard, gnu::noinline]] Next halt(Exit exit, IsOurs is_ours) {
-    step_over_instruction(exit.vmcs);
-    exit.vmcs.write(guest_activity_state, ActivityState::hlt);
-    return deliver_pending(exit, is_ours) == AfterEvent::resume ? Next::resume : Next::stop;
-}
-
 }  // namespace hvp::vmx

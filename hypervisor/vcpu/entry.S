@@ -244,7 +244,7 @@ FUNCTION hvp_enter_guest_after_nmi
     BODY
     call hvp_open_window_for_nmis   # which may be interrupted by the next one
     add rsp, 40
-    jmp [rsp + RESUME]
+    jmp hvp_resume_guest
 END hvp_enter_guest_after_nmi
 
 FUNCTION hvp_first_entry_after_nmi
@@ -258,9 +258,9 @@ END hvp_first_entry_after_nmi
 
 # EntryRange[2]: from, up to, and where an NMI returns to instead.
 #ifdef _WIN32
-    .section .rdata, "dr"
+    .section .rdata$hvp_entry_ranges, "dr", one_only, hvp_entry_ranges
 #else
-    .section .data.rel.ro, "aw"
+    .section .data.rel.ro.hvp_entry_ranges, "aw"
 #endif
     .globl hvp_entry_ranges
     .balign 8

@@ -69,8 +69,8 @@ void hvp_exit_to_vmm();
 ExitFunction hvp_resume_guest;
 ExitFunction hvp_leave_guest;
 
-/// What they jump to through `VmmFrame::resume` and `VmmFrame::leave`: VM entry, and the way back to
-/// the stack that launched the guest.
+/// What they jump to through `VmmFrame::resume` and `VmmFrame::leave`: VM entry, and the way back
+/// to the stack that launched the guest.
 ExitFunction hvp_enter_guest;
 ExitFunction hvp_leave_vmm;
 

@@ -3,8 +3,8 @@
 #include <bit>
 
 #include "hypervisor/vcpu/departure.hpp"
-#include "hypervisor/vcpu/ept_setup.hpp"
-#include "hypervisor/vcpu/interrupt_setup.hpp"
+#include "hypervisor/vcpu/setup/ept_setup.hpp"
+#include "hypervisor/vcpu/setup/interrupt_setup.hpp"
 #include "hypervisor/vmcs/current_vmcs.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
 

@@ -15,9 +15,9 @@
 #include "hypervisor/trace/ring.hpp"
 #include "hypervisor/vcpu/entry.hpp"
 #include "hypervisor/vcpu/exit_path.hpp"
-#include "hypervisor/vcpu/guest_counters.hpp"
 #include "hypervisor/vcpu/guest_registers.hpp"
 #include "hypervisor/vcpu/host_environment.hpp"
+#include "hypervisor/vcpu/setup/guest_counters.hpp"
 #include "hypervisor/vmcs/dump.hpp"
 #include "hypervisor/vmcs/exit_reason.hpp"
 #include "hypervisor/vmcs/fields.hpp"
@@ -35,10 +35,10 @@ struct VmmFrame {
     GuestRegisters registers;
     std::uint64_t launch_rsp{};
     std::uint64_t launch_cr3{};
-    ExitFunction* on_exit{};                 ///< handles an exit
-    ExitFunction* on_failed_entry{};         ///< VMLAUNCH or VMRESUME failed
+    ExitFunction* on_exit{};                ///< handles an exit
+    ExitFunction* on_failed_entry{};        ///< VMLAUNCH or VMRESUME failed
     ExitFunction* resume{hvp_enter_guest};  ///< after an NMI: hvp_enter_guest_after_nmi
-    ExitFunction* leave{hvp_leave_vmm};      ///< or the departure: see departure.hpp
+    ExitFunction* leave{hvp_leave_vmm};     ///< or the departure: see departure.hpp
     VirtualProcessor* owner{};
     void* state{};  ///< the handlers' own: see ExitPath
 };

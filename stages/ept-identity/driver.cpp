@@ -16,8 +16,8 @@
 
 #include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/exits/single_step.hpp"
-#include "hypervisor/vcpu/ept_setup.hpp"
 #include "hypervisor/vcpu/session.hpp"
+#include "hypervisor/vcpu/setup/ept_setup.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "platform/exit_events.hpp"

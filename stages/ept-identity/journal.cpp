@@ -234,7 +234,7 @@ void report_run(const TraceProvider& provider, const vmx::Session& session,
         },
         handler_names);
     platform::trace_ending(provider, session.processor());
-    platform::trace_vmx_off(provider, timestamps.left_at);
+    stages::report_vmx_off(provider, timestamps, session.processor());
 }
 
 std::expected<void, vmx::Failure> verify(const TraceProvider& provider, const vmx::Session& session,

@@ -9,8 +9,8 @@
 
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/exits/dispatch.hpp"
-#include "hypervisor/vcpu/ept_setup.hpp"
 #include "hypervisor/vcpu/session.hpp"
+#include "hypervisor/vcpu/setup/ept_setup.hpp"
 #include "hypervisor/vcpu/virtual_processor.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "platform/host.hpp"

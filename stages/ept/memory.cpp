@@ -6,7 +6,7 @@
 
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/arch/processor_state.hpp"
-#include "hypervisor/vcpu/guest_segments.hpp"
+#include "hypervisor/vcpu/setup/guest_segments.hpp"
 #include "hypervisor/vmcs/fields.hpp"
 #include "stages/shared/result.hpp"
 

@@ -22,7 +22,7 @@
 
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/vcpu/entry.hpp"
-#include "hypervisor/vcpu/guest_segments.hpp"
+#include "hypervisor/vcpu/setup/guest_segments.hpp"
 #include "hypervisor/vmcs/current_vmcs.hpp"
 #include "hypervisor/vmcs/dump.hpp"
 #include "hypervisor/vmcs/exit_reason.hpp"
@@ -152,7 +152,6 @@ Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive, Journal& 
         if (!written) {
             return written;
         }
-
         journal.vm_entry_at = arch::rdtsc();
         const vmx::LaunchOutcome launched = vmx::hvp_launch_guest(&journal.mailbox, frame);
         // The guest has run, or could not be started; we are in VMX root operation again, on our

@@ -35,6 +35,17 @@ void report_exits(const platform::TraceProvider& provider, const vmx::VirtualPro
     platform::trace_dropped(provider, *processor.ring);
 }
 
+/// How VMX operation ended: with the host system's state, or by a departure.
+inline void report_vmx_off(const platform::TraceProvider& provider,
+                           const vmx::Timestamps& timestamps,
+                           const vmx::VirtualProcessor& processor) {
+    if (processor.departed) {
+        platform::trace_departure(provider, processor.guest_stop.guest_rip, timestamps.left_at);
+    } else {
+        platform::trace_vmx_off(provider, timestamps.left_at);
+    }
+}
+
 /// A guest from VMXON to VMXOFF. `names`: those of its table of handlers.
 template <typename AfterExit>
 void report_run(const platform::TraceProvider& provider, const vmx::Timestamps& timestamps,
@@ -44,11 +55,7 @@ void report_run(const platform::TraceProvider& provider, const vmx::Timestamps& 
     platform::trace_entry(provider, timestamps.vm_entry_at);
     report_exits(provider, processor, after_exit, names);
     platform::trace_ending(provider, processor);
-    if (processor.departed) {
-        platform::trace_departure(provider, processor.guest_stop.guest_rip, timestamps.left_at);
-    } else {
-        platform::trace_vmx_off(provider, timestamps.left_at);
-    }
+    report_vmx_off(provider, timestamps, processor);
 }
 
 }  // namespace hvp::stages

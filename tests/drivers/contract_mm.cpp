@@ -112,6 +112,7 @@ bool virtual_is_found() {
 bool page_tables_are_found() {
     std::uint64_t root{};
     asm volatile("movq %%cr3, %0" : "=r"(root));
+    root &= ~0xFFFULL;  // without its PCID
     return number(MmGetVirtualForPhysical(physical(root))) == 0xFFFF'F6FB'7DBE'D000;
 }
 
@@ -136,6 +137,7 @@ bool physical_is_copied() {
 bool page_tables_are_copied() {
     std::uint64_t root{};
     asm volatile("movq %%cr3, %0" : "=r"(root));
+    root &= ~0xFFFULL;  // without its PCID
     constexpr std::uint64_t of_self_map = 0x1ED * 8;
     std::uint64_t entry = 0;
     SIZE_T copied = 0;

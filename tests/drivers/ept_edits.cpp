@@ -14,7 +14,7 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "hypervisor/ept/tables.hpp"
 #include "hypervisor/exits/hypercall.hpp"
-#include "hypervisor/vcpu/ept_setup.hpp"
+#include "hypervisor/vcpu/setup/ept_setup.hpp"
 #include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/status.hpp"

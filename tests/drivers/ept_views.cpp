@@ -13,8 +13,8 @@
 
 #include "hypervisor/exits/single_step.hpp"
 #include "hypervisor/hooks/view_switch.hpp"
-#include "hypervisor/vcpu/ept_setup.hpp"
 #include "hypervisor/vcpu/exit.hpp"
+#include "hypervisor/vcpu/setup/ept_setup.hpp"
 #include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
 #include "platform/windows/status.hpp"

@@ -1,6 +1,6 @@
 // The stage `ept` on a processor that has no execute-only pages. Every emulated processor with EPT
 // has them, so this stands between the stage and the capability MSR; CMakeLists.txt says how.
-#include "hypervisor/vcpu/ept_setup.hpp"
+#include "hypervisor/vcpu/setup/ept_setup.hpp"
 
 namespace hvp::vmx {
 

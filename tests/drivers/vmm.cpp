@@ -154,8 +154,7 @@ volatile std::uint64_t* somewhere{};
 vmx::Next on_wrmsr(vmx::Exit exit) {
     return vmx::answer_wrmsr(exit, arch::try_wrmsr);
 }
-constexpr std::array passed_on{
-    vmx::MsrPolicies{.first = arch::Msr::pat, .write_exits = true}};
+constexpr std::array passed_on{vmx::MsrPolicies{.first = arch::Msr::pat, .write_exits = true}};
 constexpr auto passes_wrmsr_on =
     vmx::default_handlers.with<vmx::ExitReason::wrmsr, on_wrmsr>().with_msrs<passed_on>();
 

@@ -13,7 +13,7 @@
 
 #include "hypervisor/exits/cpuid.hpp"
 #include "hypervisor/exits/hypercall.hpp"
-#include "hypervisor/vcpu/ept_setup.hpp"
+#include "hypervisor/vcpu/setup/ept_setup.hpp"
 #include "hypervisor/vmcs/event_information.hpp"
 #include "platform/host.hpp"
 #include "platform/windows/nt.hpp"

@@ -113,7 +113,7 @@ TEST(BugCheckReport, BeginsWhereTheKernelStoppedTheDriver) {
     ASSERT_GE(lines.size(), 3U) << answer.output;
     EXPECT_THAT(lines[0], HasSubstr("hvp::lab::ex::"));
     const auto in_driver = std::ranges::find_if(
-        lines, [](const std::string& line) { return line.contains("free_twice+0x"); });
+        lines, [](const std::string& line) { return line.contains("free_twice()+0x"); });
     EXPECT_NE(in_driver, lines.end());
     EXPECT_THAT(answer.errors, HasSubstr("called from misbehave-double-free.sys"));
 }

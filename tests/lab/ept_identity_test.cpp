@@ -25,7 +25,7 @@ std::uint64_t number(const Json& value) {
 // between. The step ends with a debug exception. Calls: four, and the one that ends each guest.
 // MTRRs: base and mask, twice.
 const Json exits_of_the_stage = {
-    {"EPT Violation", 8}, {"Exception or NMI", 1}, {"VMCALL", 6}, {"WRMSR", 4}};
+    {"EPT Violation", 8}, {"Exception or NMI", 1}, {"RDMSR", 4}, {"VMCALL", 6}, {"WRMSR", 4}};
 
 /// `witnesses`: a test driver reports no exits, so there is only one.
 void expect_passed(const Json& summary, const char* witnesses = "agree") {

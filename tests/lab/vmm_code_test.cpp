@@ -68,8 +68,10 @@ private:
                                                  ZYDIS_REGCLASS_ZMM, ZYDIS_REGCLASS_MASK};
         // Hidden operands too: FXSAVE does not name the registers that it saves.
         const std::span operands{operands_.data(), instruction_.operand_count};
-        return is_in(allowed, instruction_.meta.isa_ext) &&
-               !is_in(forbidden_categories, instruction_.meta.category) &&
+        // XSETBV chooses which state XSAVE saves, for the guest, and touches none.
+        return (instruction_.mnemonic == ZYDIS_MNEMONIC_XSETBV ||
+                (is_in(allowed, instruction_.meta.isa_ext) &&
+                 !is_in(forbidden_categories, instruction_.meta.category))) &&
                std::ranges::none_of(operands, [&](const ZydisDecodedOperand& operand) {
                    return operand.type == ZYDIS_OPERAND_TYPE_REGISTER &&
                           (operand.reg.value == ZYDIS_REGISTER_MXCSR ||

@@ -19,7 +19,7 @@ endfunction()
 hvp_checked_rooms(arch_checked arch)
 hvp_checked_rooms(ept_checked ept guest_memory)
 hvp_checked_rooms(hooks_checked hooks)
-hvp_checked_rooms(vcpu_checked vmx vcpu exits)
+hvp_checked_rooms(vcpu_checked vmx vcpu vcpu/setup exits)
 target_sources(vcpu_checked PRIVATE unit/vcpu/fake_entry.cpp ${hypervisor}/arch/fix_up.S)
 
 # hvp_hypervisor_test(NAME LIBS library... TESTS room/subject...): a program for a few subjects, not one
@@ -36,7 +36,7 @@ hvp_hypervisor_test(arch_tests LIBS arch_checked
     TESTS arch/address_space arch/arch_types arch/memory_functions arch/processor_state arch/segments trace/ring)
 hvp_hypervisor_test(vmx_setup_tests LIBS vcpu_checked arch_checked
     TESTS launch vmcs/current_vmcs vmcs/vmx_tables vmx/adjusted_controls vmx/capabilities vmx/vmx_operation
-    vcpu/departure vcpu/guest_segments vcpu/host_environment vcpu/host_traps vcpu/write_vmcs)
+    vcpu/departure vcpu/setup/guest_segments vcpu/host_environment vcpu/host_traps vcpu/write_vmcs)
 hvp_hypervisor_test(vmx_exit_tests LIBS vcpu_checked arch_checked
     TESTS exits/control_registers exits/dispatch exits/handlers vcpu/session vcpu/virtual_processor)
 hvp_hypervisor_test(ept_exit_tests LIBS vcpu_checked arch_checked

@@ -6,7 +6,7 @@
 #include <bit>
 
 #include "hypervisor/exits/dispatch.hpp"
-#include "hypervisor/vcpu/ept_setup.hpp"
+#include "hypervisor/vcpu/setup/ept_setup.hpp"
 #include "tests/unit/exits/exit_outcome.hpp"
 
 namespace hvp::vmx {
@@ -341,7 +341,7 @@ TEST_F(EptSupport, NamesTheBitThatIsMissing) {
 
 TEST_F(EptSupport, TheVmcsGetsControlsAndPointer) {
     auto& fields = arch::processor.vmcs;
-    fields[primary_processor_based_controls.encoding] = 0x1400'61F2;
+    fields[primary_processor_based_controls.encoding] = 0x9400'61F2;
     fields[secondary_processor_based_controls.encoding] = 0;
     fields[ept_pointer.encoding] = 0;
     EXPECT_TRUE(enable_ept(ept::pointer_to(arch::HostPhysicalAddress{0x5000})));

@@ -171,9 +171,8 @@ TEST(MsrBitmap, HasOneBitForEachAccess) {
 
 // MSR 0 is another one, and a machine check's: an exit for it would end a guest that may read it.
 TEST(MsrBitmap, HasNoBitForAnMsrOutsideTheRanges) {
-    constexpr std::array outside{MsrPolicies{.first = static_cast<Msr>(0x4000'0070),
-                                             .read_exits = true,
-                                             .write_exits = true}};
+    constexpr std::array outside{MsrPolicies{
+        .first = static_cast<Msr>(0x4000'0070), .read_exits = true, .write_exits = true}};
     std::array<std::byte, 4096> bitmap{};
     fill_msr_bitmap(bitmap, outside);
     EXPECT_EQ(bitmap, (std::array<std::byte, 4096>{}));

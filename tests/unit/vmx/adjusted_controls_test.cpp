@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "hypervisor/vcpu/interrupt_setup.hpp"
+#include "hypervisor/vcpu/setup/interrupt_setup.hpp"
 
 namespace hvp::vmx {
 namespace {

@@ -1,5 +1,5 @@
 // Looks the selectors up in the GDT.
-#include "hypervisor/vcpu/guest_segments.hpp"
+#include "hypervisor/vcpu/setup/guest_segments.hpp"
 
 namespace hvp::vmx {
 namespace {

@@ -1,4 +1,4 @@
-#include "hypervisor/vcpu/guest_counters.hpp"
+#include "hypervisor/vcpu/setup/guest_counters.hpp"
 
 #include <cstddef>
 

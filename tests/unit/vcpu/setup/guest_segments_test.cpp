@@ -1,5 +1,5 @@
 // The guest's segment registers are what the processor holds, or there is no launch.
-#include "hypervisor/vcpu/guest_segments.hpp"
+#include "hypervisor/vcpu/setup/guest_segments.hpp"
 
 #include "tests/unit/arch/windows_processor.hpp"
 

@@ -1,5 +1,5 @@
 // A file of its own, of which a stage without it has no byte.
-#include "hypervisor/vcpu/interrupt_setup.hpp"
+#include "hypervisor/vcpu/setup/interrupt_setup.hpp"
 
 #include "hypervisor/vmx/adjusted_controls.hpp"
 

@@ -1,4 +1,4 @@
-#include "hypervisor/vcpu/ept_setup.hpp"
+#include "hypervisor/vcpu/setup/ept_setup.hpp"
 
 #include <bit>
 #include <utility>
