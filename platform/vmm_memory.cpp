@@ -41,6 +41,9 @@ std::expected<VmmMemory, vmx::Failure> VmmMemory::take(const AtPassiveLevel& pas
                                                        const vmx::VmxCapabilities& capabilities,
                                                        const DriverImage& image,
                                                        std::span<const arch::MappedRange> also) {
+    if (const auto good = vmx::check_paging_levels(); !good) {
+        return std::unexpected{good.error()};
+    }
     // [SDM 3D A.1 "Basic VMX Information"]: some processors take 32-bit addresses only.
     const arch::HostPhysicalAddress highest{
         capabilities.basic.addresses_are_32_bits != 0 ? 0xFFFF'FFFF : 0x7FFF'FFFF'FFFF'FFFF};

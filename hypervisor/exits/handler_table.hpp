@@ -53,6 +53,15 @@ inline Next on_vmx_instruction(Exit exit) {
     return inject_fault(exit, Vector::invalid_opcode);
 }
 
+/// INVD empties the caches without writing what is modified in them. That would not be the guest's
+/// data alone: the VMM's own, written a moment ago, and what the host system has written on this
+/// processor would be lost with it. WBINVD empties them, too, and loses nothing.
+/// [SDM 3C 25.1.2 "Instructions That Cause VM Exits Unconditionally"]
+inline Next on_invd(Exit) {
+    arch::wbinvd();
+    return Next::step_over;
+}
+
 /// The guest could not deliver an exception, nor the double fault about it. A processor without a
 /// VMM would shut down.  [SDM 3C 25.2 "Other Causes of VM Exits"]
 inline AfterEvent on_triple_fault(Exit exit) {

@@ -24,13 +24,4 @@ inline Next on_hlt(Exit exit) {
     return sees_interrupts ? halt(exit, none_is_ours) : Next::step_over;
 }
 
-/// INVD empties the caches without writing what is modified in them. That would not be the guest's
-/// data alone: the VMM's own, written a moment ago, and what the host system has written on this
-/// processor would be lost with it. WBINVD empties them, too, and loses nothing.
-/// [SDM 3C 25.1.2 "Instructions That Cause VM Exits Unconditionally"]
-inline Next on_invd(Exit) {
-    arch::wbinvd();
-    return Next::step_over;
-}
-
 }  // namespace hvp::vmx

@@ -56,20 +56,10 @@ std::expected<void, Failure> check_processor() {
     return {};
 }
 
-/// What the host system has switched on, and what the VMM's own environment has not. No check here
-/// can fault: IA32_S_CET exists where CR4.CET can be 1.
+/// Shadow stacks, which the host system's kernel has switched on, and a VMM's changes of stacks do
+/// not know. IA32_S_CET exists where CR4.CET can be 1.
 std::expected<void, Failure> check_host_system() {
     const arch::Flags<Cr4> cr4 = arch::read_cr4();
-    if (cr4.has(Cr4::linear_addresses_57_bits)) {
-        static constexpr Explanation why{
-            .step = "CR4.LA57",
-            .rule = {"3A", "4.5", "4-Level Paging and 5-Level Paging"},
-            .remedy =
-                "the system uses 5-level paging, and the VMM's page tables have four levels: "
-                "bcdedit /set linearaddress57 optout, and start it anew",
-        };
-        return std::unexpected{not_supported(why)};
-    }
     constexpr std::uint64_t shadow_stacks = 1U << 0;
     if (cr4.has(Cr4::control_flow_enforcement) && (arch::rdmsr(Msr::s_cet) & shadow_stacks) != 0) {
         static constexpr Explanation why{

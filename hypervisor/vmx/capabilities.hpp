@@ -30,6 +30,13 @@ struct VmxCapabilities {
 ///          [SDM 3C 23.7 "Enabling and Entering VMX Operation"]
 [[nodiscard]] std::expected<VmxCapabilities, Failure> probe_vmx();
 
+/// For a VMM with page tables of its own, which have four levels, and for one that walks its
+/// guest's: with CR4.LA57 the processor would walk five.
+///
+/// Where    everywhere
+/// Source   [SDM 3A 4.5 "4-Level Paging and 5-Level Paging"]
+[[nodiscard]] std::expected<void, Failure> check_paging_levels();
+
 /// For a guest that runs with interrupts on, whose handlers are the host system's: under a
 /// hypervisor with Microsoft's interface these end an interrupt by an MSR of that hypervisor, and
 /// send others by hypercalls. The VMM's guest has neither, and its first interrupt would be its

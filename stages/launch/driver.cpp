@@ -29,7 +29,6 @@
 #include "hypervisor/vmx/adjusted_controls.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/failure.hpp"
-#include "hypervisor/vmx/guest_instructions.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
 #include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
@@ -123,9 +122,10 @@ Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive, Journal& 
     journal.mailbox.asked = 1 + arch::rdtsc() % 10'000;
 
     {
-        // No interrupt may arrive from here on. Windows' handlers would run in the guest, which
-        // ends at its first exit, or in the VMM, and on a stack that Windows does not know: an
-        // exception in them would be a bugcheck.
+        // No interrupt may arrive from here on. In the guest Windows' handlers would run with our
+        // controls: RDTSCP, which Windows executes there, is #UD unless a control allows it, and
+        // the guest ends at its first exit. In the VMM they would find a stack that Windows does
+        // not know.  [SDM 3C 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"]
         const arch::InterruptsOff interrupts_off;
         const arch::ProcessorStateGuard kept;
 
@@ -298,10 +298,6 @@ void write_execution_controls(vmx::CurrentVmcs& vmcs) {
     vmx::write_controls(vmcs, vmx::pin_based_controls, {});
     vmx::write_controls(vmcs, vmx::primary_processor_based_controls,
                         vmx::PrimaryControl::hlt_exiting);
-    // RDTSCP, INVPCID, XSAVES: without a control each is an invalid opcode in a guest. Ours
-    // executes none of them; one that runs code of Windows does at its first clock interrupt.
-    // [SDM 3C 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"]
-    vmx::give_instructions(vmcs);
     vmcs.write(vmx::exception_bitmap, 0);  // no exception causes an exit
     vmcs.write(vmx::page_fault_error_code_mask, 0);
     vmcs.write(vmx::page_fault_error_code_match, 0);

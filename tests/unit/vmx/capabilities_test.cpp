@@ -81,9 +81,12 @@ TEST_F(SupportTest, AcceptsFirmwaresNo) {
 }
 
 TEST_F(SupportTest, NeedsFourLevelsOfPageTables) {
+    EXPECT_TRUE(check_paging_levels());
     processor.registers["CR4"] |= 1ULL << 12;
-    EXPECT_EQ(refused_step(), "CR4.LA57");
-    EXPECT_TRUE(remedy().contains("linearaddress57 optout"));
+    const auto refused = check_paging_levels();
+    ASSERT_FALSE(refused);
+    EXPECT_STREQ(refused.error().why->step, "CR4.LA57");
+    EXPECT_TRUE(std::string_view{refused.error().why->remedy}.contains("linearaddress57 optout"));
     EXPECT_TRUE(processor.written.empty());
 }
 
