@@ -224,6 +224,12 @@ template <int number>
     asm volatile("sti\n\thlt" : : : "memory");
 }
 
+/// Calls the handler of machine checks, as a machine check would: it pushes no error code.
+///
+/// Where    CPL 0
+[[gnu::always_inline]] inline void raise_machine_check() {
+    asm volatile("int $18" : : : "memory");
+}
 /// PAUSE: a hint that this is a spin-wait loop.
 [[gnu::always_inline]] inline void pause() {
     asm volatile("pause" : : : "memory");

@@ -13,6 +13,7 @@ enum class Msr : std::uint32_t {
     sysenter_cs = 0x174,
     sysenter_esp = 0x175,
     sysenter_eip = 0x176,
+    mcg_status = 0x17A,
     misc_enable = 0x1A0,
     debugctl = 0x1D9,
     smrr_physbase = 0x1F2,

@@ -34,6 +34,9 @@ template <typename IsOurs>
 [[nodiscard, gnu::noinline]] AfterEvent deliver_pending(Exit exit, IsOurs is_ours) {
     UncheckedVmcs& vmcs = exit.vmcs;
     VirtualProcessor& processor = exit.processor();
+    if (processor.machine_check) {
+        exit.frame.resume = hvp_enter_guest_after_nmi;  // which looks at it once more
+    }
     constexpr auto windows =
         PrimaryControl::interrupt_window_exiting | PrimaryControl::nmi_window_exiting;
     vmcs.write(primary_processor_based_controls,

@@ -196,6 +196,7 @@ template <typename Observer>
     const Exit exit{.frame = *frame};
     const ExitReasonField field = exit.vmcs.read(exit_reason);
     Observer observer{exit, std::bit_cast<std::uint32_t>(field)};
+    exit.processor().machine_check |= field.basic() == ExitReason::machine_check_event;
     exit.processor().guest_stop.why =
         field.entry_failure != 0 ? StopReason::entry_failed : StopReason::unhandled_exit;
     observer.finish(exit, leave(exit));

@@ -74,7 +74,10 @@ InterruptionInformation undelivered(const UncheckedVmcs& vmcs) {
 /// Notes what has to be handed over. Exceptions and software interrupts need nothing: RIP is at the
 /// instruction, which raises them again.
 void keep(VirtualProcessor& processor, const InterruptionInformation& event) {
-    if (event.is(EventType::nmi)) {
+    if (event.is(EventType::hardware_exception) &&
+        event.vector == static_cast<std::uint64_t>(Vector::machine_check)) {
+        processor.machine_check = true;
+    } else if (event.is(EventType::nmi)) {
         __atomic_add_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
     } else if (event.is(EventType::external_interrupt)) {
         processor.interrupt = static_cast<std::uint8_t>(event.vector);
@@ -139,6 +142,7 @@ void depart(VmmFrame* frame) {
     __atomic_store_n(&processor.departed, true, __ATOMIC_RELAXED);
     hand_over_interrupt(processor);
     hand_over_nmis(processor);
+    hand_over_machine_check(processor);
     static_assert(sizeof(ReturnFrame) == offsetof(VmmFrame, registers));
     *reinterpret_cast<ReturnFrame*>(frame) = back;
     hvp_continue_natively(frame);
@@ -149,6 +153,13 @@ void hand_over_nmis(VirtualProcessor& processor) {
            processor.local_apic.is_usable()) {
         __atomic_sub_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
         processor.local_apic.send_nmi_to_self();
+    }
+}
+
+void hand_over_machine_check(VirtualProcessor& processor) {
+    if (processor.machine_check) {
+        processor.machine_check = false;
+        arch::raise_machine_check();
     }
 }
 

@@ -33,4 +33,11 @@ extern "C" [[noreturn]] void hvp_end_departed_guest(VmmFrame* frame);
 /// Where    outside VMX operation, all tables the host system's
 void hand_over_nmis(VirtualProcessor& processor);
 
+/// Calls the host system's handler of machine checks, if one came that its guest has not got:
+/// through its own gate, as the processor would have. IA32_MCG_STATUS and the banks are as they
+/// were.
+///
+/// Where    as hand_over_nmis
+void hand_over_machine_check(VirtualProcessor& processor);
+
 }  // namespace hvp::vmx

@@ -33,10 +33,8 @@ void leave_with_report(const HostTrap& trap, VirtualProcessor& processor) {
     guest_stop.guest_rip = vmcs.read(guest_rip).raw();
 }
 
-/// Nothing here touches the VMCS: it may be the one of another guest that is current, or none.
-void on_nmi(HostTrap& trap, VirtualProcessor& processor) {
-    __atomic_add_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&processor.frame->resume, &hvp_enter_guest_after_nmi, __ATOMIC_RELAXED);
+/// Where the VMM was about to enter the guest, it begins that anew, and sees what has come.
+void restart_entry(HostTrap& trap) {
     for (const EntryRange& range : hvp_entry_ranges) {
         if (trap.rip >= range.begin && trap.rip < range.end) {
             trap.rip = range.restart;
@@ -44,13 +42,54 @@ void on_nmi(HostTrap& trap, VirtualProcessor& processor) {
     }
 }
 
+/// The guest's next entry delivers the machine check. An event that the entry would have delivered
+/// comes first, unless it is a fault: that the guest's instruction raises once more. As soon as
+/// possible after it there is an exit, for a window: see deliver_pending.
+///
+/// Returns  whether the entry delivers it
+bool inject_machine_check(UncheckedVmcs& vmcs, VirtualProcessor& processor) {
+    const InterruptionInformation event = vmcs.read(entry_interruption_information);
+    if (event.valid != 0 && !event.is(EventType::hardware_exception)) {
+        return false;
+    }
+    vmcs.write(entry_interruption_information, exception(Vector::machine_check));
+    processor.machine_check = false;
+    return true;
+}
+
+/// A machine check is the host system's to handle: it knows the banks, and it is told that one is
+/// being handled (MCIP) until it says otherwise. We touch neither. Where the VMM can go on, the
+/// guest gets it by the next entry; where it cannot, the guest is left, and the host system gets it
+/// then: see `hand_over_machine_check`.
+/// [SDM 3C 27.1 "Architectural State Before a VM Exit"],
+/// [SDM 3A 15.3.1.2 "IA32_MCG_STATUS MSR"]
+///
+/// Returns  whether the VMM goes on where it was
+bool on_machine_check(VirtualProcessor& processor) {
+    constexpr std::uint64_t restart_ip_valid = 1U << 0;
+    processor.machine_check = true;
+    if ((arch::rdmsr(arch::Msr::mcg_status) & restart_ip_valid) == 0) {
+        return false;
+    }
+    __atomic_store_n(&processor.frame->resume, &hvp_enter_guest_after_nmi, __ATOMIC_RELAXED);
+    return true;
+}
+
+/// Nothing here touches the VMCS: it may be the one of another guest that is current, or none.
+void on_nmi(HostTrap& trap, VirtualProcessor& processor) {
+    __atomic_add_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&processor.frame->resume, &hvp_enter_guest_after_nmi, __ATOMIC_RELAXED);
+    restart_entry(trap);
+}
+
 }  // namespace
 
 void hvp_open_window_for_nmis(VmmFrame* frame) {
     // First the pointer: the next NMI, from here on, sets it again.
     __atomic_store_n(&frame->resume, &hvp_enter_guest, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&frame->owner->pending_nmis, __ATOMIC_RELAXED) != 0) {
-        UncheckedVmcs vmcs;
+    UncheckedVmcs vmcs;
+    const bool waits = frame->owner->machine_check && !inject_machine_check(vmcs, *frame->owner);
+    if (waits || __atomic_load_n(&frame->owner->pending_nmis, __ATOMIC_RELAXED) != 0) {
         open_nmi_window(vmcs);
     }
 }
@@ -59,6 +98,11 @@ void handle_host_trap(HostTrap* trap) {
     VirtualProcessor& processor = owner_of_trap_stack(trap);
     if (trap->vector == static_cast<std::uint64_t>(Vector::nmi)) {
         on_nmi(*trap, processor);
+        return;
+    }
+    const bool is_machine_check = trap->vector == static_cast<std::uint64_t>(Vector::machine_check);
+    if (is_machine_check && on_machine_check(processor)) {
+        restart_entry(*trap);
         return;
     }
     if (fix_up(*trap)) {

@@ -29,8 +29,9 @@ static_assert(offsetof(HostTrap, vector) == 7 * 8, "entry.S");
 /// Decides what becomes of a trap; IRETQ then goes to where `trap` says.
 ///
 /// An NMI is counted for the guest, and the VMM goes on; where it was about to enter the guest, it
-/// first asks for the exit that lets the guest have it. An exception is a mistake of ours: it is
-/// noted, and the VMM goes on where it leaves the guest, on its main stack.
+/// first asks for the exit that lets the guest have it. A machine check
+/// is the guest's, or where the VMM cannot go on the host system's. Any other exception is a
+/// mistake of ours: it is noted, and the VMM goes on where it leaves the guest, on its main stack.
 void handle_host_trap(HostTrap* trap);
 
 }  // namespace hvp::vmx

@@ -248,6 +248,7 @@ HostStateGuard::~HostStateGuard() {
     }
     host_system_.restore_cr0_cr4();
     hand_over_nmis(memory_.processor);
+    hand_over_machine_check(memory_.processor);
 }
 
 }  // namespace hvp::vmx

@@ -109,9 +109,10 @@ struct SingleStep {
 struct VirtualProcessor {
     VmmFrame* frame{};
     trace::Ring* ring{};
-    bool running{};     ///< between the first VM entry and the way out
-    bool own_tables{};  ///< GDTR, IDTR and TR are the VMM's: there was a VM exit
-    bool departed{};    ///< the guest goes on without the VMM: see departure.hpp
+    bool running{};        ///< between the first VM entry and the way out
+    bool own_tables{};     ///< GDTR, IDTR and TR are the VMM's: there was a VM exit
+    bool machine_check{};  ///< one is pending, for the guest or the host system
+    bool departed{};       ///< the guest goes on without the VMM: see departure.hpp
     HostTables* tables{};
     arch::LocalApic local_apic;  ///< gets what is pending when the guest ends
 

@@ -117,6 +117,7 @@ struct Work {
     const vmx::VirtualProcessor* processor;
     vmx::VmmFrame* frame;
     bool exits;
+    bool blocks;  ///< interrupts, most of the time
     std::uint64_t sum;
     std::uint64_t expected;
 };
@@ -132,9 +133,9 @@ void work(void* parameter) {
         if (mine.exits && mine.sum % 5 == 0) {
             (void)arch::cpuid(0);
         }
-        if (mine.sum % 3 == 0) {
+        if (mine.blocks || mine.sum % 3 == 0) {
             arch::cli();
-            for (unsigned i = 0; i < 50; ++i) {
+            for (unsigned i = 0; i < (mine.blocks ? 2'000U : 50U); ++i) {
                 arch::pause();
             }
             arch::sti();
@@ -202,7 +203,8 @@ std::uint64_t wait_for_the_clock() {
 }
 
 /// Returns  whether the guest was left, and all went on
-bool leave_one(tests::TestSession& session, std::uint64_t at, bool exits, bool interrupts_exit) {
+bool leave_one(tests::TestSession& session, std::uint64_t at, bool exits, bool interrupts_exit,
+               bool blocks = false) {
     session.options.features = {exit_at(at)};
     if (interrupts_exit) {
         session.options.features[1] = vmx::interrupt_exiting();
@@ -210,6 +212,7 @@ bool leave_one(tests::TestSession& session, std::uint64_t at, bool exits, bool i
     Work mine{.processor = &session.processor(),
               .frame = session.vmm().frame(),
               .exits = exits,
+              .blocks = blocks,
               .sum = 0,
               .expected = 0};
     const auto stop = session.run(work, &mine);
@@ -246,7 +249,9 @@ unsigned leave_all(tests::TestSession& session) {
         set(is_quiet, i % 4 >= 2);
         set(waits_for_nmi, i % 8 < 2);
         if (i % 4 < 2) {
-            good += leave_one(session, tick + random.below(soon), true, interrupts_exit) ? 1 : 0;
+            good += leave_one(session, tick + random.below(soon), true, interrupts_exit, i % 8 == 1)
+                        ? 1
+                        : 0;
             continue;
         }
         std::uint64_t& late = lateness[interrupts_exit ? 1 : 0];

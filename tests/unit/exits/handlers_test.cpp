@@ -346,6 +346,16 @@ TEST_F(ExitTest, AnNmiWaitsForADebugException) {
         vmcs_.read(primary_processor_based_controls).has(PrimaryControl::nmi_window_exiting));
 }
 
+// One that came to the VMM while the entry had something else to deliver: see host_traps.cpp.
+TEST_F(ExitTest, AMachineCheckIsLookedAtOnceMoreInTheWindow) {
+    arch::processor.vmcs[entry_interruption_information.encoding] = 0;
+    processor_.machine_check = true;
+    EXPECT_TRUE(exit(ExitReason::nmi_window));
+    EXPECT_EQ(injected().vector, 18U);
+    EXPECT_FALSE(processor_.machine_check);
+    EXPECT_TRUE(exit(ExitReason::nmi_window)) << "and goes on as ever";
+}
+
 // A processor that does not hold NMIs back during blocking by STI would open the same window for
 // ever.
 TEST_F(ExitTest, AnNmiWhoseWindowOpensDuringBlockingByStiEndsIt) {

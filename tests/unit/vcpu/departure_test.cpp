@@ -183,6 +183,22 @@ TEST_F(DepartureTest, NmisOfAGuestThatIsOverAreTheHostSystems) {
     EXPECT_EQ(memory->processor.pending_nmis, 0U);
 }
 
+// With the host system's gates in place: INT finds its handler there.
+TEST_F(DepartureTest, AMachineCheckIsTheHostSystemsInTheEnd) {
+    memory->processor.machine_check = true;
+    leave();
+    EXPECT_EQ(processor.written.back(), "INT 18");
+    EXPECT_FALSE(memory->processor.machine_check);
+    const auto windows = arch::ProcessorState::capture();
+    memory->processor.departed = false;
+    {
+        const HostStateGuard left{*memory, windows};
+        memory->processor.machine_check = true;
+    }
+    EXPECT_EQ(std::ranges::count(processor.written, "INT 18"), 2);
+    EXPECT_EQ(processor.written.back(), "INT 18");
+}
+
 TEST_F(DepartureTest, InX2apicModeTheRegistersAreMsrs) {
     memory->processor.local_apic = {};
     processor.msrs[arch::Msr::apic_base] = 0xFEE0'0C00;

@@ -41,7 +41,7 @@ protected:
         frame.owner = &owner;
         owner.frame = &frame;
         owner.running = true;
-        for (TrapStack* const stack : {&stacks->exception, &stacks->nmi}) {
+        for (TrapStack* const stack : {&stacks->exception, &stacks->machine_check, &stacks->nmi}) {
             stack->owner = &owner;
         }
     }
@@ -120,6 +120,44 @@ TEST_F(HostTrapsTest, AnNmiShortlyBeforeTheEntryBeginsItAnew) {
             EXPECT_EQ(trap.rip, rip);
         }
     }
+}
+
+// [SDM 3A 15.3.1.2 "IA32_MCG_STATUS MSR"]: RIPV says that the interrupted program can go on. MCIP is
+// the host system's to clear.
+TEST_F(HostTrapsTest, AMachineCheckThatTheVmmSurvivesIsTheGuests) {
+    processor.msrs[arch::Msr::mcg_status] = 0b101;
+    processor.vmcs[entry_interruption_information.encoding] = 0;
+    HostTrap& trap = trap_on(stacks->machine_check, Vector::machine_check);
+    handle_host_trap(&trap);
+    EXPECT_EQ(trap.rip, mistake_at) << "the VMM goes on where it was";
+    EXPECT_TRUE(owner.machine_check);
+    hvp_resume_guest(&frame);
+    EXPECT_EQ(fake_outcome, FakeOutcome::resumed);
+    EXPECT_EQ(processor.vmcs[entry_interruption_information.encoding], 0x8000'0312U);
+    EXPECT_FALSE(owner.machine_check);
+    EXPECT_EQ(processor.msrs[arch::Msr::mcg_status], 0b101U);
+    EXPECT_EQ(owner.guest_stop.why, StopReason::none);
+}
+
+TEST_F(HostTrapsTest, AMachineCheckWaitsForAnInterruptThatIsOnItsWay) {
+    processor.msrs[arch::Msr::mcg_status] = 1;
+    processor.vmcs[entry_interruption_information.encoding] = 0x8000'00D1;
+    handle_host_trap(&trap_on(stacks->machine_check, Vector::machine_check));
+    hvp_resume_guest(&frame);
+    EXPECT_EQ(processor.vmcs[entry_interruption_information.encoding], 0x8000'00D1U);
+    EXPECT_EQ(processor.vmcs[primary_processor_based_controls.encoding], nmi_window_exiting | 0x80)
+        << "an exit as soon as it has arrived";
+    EXPECT_TRUE(owner.machine_check);
+}
+
+TEST_F(HostTrapsTest, AMachineCheckThatEndsTheVmmIsTheHostSystems) {
+    processor.msrs[arch::Msr::mcg_status] = 0b100;
+    HostTrap& trap = trap_on(stacks->machine_check, Vector::machine_check);
+    handle_host_trap(&trap);
+    EXPECT_EQ(trap.rip, reinterpret_cast<std::uint64_t>(&hvp_leave_after_trap));
+    EXPECT_EQ(owner.guest_stop.trap.vector, 18U);
+    EXPECT_TRUE(owner.machine_check);
+    EXPECT_EQ(processor.msrs[arch::Msr::mcg_status], 0b100U);
 }
 
 TEST_F(HostTrapsTest, AnExceptionIsReported) {

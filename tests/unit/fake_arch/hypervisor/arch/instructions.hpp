@@ -272,6 +272,9 @@ inline VmxResult vmclear(HostPhysicalAddress region) {
     }
     return vmx_answer("VMCLEAR");
 }
+inline void raise_machine_check() {
+    processor.written.push_back("INT 18");
+}
 inline std::uint64_t vmptrst() {
     return processor.current_vmcs;
 }
