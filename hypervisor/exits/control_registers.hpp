@@ -25,7 +25,10 @@ inline Next write_guest_cr0(Exit exit, std::uint64_t raw) {
     if (!same_mode && exit.processor().unrestricted) {
         return exit.stop(StopReason::unhandled_detail);
     }
-    if (raw >> 32 != 0 || !same_mode || !caches) {
+    // [SDM 3A 2.5 "Control Registers"], WP, in an edition that knows CET
+    const bool protects = value.has(Cr0::write_protect) ||
+                          !exit.vmcs.read(guest_cr4).has(arch::Cr4::control_flow_enforcement);
+    if (raw >> 32 != 0 || !same_mode || !caches || !protects) {
         return inject_fault(exit, Vector::general_protection);
     }
     // Bits that mean nothing are ignored, and ET is always 1.

@@ -64,11 +64,38 @@ arch::ProcessorState state_of_guest(const UncheckedVmcs& vmcs) {
     };
 }
 
+/// What needs, or allows, no departure: a guest that has asked to be stopped, or that calls the VMM
+/// with interrupts off, so that it does nothing of the host system's; a state that VM entry has
+/// refused, and that the processor might refuse here too; another mode.
+bool is_left_as_function(const VirtualProcessor& processor, const UncheckedVmcs& vmcs) {
+    const GuestStop& stop = processor.guest_stop;
+    const bool calls = stop.reason.basic() == ExitReason::vmcall &&
+                       !vmcs.read(guest_rflags).has(arch::Rflags::interrupt_enable);
+    return stop.why == StopReason::stopped_by_guest || stop.why == StopReason::entry_failed ||
+           stop.why == StopReason::entry_refused || calls ||
+           !vmcs.read(entry_controls).has(EntryControl::ia32e_mode_guest);
+}
+
+/// TF, IF and BTF are the VMM's during a step by RFLAGS.TF.
+void abandon_step(const VirtualProcessor& processor, UncheckedVmcs& vmcs) {
+    const SingleStep& step = processor.step;
+    if (step.by != StepBy::trap_flag || step.on_exit == step.on_exit_of_step ||
+        processor.frame->on_exit != step.on_exit_of_step) {
+        return;
+    }
+    constexpr auto ours = arch::Rflags::trap | arch::Rflags::interrupt_enable;
+    vmcs.write(guest_rflags, vmcs.read(guest_rflags).without(ours) | (step.rflags & ours));
+    vmcs.write(guest_debugctl, step.debugctl);
+}
+
 /// The event that has not arrived in the guest: its delivery caused the exit, or the next entry
 /// would have delivered it.
 InterruptionInformation undelivered(const UncheckedVmcs& vmcs) {
     const InterruptionInformation interrupted = vmcs.read(idt_vectoring_information);
-    return interrupted.valid != 0 ? interrupted : vmcs.read(entry_interruption_information);
+    const InterruptionInformation next = vmcs.read(entry_interruption_information);
+    const bool is_machine_check = next.valid != 0 && next.is(EventType::hardware_exception) &&
+                                  next.vector == static_cast<std::uint32_t>(Vector::machine_check);
+    return interrupted.valid != 0 && !is_machine_check ? interrupted : next;
 }
 
 /// Notes what has to be handed over. Exceptions and software interrupts need nothing: RIP is at the
@@ -96,34 +123,41 @@ void hand_over_interrupt(VirtualProcessor& processor) {
     }
 }
 
-/// CR4 before CR3, whose lower bits have a meaning that depends on it. Without CR4.PGE for a
-/// moment, so that no translation of the VMM's page tables survives, whatever its tag.
+/// CR4 before CR3, whose lower bits have a meaning that depends on it; and at first without
+/// CR4.PGE, so that the last write invalidates all translations, the VMM's too, whatever their
+/// tags.
 /// [SDM 3A 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"]
 void load_control_registers(const arch::ProcessorState& state) {
     arch::write_cr4(state.cr4.without(arch::Cr4::page_global_enable));
-    arch::write_cr4(state.cr4);
     arch::write_cr0(state.cr0);
     arch::write_cr3(state.cr3);
+    arch::write_cr4(state.cr4);
 }
 
 }  // namespace
 
 void depart(VmmFrame* frame) {
     VirtualProcessor& processor = *frame->owner;
-    const UncheckedVmcs vmcs;
-    if (processor.guest_stop.why == StopReason::stopped_by_guest ||
-        !vmcs.read(entry_controls).has(EntryControl::ia32e_mode_guest)) {
+    UncheckedVmcs vmcs;
+    if (is_left_as_function(processor, vmcs)) {
         [[clang::musttail]] return hvp_leave_vmm(frame);
     }
     // From here on there is no other way: an exception would be the end.
     processor.running = false;
+    abandon_step(processor, vmcs);
     const arch::ProcessorState state = state_of_guest(vmcs);
     const ReturnFrame back{.rip = vmcs.read(guest_rip).raw(),
                            .cs = arch::raw(selector_at(vmcs, SegmentIndex::cs)),
                            .rflags = vmcs.read(guest_rflags).raw(),
                            .rsp = vmcs.read(guest_rsp).raw(),
                            .ss = arch::raw(selector_at(vmcs, SegmentIndex::ss))};
-    keep(processor, undelivered(vmcs));
+    const InterruptionInformation event = undelivered(vmcs);
+    // Its frame lies on the stack that the next NMI would use. An interrupted delivery of an NMI is
+    // no handler yet.
+    const bool is_in_nmi_handler =
+        vmcs.read(guest_interruptibility_state).has(Interruptibility::blocking_by_nmi) &&
+        !event.is(EventType::nmi);
+    keep(processor, event);
 
     static_cast<void>(arch::vmclear(arch::HostPhysicalAddress{arch::vmptrst()}));
     static_cast<void>(arch::vmxoff());
@@ -141,7 +175,9 @@ void depart(VmmFrame* frame) {
     processor.own_tables = false;
     __atomic_store_n(&processor.departed, true, __ATOMIC_RELAXED);
     hand_over_interrupt(processor);
-    hand_over_nmis(processor);
+    if (!is_in_nmi_handler) {
+        hand_over_nmis(processor);
+    }
     hand_over_machine_check(processor);
     static_assert(sizeof(ReturnFrame) == offsetof(VmmFrame, registers));
     *reinterpret_cast<ReturnFrame*>(frame) = back;

@@ -9,17 +9,20 @@
 // guest's state, as the VMCS has it at this moment: the next instruction that it executes is the
 // guest's next one. What was pending for the guest, the local APIC gets.
 //
-// What it leaves to be desired: an interrupt may come between a STI and the instruction after it;
-// and NMIs are no longer blocked if the guest was in its handler of one, as the way out ends with
-// IRETQ. [SDM 3A 6.7.1 "Handling Multiple NMIs"]
+// What it leaves to be desired: an interrupt may come between a STI and the instruction after it; a
+// pending debug exception is lost; and NMIs are no longer blocked if the guest was in its handler
+// of one, as virtual NMIs block none of the processor's, and the way out ends with IRETQ. Those
+// that we have counted wait then until the guest's function ends; one that a device sends does not.
+// [SDM 3A 6.7.1 "Handling Multiple NMIs"]
 #pragma once
 
 #include "hypervisor/vcpu/virtual_processor.hpp"
 
 namespace hvp::vmx {
 
-/// For VmmFrame::leave. A guest that has asked to be stopped is left as a function all the same: it
-/// has nothing more to do. So is one that is not in IA-32e mode.
+/// For VmmFrame::leave. Left as a function all the same are a guest that has asked to be stopped,
+/// or that was calling the VMM with interrupts off; one whose state VM entry has refused; and one
+/// that is not in IA-32e mode.
 [[clang::preserve_none]] void depart(VmmFrame* frame);
 
 /// Ends, after a departure, the function that the guest was: what launched it goes on.

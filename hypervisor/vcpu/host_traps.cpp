@@ -43,8 +43,8 @@ void restart_entry(HostTrap& trap) {
 }
 
 /// The guest's next entry delivers the machine check. An event that the entry would have delivered
-/// comes first, unless it is a fault: that the guest's instruction raises once more. As soon as
-/// possible after it there is an exit, for a window: see deliver_pending.
+/// comes first, unless it is an exception: a fault is raised once more by the guest's instruction.
+/// As soon as possible after it there is an exit, for a window: see deliver_pending.
 ///
 /// Returns  whether the entry delivers it
 bool inject_machine_check(UncheckedVmcs& vmcs, VirtualProcessor& processor) {

@@ -61,9 +61,13 @@ void write_guest_state(CurrentVmcs& vmcs, const arch::ProcessorState& host_syste
 
 /// The host system's, and OSXSAVE where there is XSAVE: the guest may set it later, and then has us
 /// execute XSETBV.  [SDM 3A 2.5 "Control Registers"]
+///
+/// Without CET: IA32_S_CET stays the guest's at an exit, and with what it can ask for the VMM's
+/// code, which has no ENDBR and changes stacks, would be #CP at its first jump.
 arch::Flags<arch::Cr4> host_cr4_value() {
+    const auto ours = arch::read_cr4().without(arch::Cr4::control_flow_enforcement);
     const bool has_xsave = (arch::cpuid(1).ecx & arch::cpuid_1_ecx_xsave) != 0;
-    return has_xsave ? arch::read_cr4() | arch::Cr4::os_xsave : arch::read_cr4();
+    return has_xsave ? ours | arch::Cr4::os_xsave : ours;
 }
 
 /// [SDM 3C 24.5 "Host-State Area"]
@@ -227,6 +231,9 @@ void run(const ProcessorRegion& region) {
     processor.running = true;
     hvp_run_guest(processor.frame);
     processor.running = false;
+    if (processor.departed) {
+        return;  // and so not in VMX operation any more
+    }
     const GuestStop& guest_stop = processor.guest_stop;
     const bool is_refused = guest_stop.why == StopReason::entry_refused &&
                             guest_stop.result == arch::VmxResult::fail_valid;
@@ -240,12 +247,19 @@ void run(const ProcessorRegion& region) {
 
 HostStateGuard::~HostStateGuard() {
     if (memory_.processor.departed) {
-        return;  // the processor has what the guest had, and that may have changed
+        // The processor has what the guest had, and that may have changed. NMIs may have had to
+        // wait.
+        hand_over_nmis(memory_.processor);
+        return;
     }
     if (memory_.processor.own_tables) {
         restore_after_own_tables(memory_.tables, host_system_);
         memory_.processor.counters.restore_to_host();
     }
+    // Where a guest with a VPID has invalidated translations, ours, which have none, have stayed.
+    // [SDM 3C 28.3.3.2 "Operations that Need Not Invalidate Cached Mappings"],
+    // [SDM 3A 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"]
+    arch::write_cr4(host_system_.cr4.without(arch::Cr4::page_global_enable));
     host_system_.restore_cr0_cr4();
     hand_over_nmis(memory_.processor);
     hand_over_machine_check(memory_.processor);

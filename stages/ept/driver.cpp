@@ -88,7 +88,9 @@ Expected<void> run_guests(const Setting& setting, ept_stage::Memory& memory) {
     session.options.stack_end = (&memory.guest_stack + 1)->bytes.data();
     bool all_right = true;
     for (const ept_stage::Guest& guest : ept_stage::guests) {
-        const auto created = create_views(memory, guest.initial_map, setting.processor);
+        // The EPT's users have numbers of their own; this guest's processor is the only one.
+        constexpr std::uint32_t only_processor = 0;
+        const auto created = create_views(memory, guest.initial_map, only_processor);
         if (!created) {
             return created;
         }

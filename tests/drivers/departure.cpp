@@ -4,7 +4,6 @@
 //
 // The moment is chosen by the VMX-preemption timer. Another processor sends NMIs and interrupts
 // meanwhile, one by one. In every second guest interrupts exit.
-#include <algorithm>
 #include <cstdint>
 
 #include "hypervisor/exits/dispatch.hpp"
@@ -52,7 +51,7 @@ constinit std::uint64_t ipis_received = 0;
 constinit bool is_over = false;
 constinit bool is_quiet = false;
 constinit bool waits_for_nmi = false;
-constinit std::uint64_t left_at = 0;
+constinit bool waits_for_clock = false;
 
 // ---- The VMM
 
@@ -61,7 +60,12 @@ constexpr std::uint64_t clock_level = 13;
 constexpr std::uint64_t ipi_level = 14;
 
 vmx::AfterEvent on_preemption_timer(vmx::Exit exit) {
-    left_at = arch::rdtsc();
+    if (read(waits_for_clock) && arch::read_cr8() != clock_level) {
+        // Not yet: once more in a moment that is shorter than the clock's handler.
+        constexpr std::uint32_t a_moment = 60;
+        exit.vmcs.write(vmx::guest_preemption_timer_value, a_moment);
+        return vmx::AfterEvent::resume;
+    }
     switch (arch::read_cr8()) {
         case DISPATCH_LEVEL:
             ++moments.in_own_code;
@@ -166,8 +170,10 @@ void disturb(void* receiver) {
             arch::pause();
             continue;
         }
-        ++ipis_sent;
-        KeIpiGenericCall(count_ipi, reinterpret_cast<ULONG_PTR>(receiver));
+        if (!read(waits_for_nmi)) {
+            ++ipis_sent;
+            KeIpiGenericCall(count_ipi, reinterpret_cast<ULONG_PTR>(receiver));
+        }
         set(nmis_sent, nmis_sent + 1);
         local_apic.send_nmi(receiver_apic_id);
         while (read(nmis_received) != nmis_sent && !read(is_over)) {
@@ -231,33 +237,17 @@ unsigned leave_all(tests::TestSession& session) {
     tests::Random random{1};
     unsigned good = 0;
     const platform::PreemptionOff dispatch;
-    // The timer stands still while the VMM runs; so how late it is the last time tells.
-    std::array<std::uint64_t, 2> lateness{};
-    // The shortest of a few, as others interrupt us.
-    std::uint64_t period = ~std::uint64_t{0};
-    for (unsigned i = 0; i < 8; ++i) {
-        const std::uint64_t tick = wait_for_the_clock();
-        period = std::min(period, wait_for_the_clock() - tick);
-    }
     for (unsigned i = 0; i < rounds; ++i) {
-        // Soon, or about when the next tick is due.
+        // Somewhere before the next tick, or while its handler runs.
         constexpr std::uint64_t soon = 100'000;
-        constexpr std::uint64_t before = 600;
-        constexpr std::uint64_t around = 800;
         const std::uint64_t tick = wait_for_the_clock();
-        const bool interrupts_exit = i % 2 != 0;
-        set(is_quiet, i % 4 >= 2);
-        set(waits_for_nmi, i % 8 < 2);
-        if (i % 4 < 2) {
-            good += leave_one(session, tick + random.below(soon), true, interrupts_exit, i % 8 == 1)
-                        ? 1
-                        : 0;
-            continue;
-        }
-        std::uint64_t& late = lateness[interrupts_exit ? 1 : 0];
-        const std::uint64_t at = tick + period - before + random.below(around);
-        good += leave_one(session, at - late, false, interrupts_exit) ? 1 : 0;
-        late += left_at - at;
+        const bool in_clock = i % 4 >= 2;
+        set(is_quiet, in_clock);
+        set(waits_for_clock, in_clock);
+        set(waits_for_nmi, i % 8 == 0);
+        good += leave_one(session, tick + random.below(soon), !in_clock, i % 2 != 0, i % 8 == 1)
+                    ? 1
+                    : 0;
     }
     return good;
 }

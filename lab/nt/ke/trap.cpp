@@ -222,7 +222,8 @@ extern "C" void dispatch_trap(TrapFrame* frame) {
         default:
             break;
     }
-    if (recover_probe(*frame)) {
+    // Not an NMI that comes by chance while a probe is tried.
+    if (vector != Vector::nmi && vector != Vector::machine_check && recover_probe(*frame)) {
         return;
     }
     if (vector == Vector::nmi && is_frozen()) {

@@ -50,6 +50,18 @@ TEST_F(ExitTest, Cr0IsAsTheGuestWantsAndAsVmxNeeds) {
     }
 }
 
+// A processor raises #GP for it, and VM entry refuses a guest that has it.
+TEST_F(ExitTest, Cr0KeepsWriteProtectionWhileCr4HasCet) {
+    vmcs_.write(guest_cr4, Cr4::control_flow_enforcement);
+    registers_[Register::rax] = 0x8004'0013;
+    EXPECT_TRUE(exit(ExitReason::control_register_access, 3, access(0, 0, Register::rax)));
+    expect_fault(Vector::general_protection);
+    vmcs_.write(guest_cr4, {});
+    vmcs_.write(guest_rip, arch::GuestLinearAddress{rip});
+    EXPECT_TRUE(exit(ExitReason::control_register_access, 3, access(0, 0, Register::rax)));
+    EXPECT_EQ(vmcs_.read(cr0_read_shadow).raw(), 0x8004'0013U);
+}
+
 // [SDM 3C 27.1 "Architectural State Before a VM Exit"]: what lies above bit 31 is from before.
 TEST_F(ExitTest, Outside64BitModeARegisterHas32Bits) {
     vmcs_.write(guest_cs_rights, {});

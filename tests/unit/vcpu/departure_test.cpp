@@ -71,6 +71,7 @@ protected:
         processor.vmcs[guest_rip.encoding] = 0xFFFF'F800'0000'1111;
         processor.vmcs[guest_rsp.encoding] = 0xFFFF'F800'0000'2222;
         processor.vmcs[guest_rflags.encoding] = 0x246;
+        processor.vmcs[guest_interruptibility_state.encoding] = 0;
         processor.vmcs[entry_controls.encoding] = arch::Flags{EntryControl::ia32e_mode_guest}.raw();
         processor.vmcs[idt_vectoring_information.encoding] = 0;
         processor.vmcs[entry_interruption_information.encoding] = 0;
@@ -169,6 +170,63 @@ TEST_F(DepartureTest, LeavesAGuestThatAskedForItAsAFunction) {
     depart(memory->frame());
     EXPECT_EQ(fake_outcome, FakeOutcome::left);
     EXPECT_FALSE(memory->processor.departed);
+}
+
+// The processor that has refused the state at VM entry might refuse it here, too.
+TEST_F(DepartureTest, LeavesAGuestWhoseEntryFailedAsAFunction) {
+    for (const StopReason why : {StopReason::entry_failed, StopReason::entry_refused}) {
+        memory->processor.guest_stop.why = why;
+        fake_outcome = FakeOutcome::none;
+        depart(memory->frame());
+        EXPECT_EQ(fake_outcome, FakeOutcome::left);
+    }
+}
+
+// RIP is at its VMCALL, which would be #UD.
+TEST_F(DepartureTest, LeavesAGuestThatWasCallingAsAFunction) {
+    memory->processor.guest_stop.reason = {.basic_reason =
+                                               static_cast<std::uint32_t>(ExitReason::vmcall)};
+    processor.vmcs[guest_rflags.encoding] = 0x46;
+    fake_outcome = FakeOutcome::none;
+    depart(memory->frame());
+    EXPECT_EQ(fake_outcome, FakeOutcome::left);
+}
+
+// Its frame lies where the next NMI's would.
+TEST_F(DepartureTest, SendsNoNmiIntoTheHandlerOfOne) {
+    memory->processor.pending_nmis = 1;
+    processor.vmcs[guest_interruptibility_state.encoding] = 8;
+    leave();
+    EXPECT_EQ(apic[command_low], 0U);
+    EXPECT_EQ(memory->processor.pending_nmis, 1U);
+    const auto windows = arch::ProcessorState::capture();
+    {
+        const HostStateGuard left{*memory, windows};
+    }
+    EXPECT_EQ(apic[command_low] & 0x700U, 0x400U) << "but when the function has ended";
+}
+
+// An interrupted delivery blocks NMIs, and there is no handler.
+// [SDM 3C 27.1 "Architectural State Before a VM Exit"]
+TEST_F(DepartureTest, SendsTheNmiWhoseDeliveryMadeTheExit) {
+    processor.vmcs[guest_interruptibility_state.encoding] = 8;
+    processor.vmcs[idt_vectoring_information.encoding] = 0x8000'0202;
+    leave();
+    EXPECT_EQ(apic[command_low] & 0x700U, 0x400U);
+}
+
+// TF, IF and BTF are the VMM's meanwhile.
+TEST_F(DepartureTest, AStepOfTheVmmIsNotTheGuests) {
+    SingleStep& step = memory->processor.step;
+    step.on_exit = hvp_enter_guest;
+    step.on_exit_of_step = hvp_leave_vmm;
+    memory->frame()->on_exit = step.on_exit_of_step;
+    step.rflags = arch::Flags<arch::Rflags>{0x246};
+    step.debugctl = arch::Flags<arch::DebugControl>{2};
+    processor.vmcs[guest_rflags.encoding] = 0x146;
+    leave();
+    EXPECT_EQ(reinterpret_cast<const std::uint64_t*>(memory->frame())[2], 0x246U);
+    EXPECT_EQ(processor.msrs[arch::Msr::debugctl], 2U);
 }
 
 // NMIs that came too late for a guest that was a function.

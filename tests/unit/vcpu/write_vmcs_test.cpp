@@ -111,6 +111,14 @@ TEST_F(WriteVmcsTest, HostSelectorsHaveNoPrivilegeLevelAndATask) {
     EXPECT_EQ(value_of(host_tr_selector), sizeof gdt);
 }
 
+// IA32_S_CET is the guest's also after an exit: the VMM must not be under it.
+TEST_F(WriteVmcsTest, TheHostHasNoCet) {
+    processor.registers["CR4"] |= 1ULL << 23;
+    ASSERT_TRUE(write());
+    EXPECT_EQ(value_of(host_cr4) >> 23 & 1, 0U);
+    EXPECT_EQ(value_of(guest_cr4) >> 23 & 1, 1U);
+}
+
 // An exit arrives in the VMM's world, and in nothing of Windows'.
 TEST_F(WriteVmcsTest, TheHostIsTheVmmsOwn) {
     ASSERT_TRUE(write());
