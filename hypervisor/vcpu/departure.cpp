@@ -1,8 +1,6 @@
 // Leaves VMX operation with the guest's state.
 #include "hypervisor/vcpu/departure.hpp"
 
-#include <array>
-
 #include "hypervisor/arch/local_apic.hpp"
 #include "hypervisor/vmcs/controls.hpp"
 #include "hypervisor/vmcs/unchecked_vmcs.hpp"

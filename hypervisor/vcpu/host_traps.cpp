@@ -33,8 +33,10 @@ void leave_with_report(const HostTrap& trap, VirtualProcessor& processor) {
     guest_stop.guest_rip = vmcs.read(guest_rip).raw();
 }
 
-/// Where the VMM was about to enter the guest, it begins that anew, and sees what has come.
-void restart_entry(HostTrap& trap) {
+/// The VMM looks at what has come before it enters the guest; where it was about to, it begins that
+/// anew.
+void look_before_entry(HostTrap& trap, VirtualProcessor& processor) {
+    __atomic_store_n(&processor.frame->resume, &hvp_enter_guest_after_nmi, __ATOMIC_RELAXED);
     for (const EntryRange& range : hvp_entry_ranges) {
         if (trap.rip >= range.begin && trap.rip < range.end) {
             trap.rip = range.restart;
@@ -68,18 +70,13 @@ bool inject_machine_check(UncheckedVmcs& vmcs, VirtualProcessor& processor) {
 bool on_machine_check(VirtualProcessor& processor) {
     constexpr std::uint64_t restart_ip_valid = 1U << 0;
     processor.machine_check = true;
-    if ((arch::rdmsr(arch::Msr::mcg_status) & restart_ip_valid) == 0) {
-        return false;
-    }
-    __atomic_store_n(&processor.frame->resume, &hvp_enter_guest_after_nmi, __ATOMIC_RELAXED);
-    return true;
+    return (arch::rdmsr(arch::Msr::mcg_status) & restart_ip_valid) != 0;
 }
 
 /// Nothing here touches the VMCS: it may be the one of another guest that is current, or none.
 void on_nmi(HostTrap& trap, VirtualProcessor& processor) {
     __atomic_add_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&processor.frame->resume, &hvp_enter_guest_after_nmi, __ATOMIC_RELAXED);
-    restart_entry(trap);
+    look_before_entry(trap, processor);
 }
 
 }  // namespace
@@ -102,7 +99,7 @@ void handle_host_trap(HostTrap* trap) {
     }
     const bool is_machine_check = trap->vector == static_cast<std::uint64_t>(Vector::machine_check);
     if (is_machine_check && on_machine_check(processor)) {
-        restart_entry(*trap);
+        look_before_entry(*trap, processor);
         return;
     }
     if (fix_up(*trap)) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/local_apic.hpp"
 #include "hypervisor/arch/processor_state.hpp"
 #include "platform/windows/nt.hpp"
 
@@ -17,14 +18,12 @@ public:
     /// Returns  whether they are there: in x2APIC mode they are MSRs
     /// Source   [SDM 3A 10.12.1 "Detecting and Enabling x2APIC Mode"], [Windows: MmMapIoSpace]
     [[nodiscard]] bool map() {
-        constexpr std::uint64_t x2apic = 1U << 10;
-        constexpr std::uint64_t address = 0xF'FFFF'FFFF'F000;
-        const std::uint64_t base = arch::rdmsr(arch::Msr::apic_base);
-        if ((base & x2apic) != 0) {
+        if (arch::LocalApic::is_x2apic()) {
             return false;
         }
-        registers_ = static_cast<volatile std::uint32_t*>(MmMapIoSpace(
-            {.QuadPart = static_cast<LONGLONG>(base & address)}, PAGE_SIZE, MmNonCached));
+        registers_ = static_cast<volatile std::uint32_t*>(
+            MmMapIoSpace({.QuadPart = static_cast<LONGLONG>(arch::LocalApic::base().raw())},
+                         PAGE_SIZE, MmNonCached));
         return registers_ != nullptr;
     }
     void unmap() const { MmUnmapIoSpace(const_cast<std::uint32_t*>(registers_), PAGE_SIZE); }
