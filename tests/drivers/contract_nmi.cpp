@@ -3,11 +3,7 @@
 
 #include "tests/drivers/contract.hpp"
 #include "tests/drivers/local_apic.hpp"
-
-using NmiCallback = BOOLEAN(NTAPI*)(PVOID context, BOOLEAN handled);
-extern "C" NTKERNELAPI PVOID NTAPI KeRegisterNmiCallback(NmiCallback CallbackRoutine,
-                                                         PVOID Context);
-extern "C" NTKERNELAPI NTSTATUS NTAPI KeDeregisterNmiCallback(PVOID Handle);
+#include "tests/drivers/nmi_callbacks.hpp"
 
 namespace {
 

@@ -13,15 +13,11 @@
 #include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
 #include "tests/drivers/local_apic.hpp"
+#include "tests/drivers/nmi_callbacks.hpp"
 #include "tests/drivers/other_processor.hpp"
 #include "tests/drivers/random.hpp"
 #include "tests/drivers/shared_values.hpp"
 #include "tests/drivers/test_session.hpp"
-
-using NmiCallback = BOOLEAN(NTAPI*)(PVOID context, BOOLEAN handled);
-extern "C" NTKERNELAPI PVOID NTAPI KeRegisterNmiCallback(NmiCallback CallbackRoutine,
-                                                         PVOID Context);
-extern "C" NTKERNELAPI NTSTATUS NTAPI KeDeregisterNmiCallback(PVOID Handle);
 
 namespace {
 
