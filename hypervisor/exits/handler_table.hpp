@@ -165,14 +165,15 @@ template <typename Found, typename Row, typename... Rows>
     }
 }
 
-template <typename Function>
-[[nodiscard, gnu::always_inline]] inline decltype(auto) call(Function function, Exit exit,
-                                                             auto... more) {
-    using State = HandlerType<Function>::State;
+/// A handler becomes part of its caller: its own call would cost as much as a short handler does.
+template <auto function>
+[[nodiscard, gnu::always_inline]] inline decltype(auto) call(Exit exit, auto... more) {
+    using State = HandlerType<decltype(function)>::State;
     if constexpr (std::same_as<State, NoState>) {
-        return function(exit);
+        [[clang::always_inline]] return function(exit);
     } else {
-        return function(exit, *static_cast<State*>(exit.frame.state), more...);
+        [[clang::always_inline]] return function(exit, *static_cast<State*>(exit.frame.state),
+                                                 more...);
     }
 }
 
@@ -181,7 +182,7 @@ template <typename Row, typename Observer>
 [[clang::preserve_none, gnu::flatten]] void handle(VmmFrame* frame) {
     const Exit exit{.frame = *frame};
     Observer observer{exit, number_of(Row::reason)};
-    const bool goes_on = carry_out(exit, call(Row::handler, exit));
+    const bool goes_on = carry_out(exit, call<Row::handler>(exit));
     observer.finish(exit, goes_on);
     if (goes_on) [[likely]] {
         [[clang::musttail]] return hvp_resume_guest(frame);
@@ -303,7 +304,7 @@ private:
         const auto look = [&]<typename Row>() {
             if constexpr (requires { Row::ends_step; }) {
                 if (!is_found) {
-                    pointer = table::call(Row::ends_step, exit, executed);
+                    pointer = table::call<Row::ends_step>(exit, executed);
                     is_found = true;
                 }
             }

@@ -99,7 +99,9 @@ vmx::AfterViolation Machine::on_violation(const ept::GuestMemoryEvent& event) {
         return {};  // a guest that goes on like this comes to no end
     }
     const vmx::AfterViolation answer = switch_->on_violation(event, processor_->step.by);
-    changes_[change_count_++] = {.event = event, .to = switch_->view().view()};
+    ViewChange& change = changes_[change_count_++];
+    change.event = event;
+    change.to = switch_->view().view();
     return answer;
 }
 

@@ -99,6 +99,8 @@ void expect_identities(const Json& results) {
     const auto cost = [&](const char* view) { return result_named(results, view)["max"]; };
     EXPECT_GT(cost("EPT violation, to the step view"), cost("EPT violation, to the data view"));
     EXPECT_GT(cost("EPT violation, to the data view"), cost("EPT violation, to the code view"));
+    EXPECT_LE(cost("EPT violation, to the data view"), 340);
+    EXPECT_LE(cost("EPT violation, to the data view, traced"), 480);
     EXPECT_GT(cost("split"), 512);
     EXPECT_GT(cost("join"), 512);
 }
