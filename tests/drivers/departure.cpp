@@ -8,13 +8,12 @@
 
 #include "hypervisor/exits/dispatch.hpp"
 #include "hypervisor/vcpu/departure.hpp"
-#include "hypervisor/vmcs/current_vmcs.hpp"
-#include "hypervisor/vmx/adjusted_controls.hpp"
 #include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
 #include "tests/drivers/local_apic.hpp"
 #include "tests/drivers/nmi_callbacks.hpp"
 #include "tests/drivers/other_processor.hpp"
+#include "tests/drivers/preemption_timer.hpp"
 #include "tests/drivers/random.hpp"
 #include "tests/drivers/shared_values.hpp"
 #include "tests/drivers/test_session.hpp"
@@ -89,26 +88,16 @@ constexpr auto handlers =
     vmx::default_handlers.with<vmx::ExitReason::preemption_timer, on_preemption_timer>();
 
 /// An exit at a time of the TSC, as far as the guest runs until then.
-/// [SDM 3C 25.5.1 "VMX-Preemption Timer"], [SDM 3D A.6 "Miscellaneous Data"]
+/// [SDM 3D A.6 "Miscellaneous Data"]
 vmx::Feature exit_at(std::uint64_t tsc) {
-    return {
-        .add = [](vmx::Session&, std::uint64_t parameter) -> std::expected<void, vmx::Failure> {
-            vmx::CurrentVmcs vmcs;
-            vmx::write_controls(
-                vmcs, vmx::pin_based_controls,
-                vmcs.read(vmx::pin_based_controls) | vmx::PinControl::activate_preemption_timer);
-            // It goes on counting after other exits.
-            vmx::write_controls(
-                vmcs, vmx::exit_controls,
-                vmcs.read(vmx::exit_controls) | vmx::ExitControl::save_preemption_timer_value);
-            constexpr std::uint64_t rate_bits = 0x1F;
-            const std::uint64_t rate = arch::rdmsr(arch::Msr::vmx_misc) & rate_bits;
-            const std::uint64_t now = arch::rdtsc();
-            vmcs.write(vmx::guest_preemption_timer_value,
-                       static_cast<std::uint32_t>(parameter > now ? (parameter - now) >> rate : 1));
-            return vmx::written(vmcs);
-        },
-        .parameter = tsc};
+    return {.add = [](vmx::Session&, std::uint64_t parameter) -> std::expected<void, vmx::Failure> {
+                constexpr std::uint64_t rate_bits = 0x1F;
+                const std::uint64_t rate = arch::rdmsr(arch::Msr::vmx_misc) & rate_bits;
+                const std::uint64_t now = arch::rdtsc();
+                return tests::add_preemption_timer(
+                    static_cast<std::uint32_t>(parameter > now ? (parameter - now) >> rate : 1));
+            },
+            .parameter = tsc};
 }
 
 // ---- The guest

@@ -132,6 +132,35 @@ TEST_P(IdentityAmong, OtherProcessorsPasses) {
 
 INSTANTIATE_TEST_SUITE_P(Present, IdentityAmong, testing::Values("2", "4"));
 
+/// How many instructions processor 0 has executed in its guests, by the processor's own log.
+std::uint64_t instructions_in_guest(Playground& playground) {
+    std::uint64_t sum = 0;
+    std::uint64_t entered_at = 0;
+    for (const Json& event : playground.all_events()) {
+        if (event["from"] == "processor" && event["event"] == "VmEntry") {
+            entered_at = event["t"];
+        } else if (event["from"] == "processor" && event["event"] == "VmExit") {
+            sum += event["t"].get<std::uint64_t>() - entered_at;
+        }
+    }
+    return sum;
+}
+
+TEST(Identity, RunsTenMillionInstructionsOfASystemUnderLoad) {
+    Playground playground;
+    const auto driver = playground.driver("ept-identity-load", "ept-identity-load");
+    const Answer answer =
+        playground({"run", "--driver", driver, "--cpus", "2", "--processor", "0"});
+    EXPECT_EQ(answer.status, 0) << answer.errors;
+    expect_passed(playground.summary());
+    EXPECT_GE(instructions_in_guest(playground), 10'000'000);
+    const Json proof = only_event(playground, "LoadProof");
+    EXPECT_GE(proof["ticks"], 50) << proof;
+    EXPECT_GE(proof["interrupts"], 100) << proof;
+    EXPECT_EQ(proof["interrupts"], proof["sent"]) << proof;
+    EXPECT_EQ(proof["wrong_sums"], 0) << proof;
+}
+
 TEST(Identity, TellsItsStory) {
     Playground playground;
     const Answer answer = playground({"run", "ept-identity"});
