@@ -26,10 +26,14 @@
 
 # What differs between Windows' object files and Linux': how a function is announced and how it
 # describes its stack to debuggers. Each function has a section of its own, so that the linker drops
-# what a driver does not use.
+# what a driver does not use. Where an instruction exchanges the stack, what follows is described as
+# a function of its own (NEXT_FUNCTION), on the stack that it has.
 #ifdef _WIN32
-.macro FUNCTION name
+.macro SECTION_OF name
     .section .text$\name, "xr", one_only, \name
+    .globl \name
+.endm
+.macro NEXT_FUNCTION name
     .globl \name
     .def \name
     .scl 2
@@ -38,9 +42,24 @@
     .seh_proc \name
 \name:
 .endm
-.macro PUSH_PRESERVED register
+# The processor has pushed SS, RSP, RFLAGS, CS and RIP, and perhaps an error code.
+.macro INTERRUPTED
+    .seh_pushframe
+.endm
+.macro INTERRUPTED_WITH_ERROR_CODE
+    .seh_pushframe @code
+.endm
+.macro SAVE_ON_STACK register
     push \register
     .seh_pushreg \register
+.endm
+.macro PUSH_NUMBER number
+    push \number
+    .seh_stackalloc 8
+.endm
+# The function's caller has pushed this much more.
+.macro PUSHED_BEFORE bytes
+    .seh_stackalloc \bytes
 .endm
 .macro TAKE_STACK bytes
     sub rsp, \bytes
@@ -53,17 +72,37 @@
     .seh_endproc
 .endm
 #else
-.macro FUNCTION name
+.macro SECTION_OF name
     .section .text.\name, "ax", @progbits
+    .globl \name
+.endm
+.macro NEXT_FUNCTION name
     .globl \name
     .type \name, @function
 \name:
     .cfi_startproc
 .endm
-.macro PUSH_PRESERVED register
+.macro INTERRUPTED
+    .cfi_signal_frame
+    .cfi_def_cfa rsp, 40
+    .cfi_offset rip, -40
+    .cfi_offset rsp, -16
+.endm
+.macro INTERRUPTED_WITH_ERROR_CODE
+    INTERRUPTED
+    .cfi_adjust_cfa_offset 8
+.endm
+.macro SAVE_ON_STACK register
     push \register
     .cfi_adjust_cfa_offset 8
     .cfi_rel_offset \register, 0
+.endm
+.macro PUSH_NUMBER number
+    push \number
+    .cfi_adjust_cfa_offset 8
+.endm
+.macro PUSHED_BEFORE bytes
+    .cfi_adjust_cfa_offset \bytes
 .endm
 .macro TAKE_STACK bytes
     sub rsp, \bytes
@@ -77,15 +116,19 @@
 .endm
 #endif
 
+.macro FUNCTION name
+    SECTION_OF \name
+    NEXT_FUNCTION \name
+.endm
 .macro PUSH_ALL_PRESERVED
-    PUSH_PRESERVED rbx
-    PUSH_PRESERVED rbp
-    PUSH_PRESERVED rdi
-    PUSH_PRESERVED rsi
-    PUSH_PRESERVED r12
-    PUSH_PRESERVED r13
-    PUSH_PRESERVED r14
-    PUSH_PRESERVED r15
+    SAVE_ON_STACK rbx
+    SAVE_ON_STACK rbp
+    SAVE_ON_STACK rdi
+    SAVE_ON_STACK rsi
+    SAVE_ON_STACK r12
+    SAVE_ON_STACK r13
+    SAVE_ON_STACK r14
+    SAVE_ON_STACK r15
 .endm
 
 # ---- The one-shot path: one entry, one exit ---------------------------------------------------
@@ -144,7 +187,10 @@ FUNCTION hvp_run_guest
     mov rax, cr3
     mov [rcx + LAUNCH_CR3], rax
     mov rsp, rcx                    # where an exit would arrive
-first_entry:
+END hvp_run_guest
+
+NEXT_FUNCTION hvp_first_entry
+    BODY
     lea rax, [rip + hvp_enter_guest_after_nmi]
     cmp [rsp + RESUME], rax         # was there an NMI?
     je hvp_first_entry_after_nmi
@@ -152,7 +198,7 @@ first_entry:
     vmlaunch
 first_entry_end:
     jmp hvp_entry_failed
-END hvp_run_guest
+END hvp_first_entry
 
 # HOST_RIP.
 FUNCTION hvp_exit_to_vmm
@@ -215,9 +261,14 @@ END hvp_leave_after_trap
 FUNCTION hvp_continue_natively
     BODY
     mov rsp, rcx
+END hvp_continue_natively
+
+NEXT_FUNCTION hvp_return_to_departed_guest
+    INTERRUPTED
+    BODY
     FOR_EACH_GUEST_REGISTER LOAD
     iretq
-END hvp_continue_natively
+END hvp_return_to_departed_guest
 
 # void hvp_end_departed_guest(VmmFrame* frame): the guest was a function that hvp_run_guest has
 # called. That returns now.
@@ -253,7 +304,7 @@ FUNCTION hvp_first_entry_after_nmi
     BODY
     call hvp_open_window_for_nmis
     add rsp, 40
-    jmp first_entry
+    jmp hvp_first_entry
 END hvp_first_entry_after_nmi
 
 # EntryRange[2]: from, up to, and where an NMI returns to instead.
@@ -266,51 +317,67 @@ END hvp_first_entry_after_nmi
     .balign 8
 hvp_entry_ranges:
     .quad hvp_enter_guest, enter_guest_end, hvp_enter_guest_after_nmi
-    .quad first_entry, first_entry_end, first_entry
+    .quad hvp_first_entry, first_entry_end, hvp_first_entry
 
 # ---- Traps: exceptions and NMIs while the VMM itself runs --------------------------------------
 #
 # 32 stubs of 16 bytes: gate n of the VMM's IDT points to hvp_host_trap_stubs + 16 * n. Where the
 # processor pushes no error code the stub pushes 0, so that the frames are alike.
 # [SDM 3A 6.14.2 "64-Bit Mode Stack Frame"]
-FUNCTION hvp_host_trap_stubs
-    BODY
-vector = 0
-.rept 32
+.macro TRAP_STUB vector
     .balign 16, 0xCC
-    .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21
+    NEXT_FUNCTION hvp_host_trap_\vector
+    .if \vector == 8 || (\vector >= 10 && \vector <= 14) || \vector == 17 || \vector == 21
+    INTERRUPTED_WITH_ERROR_CODE
     .else
-    push 0
+    INTERRUPTED
+    PUSH_NUMBER 0
     .endif
-    push vector
-    jmp hvp_host_trap
-vector = vector + 1
-.endr
-END hvp_host_trap_stubs
-
-# RSP: HostTrap without the registers that a C++ function may change.
-FUNCTION hvp_host_trap
+    PUSH_NUMBER \vector
     BODY
-    push rax
-    push rcx
-    push rdx
-    push r8
-    push r9
-    push r10
-    push r11
-    mov rcx, rsp
+    jmp hvp_host_trap
+    END hvp_host_trap_\vector
+.endm
+
+SECTION_OF hvp_host_trap_stubs
+hvp_host_trap_stubs:
+.irp vector, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    TRAP_STUB \vector
+.endr
+.irp vector, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    TRAP_STUB \vector
+.endr
+
+# RSP: HostTrap without the registers that a C++ function may change. Loaded rather than popped:
+# until the stack goes, at once, a debugger finds its way.
+NEXT_FUNCTION hvp_host_trap
+    INTERRUPTED_WITH_ERROR_CODE
+    PUSHED_BEFORE 8                 # the vector
+    SAVE_ON_STACK rax
+    SAVE_ON_STACK rcx
+    SAVE_ON_STACK rdx
+    SAVE_ON_STACK r8
+    SAVE_ON_STACK r9
+    SAVE_ON_STACK r10
+    SAVE_ON_STACK r11
+    TAKE_STACK 32
+    BODY
+    lea rcx, [rsp + 32]
     mov rax, rsp
     or rax, 0xFFF                   # the last byte of this trap stack
-    sub rsp, 32
     call [rax - 15]                 # TrapStack::on_trap(HostTrap*)
-    add rsp, 32
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rdx
-    pop rcx
-    pop rax
-    add rsp, 16                     # vector and error code
-    iretq                           # to where it came from, or where the handler has sent it
+    mov r11, [rsp + 32]
+    mov r10, [rsp + 40]
+    mov r9, [rsp + 48]
+    mov r8, [rsp + 56]
+    mov rdx, [rsp + 64]
+    mov rcx, [rsp + 72]
+    mov rax, [rsp + 80]
+    add rsp, 32 + 7 * 8 + 16        # and vector and error code
 END hvp_host_trap
+
+NEXT_FUNCTION hvp_return_from_host_trap
+    INTERRUPTED
+    BODY
+    iretq                           # to where it came from, or where the handler has sent it
+END hvp_return_from_host_trap

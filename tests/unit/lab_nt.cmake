@@ -32,12 +32,15 @@ add_dependencies(lab_nt_tests ntoskrnl_kernel misbehave_driver)
 # The unwinder on each of our images that is linked before.
 hvp_test(lab_nt_unwind_tests
     unit/lab_nt/unwind_images_test.cpp
+    unit/lab_nt/unwind_traps_test.cpp
     unit/lab_nt/function_walk.cpp
     LIBS pe_checked lab_nt_checked Zydis fmt::fmt)
 list(JOIN HVP_STAGES " " stages)
-set_property(SOURCE unit/lab_nt/unwind_images_test.cpp PROPERTY COMPILE_DEFINITIONS
+set_property(SOURCE unit/lab_nt/unwind_images_test.cpp unit/lab_nt/unwind_traps_test.cpp
+    PROPERTY COMPILE_DEFINITIONS
     HVP_IMAGES="${CMAKE_BINARY_DIR}/bin" HVP_STAGES="${stages}")
-set_property(SOURCE unit/lab_nt/unwind_images_test.cpp PROPERTY SKIP_PRECOMPILE_HEADERS ON)
+set_property(SOURCE unit/lab_nt/unwind_images_test.cpp unit/lab_nt/unwind_traps_test.cpp
+    PROPERTY SKIP_PRECOMPILE_HEADERS ON)
 add_dependencies(lab_nt_unwind_tests ntoskrnl_kernel contract_frames_driver contract_seh_driver
     contract_unwind_driver misbehave_driver msvc_image_driver)
 foreach(stage IN LISTS HVP_STAGES)

@@ -14,33 +14,12 @@
 
 #include "tests/unit/lab_nt/function_walk.hpp"
 #include "tests/unit/lab_nt/unwind_image.hpp"
+#include "tests/unit/lab_nt/unwound.hpp"
 
 namespace hvp::tests {
 namespace {
 
-constexpr std::uint64_t unknown = 0xBAD0'BAD0'BAD0'BAD0;
 constexpr std::string_view kernel = "ntoskrnl.exe";
-
-const StackState* stack_now{};
-
-std::optional<std::uint64_t> read_stack(std::uint64_t address) {
-    if (address % 8 != 0 || address < StackState::lowest || address >= StackState::highest) {
-        return std::nullopt;
-    }
-    const auto found = stack_now->stack.find(address);
-    return found != stack_now->stack.end() ? found->second.value_or(unknown) : unknown;
-}
-
-rtl::Registers registers_of(const StackState& state, std::uint32_t address) {
-    rtl::Registers registers{};
-    for (std::size_t i = 0; i < registers.general.size(); ++i) {
-        registers.general[i] = state.general[i].value_or(unknown);
-        registers.vectors[i] = state.vectors[i].value_or(Vector{unknown, unknown});
-    }
-    registers.rsp() = state.rsp;
-    registers.rip = unwind_image_base + address;
-    return registers;
-}
 
 /// The difference between the caller that the unwinder has found and the real one; empty if none.
 std::string differences(const rtl::Registers& caller, bool with_registers, bool with_vectors) {
@@ -73,6 +52,7 @@ bool has_exit_handlers(const std::string& image) {
 
 struct Counts {
     std::size_t functions{};
+    std::size_t interruptions{};  ///< see unwind_traps_test.cpp
     std::size_t entered_by_processor{};
     std::size_t preserves_nothing{};  ///< `preserve_none`: the VMM's handlers of exits
     std::size_t instructions{};
@@ -95,6 +75,10 @@ public:
 
     void run() {
         ++counts_.functions;
+        if (is_interruption()) {
+            ++counts_.interruptions;
+            return;
+        }
         if (is_entered_by_processor()) {
             ++counts_.entered_by_processor;
             return;
@@ -124,6 +108,17 @@ private:
                           }};
         walk.from(function_.begin, state_at_entry());
         return found;
+    }
+
+    /// Whether the unwind data says that what lies on the stack is what the processor has pushed
+    /// for an interruption.
+    [[nodiscard]] bool is_interruption() const {
+        const StackState state = state_at_entry();
+        stack_now = &state;
+        auto registers = registers_of(state, function_.begin);
+        rtl::FrameFacts facts;
+        return rtl::unwind(image_.view(), registers, read_stack, &facts) &&
+               facts.machine_frame != 0;
     }
 
     /// Whether the function changes a register that a caller may rely on, and its unwind data says
@@ -196,12 +191,13 @@ TEST_P(RealUnwindData, LeadsFromEveryInstructionToTheCaller) {
         Comparison{image, function, counts}.run();
     }
     fmt::print(
-        "{}: {} functions ({} entered by the processor, {} that preserve no register), {} "
+        "{}: {} functions ({} of interruptions, {} entered by the processor, {} that preserve no "
+        "register), {} "
         "instructions, {} in prologues, "
         "{} in epilogues, {} in __try blocks, {} returns; {} left out\n",
-        GetParam(), counts.functions, counts.entered_by_processor, counts.preserves_nothing,
-        counts.instructions, counts.in_prologues, counts.in_epilogues, counts.in_scopes,
-        counts.returns, counts.moved);
+        GetParam(), counts.functions, counts.interruptions, counts.entered_by_processor,
+        counts.preserves_nothing, counts.instructions, counts.in_prologues, counts.in_epilogues,
+        counts.in_scopes, counts.returns, counts.moved);
     EXPECT_GT(counts.returns, 0U);
     EXPECT_GT(counts.in_epilogues, 0U);
     EXPECT_LT(counts.moved * 10, counts.instructions);
