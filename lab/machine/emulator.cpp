@@ -85,9 +85,12 @@ EmulatorOutcome Session::to_its_end() {
         if (sources[1].revents != 0) {
             read_pipe();
         }
+        const auto asked = Clock::now();
         if (!run_.go_on()) {
             end(Ending::stopped);
         }
+        started_ +=
+            Clock::now() - asked;  // the emulator was not read: its silence counts for nothing
         act(talk_.on_time(now()));
         if (sources[1].revents == POLLIN && !interrupt_in_pause_) {
             std::this_thread::sleep_for(gathering);

@@ -20,7 +20,8 @@ struct EmulatorRun {
     int stop_descriptor = -1;  ///< becomes readable when the run must end
     std::function<void(std::string_view bytes)> on_console;
     std::function<std::uint64_t(std::string_view bytes)> on_log;  ///< returns the last line's tick
-    std::function<bool()> go_on;                                  ///< false ends the run
+    /// False ends the run. It may take its time: nothing is read meanwhile, so the emulator waits.
+    std::function<bool()> go_on;
 };
 
 struct EmulatorOutcome {

@@ -79,6 +79,14 @@ void ProcessorRecord::add(const ProcessorEvent& event) {
     }
 }
 
+std::uint64_t ProcessorRecord::exit_count() const {
+    std::uint64_t count = 0;
+    for (const auto& [cpu, processor] : processors_) {
+        count += processor.exits.size();
+    }
+    return count;
+}
+
 std::string ProcessorRecord::reason(std::uint16_t number) const {
     const auto found = reasons_.find(number);
     return found == reasons_.end() ? fmt::format("{}", number) : found->second;

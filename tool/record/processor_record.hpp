@@ -30,6 +30,8 @@ public:
     void add(const lab::ProcessorEvent& event);
 
     [[nodiscard]] const std::map<unsigned, Processor>& processors() const { return processors_; }
+    /// Returns  how many exits there were on all processors.
+    [[nodiscard]] std::uint64_t exit_count() const;
     /// Returns  an exit reason's name in the emulator's words.
     [[nodiscard]] std::string reason(std::uint16_t number) const;
     /// Returns  the line of the log that reported this exit.

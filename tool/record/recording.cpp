@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "tool/record/lab_lines.hpp"
@@ -9,15 +10,13 @@
 namespace hvp::tool {
 namespace {
 
-constexpr std::size_t head_bytes = 8 << 20;
-constexpr std::size_t tail_bytes = 8 << 20;
 constexpr std::size_t longest_console = 4 << 20;
 constexpr std::uint64_t most_of_a_kind = 10'000;
 
 }  // namespace
 
 void LogExcerpt::add(std::string_view bytes) {
-    const std::string_view first = bytes.substr(0, head_bytes - head_.size());
+    const std::string_view first = bytes.substr(0, longest_head_ - head_.size());
     head_ += first;
     bytes.remove_prefix(first.size());
     if (bytes.empty()) {
@@ -28,6 +27,7 @@ void LogExcerpt::add(std::string_view bytes) {
     while (tail_bytes_ - tail_.front().size() > tail_bytes) {
         tail_bytes_ -= tail_.front().size();
         dropped_ += tail_.front().size();
+        dropped_lines_ += static_cast<std::uint64_t>(std::ranges::count(tail_.front(), '\n'));
         tail_.pop_front();
     }
 }
@@ -35,7 +35,8 @@ void LogExcerpt::add(std::string_view bytes) {
 std::string LogExcerpt::text() const {
     std::string text = head_;
     if (dropped_ > 0) {
-        text += fmt::format("\n[{} bytes left out here; --keep keeps the whole log]\n", dropped_);
+        text += fmt::format("\n[{} bytes in {} lines left out here; --keep keeps the whole log]\n",
+                            dropped_, dropped_lines_);
     }
     for (const std::string& part : tail_) {
         text += part;
@@ -44,21 +45,17 @@ std::string LogExcerpt::text() const {
 }
 
 Recording::Recording(const RunFolder& folder, Wishes wishes)
-    : timeline_{wishes.all_events ? ~std::uint64_t{0} : most_of_a_kind},
+    : whole_log_{wishes.whole_log},
+      timeline_{wishes.all_events ? ~std::uint64_t{0} : most_of_a_kind},
       console_{{.lab = [this](std::string_view line) { on_lab_line(line); },
                 .other = [this](std::string_view line) { on_other_line(line); }}},
       log_{{.event =
                 [this](const lab::ProcessorEvent& event) {
                     processors_.add(event);
+                    no_progress_.add(event);
                     timeline_.add(to_event(event));
                 },
-            .vmx_line =
-                [this](std::string_view line) {
-                    if (processor_file_) {
-                        processor_file_->write(line);
-                        processor_file_->write("\n");
-                    }
-                }}} {
+            .vmx_line = [this](std::string_view line) { on_vmx_line(line); }}} {
     processor_file_ = open(folder.path() / "processor.log");
     if (wishes.whole_log) {
         log_file_ = open(folder.path() / "bochs.log");
@@ -92,13 +89,38 @@ void Recording::on_other_line(std::string_view line) {
     }
 }
 
-void Recording::on_log(std::string_view bytes) {
-    log_.feed(bytes);
-    if (log_file_) {
-        log_file_->write(bytes);
-    } else {
-        excerpt_.add(bytes);
+void Recording::on_vmx_line(std::string_view line) {
+    const std::string whole = std::string{line} + "\n";
+    if (!processor_file_) {
+        return;
     }
+    if (whole_log_ || processor_bytes_ < LogExcerpt::head_bytes) {
+        processor_file_->write(whole);
+        processor_bytes_ += whole.size();
+    } else {
+        processor_tail_.add(whole);
+    }
+}
+
+void Recording::on_log(std::string_view bytes) {
+    // Line by line, so that a suspicion comes at the same line in each run.
+    std::size_t fed = 0;
+    while (fed < bytes.size() && !no_progress_.suspicion()) {
+        const std::size_t end = std::min(bytes.find('\n', fed), bytes.size() - 1) + 1;
+        log_.feed(bytes.substr(fed, end - fed));
+        fed = end;
+    }
+    if (log_file_) {
+        log_file_->write(bytes.substr(0, fed));
+    } else {
+        excerpt_.add(bytes.substr(0, fed));
+    }
+    waiting_ += bytes.substr(fed);
+}
+
+void Recording::acquit() {
+    no_progress_.acquit();
+    on_log(std::exchange(waiting_, {}));
 }
 
 bool Recording::go_on() const {
@@ -113,6 +135,7 @@ void Recording::finish() {
     log_.finish();
     timeline_.sort();
     if (processor_file_) {
+        processor_file_->write(processor_tail_.text());
         note_write_error(processor_file_->close());
     }
     if (log_file_) {

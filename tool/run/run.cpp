@@ -13,6 +13,8 @@
 #include "lab/machine/emulator.hpp"
 #include "tool/explain/entry_failure.hpp"
 #include "tool/record/recording.hpp"
+#include "tool/run/endless_exit.hpp"
+#include "tool/run/progress.hpp"
 #include "tool/run/run_inputs.hpp"
 #include "tool/run/summary.hpp"
 #include "tool/story/sentences.hpp"
@@ -24,6 +26,9 @@ namespace hvp::tool {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// A replay does what the run did, and nobody reads its log.
+constexpr std::chrono::minutes longest_replay{2};
 
 // The kernel's image, as the lab links it; the driver says where it was loaded.
 AddressNames address_names(const RunInputs& inputs, const Repository& repository,
@@ -77,6 +82,23 @@ ExitStatus status_of(const Verdict& verdict, const lab::EmulatorOutcome& outcome
     return ExitStatus::failed;
 }
 
+// What the emulator needed is gone at the end, unless somebody wants to look at it.
+class WorkFolder {
+public:
+    WorkFolder(const RunFolder& folder, bool keep) : folder_{folder}, keep_{keep} {}
+    WorkFolder(const WorkFolder&) = delete;
+    WorkFolder& operator=(const WorkFolder&) = delete;
+    ~WorkFolder() {
+        if (!keep_) {
+            folder_.remove_work();
+        }
+    }
+
+private:
+    const RunFolder& folder_;
+    bool keep_;
+};
+
 // One run from its folder to its last line.
 class Run {
 public:
@@ -93,6 +115,8 @@ public:
 
 private:
     ExitStatus conclude(const lab::EmulatorOutcome& outcome);
+    [[nodiscard]] bool gets_nowhere(const ReplayOfRun& replay);
+    void tell_endless_exit(Verdict& verdict, AddressNames& names);
     void check_story(Verdict& verdict, const std::vector<StoryStep>& steps) const;
     void write_results(const Verdict& verdict, const std::string& story,
                        const std::string& summary);
@@ -111,6 +135,8 @@ private:
     Clock::time_point started_;
     Recording recording_;
     std::optional<EntryFailure> entry_failure_;
+    std::optional<EndlessExit> endless_;
+    std::string report_;  ///< what follows the verdict
 };
 
 ExitStatus Run::perform() {
@@ -119,6 +145,9 @@ ExitStatus Run::perform() {
         return complain(written.error(), ExitStatus::failed);
     }
     const lab::Descriptor stop = stop_signals();
+    const ReplayOfRun replay{
+        .work = folder_.work(), .stop_descriptor = stop.number(), .patience = longest_replay};
+    Progress progress{!options_.json, started_};
     const auto outcome = lab::run_emulator({
         .folder = folder_.work(),
         .machine = {.processors = options_.cpus, .timeout_ticks = options_.timeout_ticks},
@@ -129,11 +158,14 @@ ExitStatus Run::perform() {
                 recording_.on_log(bytes);
                 return recording_.log().last_tick();
             },
-        .go_on = [&] { return recording_.go_on(); },
+        .go_on =
+            [&] {
+                progress.show(recording_.log().last_tick(), recording_.processors().exit_count());
+                return recording_.go_on() && !gets_nowhere(replay);
+            },
     });
-    if (!options_.keep) {
-        folder_.remove_work();
-    }
+    progress.clear();
+    const WorkFolder work{folder_, options_.keep};
     if (!outcome) {
         const bool missing = outcome.error() == ENOENT;
         return complain(missing ? fmt::format("the emulator {} is missing; install it: apt-get "
@@ -147,9 +179,30 @@ ExitStatus Run::perform() {
     return conclude(*outcome);
 }
 
+// With several processors, the log's ticks do not say what one of them has executed.
+bool Run::gets_nowhere(const ReplayOfRun& replay) {
+    const auto suspicion = recording_.suspicion();
+    if (!suspicion || options_.cpus != 1) {
+        return false;
+    }
+    endless_ =
+        confirm(*suspicion, recording_.processors().reason(suspicion->reason_number), replay);
+    if (!endless_) {
+        recording_.acquit();
+    }
+    return endless_.has_value();
+}
+
+void Run::tell_endless_exit(Verdict& verdict, AddressNames& names) {
+    names.find_symbols({{endless_->guest_rip}});
+    verdict = {
+        .result = Result::hung, .reason = sentence(*endless_, names), .remedy = remedy(*endless_)};
+    report_ = guest_state_text(*endless_, names);
+}
+
 ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
     const Timeline& timeline = recording_.timeline();
-    const AddressNames names = address_names(inputs_, repository_, timeline, outcome.evidence);
+    AddressNames names = address_names(inputs_, repository_, timeline, outcome.evidence);
     const WitnessReport witnesses =
         options_.processor_log && is_complete(outcome, timeline)
             ? compare_witnesses(timeline, recording_.processors(), !options_.driver)
@@ -163,19 +216,32 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
                              .panic = recording_.log().panic(),
                              .all_halted = recording_.log().all_halted(options_.cpus),
                              .timeout_ticks = options_.timeout_ticks});
+    if (endless_) {
+        tell_endless_exit(verdict, names);
+    }
     entry_failure_ =
         explain_entry_failure(timeline, repository_, options_.driver ? "" : options_.stage,
                               options_.model, layout_of_output().width);
+    if (entry_failure_) {
+        report_ = entry_failure_->text;
+    }
     const std::vector<StoryStep> steps = story_of(timeline, names, inputs_.sentences);
     check_story(verdict, steps);
     recording_.write_evidence(
         folder_, verdict.result != Result::passed && verdict.result != Result::refused);
     const std::string head = head_line(options_, inputs_);
-    const std::string end = fmt::format("{} in {:.1f} s · {}\n", result_name(verdict.result),
-                                        seconds(), shown_folder());
+    std::string end = fmt::format("{} in {:.1f} s · {}\n", result_name(verdict.result), seconds(),
+                                  shown_folder());
+    if (recording_.dropped_bytes() > 0) {
+        end += fmt::format("processor.log is cut: {} bytes left out; --keep keeps them\n",
+                           grouped(recording_.dropped_bytes()));
+    }
     Json facts = summary(options_, inputs_.driver_facts, recording_, verdict, witnesses, seconds());
     if (entry_failure_) {
         facts["explanation"] = entry_failure_->json;
+    }
+    if (endless_) {
+        facts["endless_exit"] = to_json(*endless_);
     }
     const std::string summary_text =
         facts.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -216,8 +282,8 @@ void Run::write_results(const Verdict& verdict, const std::string& story,
     if (!verdict.reason.empty()) {
         story_text += verdict.reason + "\n";
     }
-    if (entry_failure_) {
-        story_text += "\n" + entry_failure_->text;
+    if (!report_.empty()) {
+        story_text += "\n" + report_;
     }
     const auto write = [&](std::string_view name, std::string_view content) {
         if (const auto written = write_file(folder_.path() / name, content); !written) {
@@ -251,8 +317,8 @@ void Run::print(const Verdict& verdict, const std::string& head,
         fmt::print(stderr, "{}{}{}{}\n", std::string(inputs_.name.size() + 2, ' '), verdict.rule,
                    both ? "  " : "", verdict.remedy);
     }
-    if (entry_failure_) {
-        fmt::print(stderr, "\n{}", entry_failure_->text);
+    if (!report_.empty()) {
+        fmt::print(stderr, "\n{}", report_);
     }
 }
 

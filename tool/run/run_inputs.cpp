@@ -6,6 +6,7 @@
 
 #include "lab/machine/configuration.hpp"
 #include "lab/machine/ram_image.hpp"
+#include "lab/machine/replay.hpp"
 #include "tool/base/files.hpp"
 #include "tool/base/subprocess.hpp"
 
@@ -142,22 +143,25 @@ std::expected<void, std::string> write_machine(const RunOptions& options, const 
         return std::unexpected{rom.error()};
     }
     // Names without folders: the emulator's configuration knows no quoting.
-    const lab::MachineOptions machine{.model = options.model,
-                                      .processors = options.cpus,
-                                      .memory_mib = options.memory_mib,
-                                      .timeout_ticks = options.timeout_ticks,
-                                      .rom_file = "rom.bin",
-                                      .ram_image_file = "ram.img",
-                                      .msrs_file = "msrs",
-                                      .processor_log = options.processor_log};
+    lab::MachineOptions machine{.model = options.model,
+                                .processors = options.cpus,
+                                .memory_mib = options.memory_mib,
+                                .timeout_ticks = options.timeout_ticks,
+                                .rom_file = "rom.bin",
+                                .ram_image_file = "ram.img",
+                                .msrs_file = "msrs",
+                                .processor_log = options.processor_log};
     const auto text_of = [](const std::vector<std::byte>& bytes) {
         return std::string_view{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
     };
     const std::string configuration = lab::bochsrc(machine);
+    machine.processor_log = false;
+    const std::string for_replays = lab::bochsrc(machine);
     const std::string script = lab::debugger_script(machine);
     const std::string msrs = lab::msr_list();
-    const std::array<std::pair<std::string_view, std::string_view>, 5> files{{
+    const std::array<std::pair<std::string_view, std::string_view>, 6> files{{
         {"bochsrc", configuration},
+        {lab::replay_configuration, for_replays},
         {"rc", script},
         {"msrs", msrs},
         {"rom.bin", text_of(*rom)},
