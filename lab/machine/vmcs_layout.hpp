@@ -14,7 +14,8 @@ namespace hvp::lab {
 /// Returns  the field's offset in the VMCS; nothing for an encoding that finds no place there.
 /// [SDM 3C 24.11.2 "VMREAD, VMWRITE, and Encodings of VMCS Fields"] has the parts of an encoding
 [[nodiscard]] constexpr std::optional<std::uint64_t> vmcs_offset(std::uint32_t encoding) {
-    constexpr std::uint64_t header_bytes = 16;    // revision, abort indicator, launch state
+    // Revision identifier, abort indicator, launch state.
+    constexpr std::uint64_t header_bytes = 16;
     constexpr std::uint32_t slots = 64;           // of four bytes, for each width and type
     const std::uint32_t slot = encoding & 0x3FF;  // the index, and the access type below it
     const std::uint32_t type = (encoding >> 10) & 3;

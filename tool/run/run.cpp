@@ -14,6 +14,7 @@
 #include "tool/explain/entry_failure.hpp"
 #include "tool/record/recording.hpp"
 #include "tool/run/endless_exit.hpp"
+#include "tool/run/foreign_entry.hpp"
 #include "tool/run/progress.hpp"
 #include "tool/run/run_inputs.hpp"
 #include "tool/run/summary.hpp"
@@ -114,7 +115,8 @@ public:
     ExitStatus perform();
 
 private:
-    ExitStatus conclude(const lab::EmulatorOutcome& outcome);
+    ExitStatus conclude(const lab::EmulatorOutcome& outcome, const ReplayOfRun& replay);
+    [[nodiscard]] std::optional<EntryFailure> explain_failed_entry(const ReplayOfRun& replay) const;
     [[nodiscard]] bool gets_nowhere(const ReplayOfRun& replay);
     void tell_endless_exit(Verdict& verdict, AddressNames& names);
     void check_story(Verdict& verdict, const std::vector<StoryStep>& steps) const;
@@ -176,7 +178,7 @@ ExitStatus Run::perform() {
                         missing ? ExitStatus::host_lacks : ExitStatus::failed);
     }
     recording_.finish();
-    return conclude(*outcome);
+    return conclude(*outcome, replay);
 }
 
 // With several processors, the log's ticks do not say what one of them has executed.
@@ -200,7 +202,23 @@ void Run::tell_endless_exit(Verdict& verdict, AddressNames& names) {
     report_ = guest_state_text(*endless_, names);
 }
 
-ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
+// What the driver recorded itself; else what the debugger shows.
+std::optional<EntryFailure> Run::explain_failed_entry(const ReplayOfRun& replay) const {
+    const Timeline& timeline = recording_.timeline();
+    const std::size_t width = layout_of_output().width;
+    auto told = explain_entry_failure(timeline, repository_, options_.driver ? "" : options_.stage,
+                                      options_.model, width);
+    const auto failed = last_failed_entry(timeline);
+    const Event* loaded = timeline.last("lab", "ImageLoaded");
+    if (told || !failed || loaded == nullptr || options_.cpus != 1) {
+        return told;
+    }
+    return explain_replayed_entry(*failed, replay,
+                                  {.file = inputs_.driver_path, .base = loaded->number("base")},
+                                  options_.model, width);
+}
+
+ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome, const ReplayOfRun& replay) {
     const Timeline& timeline = recording_.timeline();
     AddressNames names = address_names(inputs_, repository_, timeline, outcome.evidence);
     const WitnessReport witnesses =
@@ -219,11 +237,11 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome) {
     if (endless_) {
         tell_endless_exit(verdict, names);
     }
-    entry_failure_ =
-        explain_entry_failure(timeline, repository_, options_.driver ? "" : options_.stage,
-                              options_.model, layout_of_output().width);
+    entry_failure_ = explain_failed_entry(replay);
     if (entry_failure_) {
         report_ = entry_failure_->text;
+    } else if (options_.cpus != 1 && last_failed_entry(timeline)) {
+        report_ = "With --cpus 1 the tool can run the machine once more, and explain the VMCS.\n";
     }
     const std::vector<StoryStep> steps = story_of(timeline, names, inputs_.sentences);
     check_story(verdict, steps);
