@@ -108,7 +108,10 @@ void trace_dropped(const TraceProvider& provider, const trace::Ring& ring) {
 
 void trace_ending(const TraceProvider& provider, const vmx::VirtualProcessor& processor) {
     const vmx::GuestStop& guest_stop = processor.guest_stop;
-    const char* const reason = vmx::exit_reason_name(guest_stop.reason.basic_reason);
+    // Without a VM exit there is no reason, and 0 would have a name.
+    const char* const reason = guest_stop.why == vmx::StopReason::entry_refused
+                                   ? ""
+                                   : vmx::exit_reason_name(guest_stop.reason.basic_reason);
     if (guest_stop.why == vmx::StopReason::exception_in_vmm) {
         const vmx::HostTrapReport& trap = guest_stop.trap;
         provider.write<HostException>(trap.vector, trap.error_code, trap.rip, trap.rsp, trap.cr2,

@@ -20,6 +20,7 @@ void note_failed_entry(Exit exit) {
     GuestStop& guest_stop = exit.processor().guest_stop;
     std::uint64_t number{};
     guest_stop.why = StopReason::entry_refused;
+    guest_stop.refused_by = exit.frame.refused_by;
     guest_stop.result = arch::vmread(vm_instruction_error.encoding, number);
     if (guest_stop.result == arch::VmxResult::succeed) {
         guest_stop.result = arch::VmxResult::fail_valid;

@@ -197,6 +197,7 @@ NEXT_FUNCTION hvp_first_entry
     FOR_EACH_GUEST_REGISTER LOAD
     vmlaunch
 first_entry_end:
+    mov byte ptr [rsp + REFUSED_BY], 0  # EntryInstruction::vmlaunch
     jmp hvp_entry_failed
 END hvp_first_entry
 
@@ -224,6 +225,7 @@ FUNCTION hvp_enter_guest
     FOR_EACH_GUEST_REGISTER LOAD
     vmresume
 enter_guest_end:
+    mov byte ptr [rsp + REFUSED_BY], 1  # EntryInstruction::vmresume
     jmp hvp_entry_failed
 END hvp_enter_guest
 

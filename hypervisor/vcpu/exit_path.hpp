@@ -2,6 +2,7 @@
 // above; exits/handler_table.hpp makes this of a table of them.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "hypervisor/vcpu/msr_bitmap.hpp"
@@ -15,6 +16,9 @@ struct VmmFrame;
 /// this calling convention of clang nobody saves one, and the argument is in R12. [clang:
 /// Attributes in Clang] preserve_none
 using ExitFunction = void(VmmFrame* frame) [[clang::preserve_none]];
+
+/// An instruction that enters a guest. entry.S notes the one that failed.
+enum class EntryInstruction : std::uint8_t { vmlaunch = 0, vmresume = 1 };
 
 struct ExitPath {
     ExitFunction* on_exit{};

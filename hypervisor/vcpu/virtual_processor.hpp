@@ -39,8 +39,10 @@ struct VmmFrame {
     ExitFunction* on_failed_entry{};        ///< VMLAUNCH or VMRESUME failed
     ExitFunction* resume{hvp_enter_guest};  ///< after an NMI: hvp_enter_guest_after_nmi
     ExitFunction* leave{hvp_leave_vmm};     ///< or the departure: see departure.hpp
+    EntryInstruction refused_by{};          ///< the one that failed
     VirtualProcessor* owner{};
     void* state{};  ///< the handlers' own: see ExitPath
+    std::uint64_t unused{};
 };
 static_assert(offsetof(VmmFrame, registers) == 40, "entry.S");
 static_assert(offsetof(VmmFrame, launch_rsp) == 40 + 8 * 16, "entry.S");
@@ -49,6 +51,7 @@ static_assert(offsetof(VmmFrame, on_exit) == 56 + 8 * 16, "entry.S");
 static_assert(offsetof(VmmFrame, on_failed_entry) == 64 + 8 * 16, "entry.S");
 static_assert(offsetof(VmmFrame, resume) == 72 + 8 * 16, "entry.S");
 static_assert(offsetof(VmmFrame, leave) == 80 + 8 * 16, "entry.S");
+static_assert(offsetof(VmmFrame, refused_by) == 88 + 8 * 16, "entry.S");
 static_assert(sizeof(VmmFrame) % 16 == 8, "RSP at the start of a function");
 
 /// Why the VMM left the guest for good.
@@ -78,6 +81,7 @@ struct HostTrapReport {
 /// How it ended.
 struct GuestStop {
     StopReason why{};
+    EntryInstruction refused_by{};                     ///< what failed, where the entry was refused
     arch::VmxResult result{arch::VmxResult::succeed};  ///< of a refused entry
     std::uint32_t error_number{};                      ///< the VM-instruction error of it
     ExitReasonField reason{};                          ///< of the last exit

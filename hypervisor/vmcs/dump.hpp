@@ -21,7 +21,8 @@ struct VmcsDump {
 
 /// Reads the fields of the current VMCS. There is no list of them: every encoding is tried, and
 /// those that this processor does not have are left out. A VMREAD that fails leaves its own error
-/// number in the VM-instruction error field, so that field is worth nothing here: read it before.
+/// number, 12, in the VM-instruction error field, so that field is read before all others.
+/// [SDM 3C 30.2 "Conventions"]
 ///
 /// Where    VMX root operation, with a current VMCS; a thousand VMREADs
 /// Source   [SDM 3C 24.11.2 "VMREAD, VMWRITE, and Encodings of VMCS Fields"]
@@ -31,12 +32,15 @@ struct VmcsDump {
     // all of them at 1 an addition carries over them.
     constexpr std::uint32_t unused = 0x1381;
     constexpr std::uint32_t end = 0x8000;
+    std::uint64_t instruction_error = 0;
+    static_cast<void>(arch::try_vmread(vm_instruction_error.encoding, instruction_error));
     std::uint32_t used = 0;
     std::uint32_t encoding = 0;
     do {
         std::uint64_t* const pair = dump.words.data() + used;
         pair[0] = encoding;
         used += arch::try_vmread(encoding, pair[1]) ? 2 : 0;
+        pair[1] = encoding == vm_instruction_error.encoding ? instruction_error : pair[1];
         encoding = ((encoding | unused) + 1) & ~unused;
     } while (encoding < end && used < dump.words.size());
     dump.used = static_cast<std::uint16_t>(used);

@@ -19,6 +19,7 @@
 #include "platform/windows/status.hpp"
 #include "stages/ept/guests.hpp"
 #include "stages/ept/memory.hpp"
+#include "stages/shared/result.hpp"
 #include "stages/shared/setting.hpp"
 
 namespace {
@@ -102,6 +103,9 @@ Expected<void> run_guests(const Setting& setting, ept_stage::Memory& memory) {
             return std::unexpected{guest_stop.error()};
         }
         report_run(setting.provider, session, memory);
+        if (guest_stop->why == vmx::StopReason::entry_refused) {
+            return stages::entry_refused(*guest_stop);
+        }
         all_right = guest.verify(setting.provider, memory, *guest_stop) && all_right;
     }
     return ept_stage::result(all_right);

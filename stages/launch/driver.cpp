@@ -159,10 +159,9 @@ Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive, Journal& 
         if (launched != vmx::LaunchOutcome::vm_exit) {
             static constexpr vmx::Explanation why{
                 .step = "VMLAUNCH",
-                .rule = {"3C", "26.2", "Checks on VMX Controls and Host-State Area"},
-                .remedy = "./playground explain names the rule, from the event VmcsFields",
+                .rule = {"3C", "30.4", "VM Instruction Error Numbers"},
+                .remedy = "./playground explain names the rule",
             };
-            // The error number first: reading all fields overwrites it.
             const auto failed = vmx::instruction_failed(
                 why, launched == vmx::LaunchOutcome::fail_valid ? VmxResult::fail_valid
                                                                 : VmxResult::fail_invalid);

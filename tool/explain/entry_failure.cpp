@@ -10,6 +10,7 @@
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tool/base/files.hpp"
 #include "tool/explain/vmcs_dump.hpp"
+#include "tool/record/exit_pairs.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -74,11 +75,6 @@ void add_what_failed(const Timeline& timeline, VmcsImage& image) {
     } else {
         image.set(vmx::checks::item(vmx::vm_instruction_error), failed->number("error_number"));
     }
-}
-
-bool is_vm_entry(const Event& failed) {
-    const std::string instruction = failed.text("instruction");
-    return instruction == "VMLAUNCH" || instruction == "VMRESUME" || instruction == "VM entry";
 }
 
 }  // namespace

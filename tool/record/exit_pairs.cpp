@@ -15,17 +15,20 @@ void DriverReport::add(const Event& event) {
     } else if (event.name == "EventsDropped") {
         add_dropped(event.number("count"));
     } else if (event.name == "EntryFailure") {
-        add_entry_failure(event);
+        withdraw_entry();
+        failures_.push_back(&event);
+    } else if (event.name == "VmxInstructionFailed" && is_vm_entry(event)) {
+        withdraw_entry();
     }
 }
 
-// A failure directly after an entry says that it was none, as in the emulator's log.
-void DriverReport::add_entry_failure(const Event& failure) {
+// The driver notes an entry before it tries it. A failure directly after it says that it was none,
+// as in the emulator's log.
+void DriverReport::withdraw_entry() {
     if (last_is_entry_) {
         entries_.pop_back();
     }
     last_is_entry_ = false;
-    failures_.push_back(&failure);
 }
 
 void DriverReport::add_exit(const Event& exit) {
@@ -64,6 +67,11 @@ bool reports_exit(const Event& reported, std::uint64_t reason_number, std::uint6
            reported.text("reason") ==
                vmx::exit_reason_name(static_cast<std::uint16_t>(reason_number)) &&
            reported.number("qualification", ~0ULL) == qualification;
+}
+
+bool is_vm_entry(const Event& failed) {
+    const std::string instruction = failed.text("instruction");
+    return instruction == "VMLAUNCH" || instruction == "VMRESUME" || instruction == "VM entry";
 }
 
 ExitPairs::ExitPairs(const Timeline& timeline) {

@@ -39,7 +39,7 @@ public:
     [[nodiscard]] std::uint64_t missing() const { return missing_; }
 
 private:
-    void add_entry_failure(const Event& failure);
+    void withdraw_entry();
     void add_exit(const Event& exit);
     void add_dropped(std::uint64_t count);
 
@@ -60,6 +60,9 @@ private:
 /// in the SDM's words: a driver that says "CPUID" and means number 12 is wrong, too.
 [[nodiscard]] bool reports_exit(const Event& reported, std::uint64_t reason_number,
                                 std::uint64_t qualification);
+
+/// Whether a driver's VmxInstructionFailed is about a VM entry, and not about VMXON or VMPTRLD.
+[[nodiscard]] bool is_vm_entry(const Event& failed);
 
 /// An exit that both witnesses report alike: the story needs but one line for it.
 struct PairedExit {

@@ -10,6 +10,9 @@
 #include <set>
 
 #include "lab/machine/processor_log.hpp"
+#include "tool/record/exit_pairs.hpp"
+#include "tool/run/refused_entry.hpp"
+#include "tool/run/verdict_sentences.hpp"
 #include "tool/story/sentences.hpp"
 #include "tool/story/story.hpp"
 
@@ -37,29 +40,61 @@ std::string place_of(const RunFacts& facts) {
 Verdict hung(const RunFacts& facts) {
     switch (facts.outcome.ending) {
         case lab::Ending::timeout:
-            if (facts.all_halted) {
-                return {Result::hung,
-                        fmt::format("all processors are halted, and nothing has woken them to any "
-                                    "purpose for {} ticks{}",
-                                    grouped(facts.timeout_ticks), place_of(facts))};
-            }
-            return {Result::hung,
-                    fmt::format("the machine still executes after {} instructions{}; if it needs "
-                                "more, raise --timeout-ticks",
-                                grouped(facts.timeout_ticks), place_of(facts))};
+            return verdict_of(
+                facts.all_halted ? VerdictId::never_woken : VerdictId::still_executing,
+                grouped(facts.timeout_ticks), place_of(facts));
         case lab::Ending::halted:
-            return {Result::hung, fmt::format("the processor is halted and nothing will wake it{}",
-                                              place_of(facts))};
+            return verdict_of(VerdictId::halted, place_of(facts));
         default:
-            return {Result::hung, "the emulator itself stopped answering and was ended"};
+            return verdict_of(VerdictId::unresponsive);
     }
 }
 
+// Which exit it was, where the driver's failure is no more than that there was one.
+std::string which_exit(const RunFacts& facts, std::string_view event) {
+    const Event* exit = facts.timeline.last("driver", event);
+    if (exit == nullptr) {
+        return "";
+    }
+    const std::string place =
+        exit->fields.contains("guest_rip")
+            ? " at " + facts.names.function_and_offset(exit->number("guest_rip"))
+            : "";
+    return fmt::format(" {} {}{}", exit->number("reason_number"), exit->text("reason"), place);
+}
+
+// Why the VMM left the guest.
+std::string end_of_guest(const RunFacts& facts) {
+    const Event* ended = facts.timeline.last("driver", "GuestEnded");
+    if (ended == nullptr) {
+        return "";
+    }
+    const std::string why = ended->text("why");
+    const std::string reason = why.contains("this exit reason") || why.contains("of the exit")
+                                   ? fmt::format(" ({})", ended->text("reason"))
+                                   : "";
+    return fmt::format(": {}{} at {}", why, reason,
+                       facts.names.function_and_offset(ended->number("guest_rip")));
+}
+
+// A step that only says where it went wrong; the driver's other events say what happened.
+std::string more_about(std::string_view step, const RunFacts& facts) {
+    if (step == "VM exit") {
+        return which_exit(facts, "VmExit");
+    }
+    if (step == "VM entry") {
+        const std::string exit = which_exit(facts, "EntryFailure");
+        return exit.empty() ? "" : " failed: exit" + exit;
+    }
+    return step == "the guest" ? end_of_guest(facts) : "";
+}
+
 // The driver's own last word about what went wrong.
-Verdict with_failure_of_driver(Verdict verdict, const Timeline& timeline) {
-    const Event* failure = timeline.last("driver", "Failure");
+Verdict with_failure_of_driver(Verdict verdict, const RunFacts& facts) {
+    const Event* failure = facts.timeline.last("driver", "Failure");
     if (failure != nullptr) {
         verdict.reason += ": " + failure->text("step");
+        verdict.reason += more_about(failure->text("step"), facts);
         verdict.rule = failure->text("rule");
         verdict.remedy = failure->text("remedy");
     }
@@ -67,25 +102,18 @@ Verdict with_failure_of_driver(Verdict verdict, const Timeline& timeline) {
 }
 
 Verdict failed(const RunFacts& facts) {
-    Verdict verdict{Result::failed, {}};
-    std::size_t more = 0;
+    std::vector<const Event*> complaints;
     for (const std::string_view kind : complaint_kinds) {
-        for (const Event* event : facts.timeline.all("lab", kind)) {
-            if (verdict.reason.empty()) {
-                verdict.reason = facts.names.explain(complaint(*event));
-            } else {
-                ++more;
-            }
-        }
+        std::ranges::copy(facts.timeline.all("lab", kind), std::back_inserter(complaints));
     }
-    if (more > 0) {
-        verdict.reason += fmt::format(" (and {} more: story.txt)", more);
+    if (complaints.empty()) {
+        return with_failure_of_driver(verdict_of(VerdictId::driver_failed, facts.driver_file),
+                                      facts);
     }
-    if (verdict.reason.empty()) {
-        verdict.reason = facts.driver_file + " failed";
-        return with_failure_of_driver(std::move(verdict), facts.timeline);
-    }
-    return verdict;
+    const std::string first = facts.names.explain(complaint(*complaints.front()));
+    return complaints.size() == 1
+               ? verdict_of(VerdictId::complaint, first)
+               : verdict_of(VerdictId::complaint_and_more, first, complaints.size() - 1);
 }
 
 // Where the driver went wrong: the instruction, or the call into the kernel that ended there.
@@ -106,10 +134,43 @@ std::string place_of_bug_check(const RunFacts& facts, const Event& event) {
 Verdict bug_check(const RunFacts& facts) {
     const Event* event = facts.timeline.last("lab", "BugCheck");
     if (event == nullptr) {
-        return {Result::bugcheck, "the lab's kernel stopped without saying why"};
+        return verdict_of(VerdictId::silent_bug_check);
     }
-    return {Result::bugcheck,
-            facts.names.explain(complaint(*event)) + place_of_bug_check(facts, *event)};
+    return verdict_of(VerdictId::bug_check, facts.names.explain(complaint(*event)),
+                      place_of_bug_check(facts, *event));
+}
+
+// Whether a VM entry was tried. Without a processor's log the driver's own word counts.
+bool has_tried_to_enter(const Timeline& timeline) {
+    const auto is_entry = [](const Event& event) {
+        if (event.from == "processor") {
+            // Without a current VMCS the emulator logs the refusal alone.
+            return event.name == "VmLaunch" || event.name == "VmResume" ||
+                   (event.name == "VmFail" && event.text("text").contains("VMLAUNCH"));
+        }
+        return event.is("driver", "VmExit") || event.is("driver", "EntryFailure") ||
+               (event.is("driver", "VmxInstructionFailed") && is_vm_entry(event));
+    };
+    return std::ranges::any_of(timeline.events(), is_entry);
+}
+
+// The lab found all as before, but DriverEntry returned a failure: before any VM entry that is a
+// refusal, later the guest or the VMM failed.
+Verdict failed_or_refused(const RunFacts& facts, const Event& summary) {
+    const std::string status = status_name(summary.text("status"));
+    if (const auto refused = refused_entry(facts.timeline)) {
+        Verdict verdict = verdict_of(VerdictId::entry_refused, refused->instruction, refused->why);
+        verdict.rule = refused->rule;
+        verdict.remedy = refused->remedy;
+        return verdict;
+    }
+    if (!facts.witnesses.disagreement.empty()) {
+        return verdict_of(VerdictId::witnesses_disagree, facts.witnesses.disagreement);
+    }
+    return with_failure_of_driver(has_tried_to_enter(facts.timeline)
+                                      ? verdict_of(VerdictId::failed_after_entry, status)
+                                      : verdict_of(VerdictId::refused, facts.driver_file, status),
+                                  facts);
 }
 
 Verdict judge_complete(const RunFacts& facts, const Event& summary) {
@@ -120,34 +181,26 @@ Verdict judge_complete(const RunFacts& facts, const Event& summary) {
     if (result != "passed" && result != "refused") {
         return failed(facts);
     }
-    if (!facts.witnesses.disagreement.empty()) {
-        return {Result::failed, "witnesses disagree: " + facts.witnesses.disagreement};
+    if (result == "refused") {
+        return failed_or_refused(facts, summary);
     }
-    if (result == "passed") {
-        return {Result::passed, {}};
-    }
-    return with_failure_of_driver(
-        {Result::refused, fmt::format("{} refused to start with {}", facts.driver_file,
-                                      status_name(summary.text("status")))},
-        facts.timeline);
+    return facts.witnesses.disagreement.empty()
+               ? verdict_of(VerdictId::passed)
+               : verdict_of(VerdictId::witnesses_disagree, facts.witnesses.disagreement);
 }
 
 Verdict judge_incomplete(const RunFacts& facts) {
     if (const Event* fault = facts.timeline.last("processor", "TripleFault")) {
-        return {Result::bugcheck,
-                fmt::format("triple fault on processor {} at instruction {}; the registers are in "
-                            "bochs.log",
-                            fault->cpu, grouped(fault->t))};
+        return verdict_of(VerdictId::triple_fault, fault->cpu, grouped(fault->t));
     }
     if (facts.timeline.last("lab", "BugCheck") != nullptr) {
         return bug_check(facts);
     }
     // The lab ends the machine by the shutdown port, which the emulator calls a panic, too.
     if (!facts.panic.empty() && !facts.panic.starts_with("Shutdown port")) {
-        return {Result::failed, "the emulator gave up: " + facts.panic};
+        return verdict_of(VerdictId::emulator_gave_up, facts.panic);
     }
-    return {Result::failed,
-            "the emulator ended before the lab did; console.log and bochs.log have its last lines"};
+    return verdict_of(VerdictId::emulator_ended);
 }
 
 }  // namespace
@@ -177,8 +230,9 @@ std::vector<std::uint64_t> addresses_to_explain(const Timeline& timeline,
     std::vector<std::uint64_t> addresses;
     std::set<std::uint64_t> places_of_exits;
     for (const Event& event : timeline.events()) {
-        if (event.is("driver", "VmExit") && event.fields.contains("handler") &&
-            places_of_exits.size() < most_places_of_exits) {
+        if ((event.is("driver", "VmExit") && event.fields.contains("handler") &&
+             places_of_exits.size() < most_places_of_exits) ||
+            event.is("driver", "GuestEnded")) {
             places_of_exits.insert(event.number("guest_rip"));
         }
         if (event.from != "lab" ||
@@ -224,7 +278,7 @@ std::vector<std::uint64_t> instruction_pointers(std::string_view evidence) {
 Verdict judge(const RunFacts& facts) {
     switch (facts.outcome.ending) {
         case lab::Ending::interrupted:
-            return {Result::failed, "interrupted"};
+            return verdict_of(VerdictId::interrupted);
         case lab::Ending::timeout:
         case lab::Ending::halted:
         case lab::Ending::unresponsive:
@@ -234,17 +288,13 @@ Verdict judge(const RunFacts& facts) {
             break;
     }
     if (!facts.emulator.empty() && facts.emulator != lab::known_emulator) {
-        return {Result::failed,
-                fmt::format("the emulator is {}, whose log we cannot read; install Debian 12's "
-                            "{} (package bochs)",
-                            facts.emulator, lab::known_emulator)};
+        return verdict_of(VerdictId::unknown_emulator, facts.emulator, lab::known_emulator);
     }
     // Bochs 2.7 sometimes crashes while it exits, after everything has been reported.
     const Event* summary = facts.timeline.last("lab", "Summary");
     if (facts.outcome.killed_by && summary == nullptr) {
-        return {Result::failed,
-                fmt::format("the emulator was ended from outside by signal {} ({}); run it again",
-                            *facts.outcome.killed_by, strsignal(*facts.outcome.killed_by))};
+        return verdict_of(VerdictId::killed, *facts.outcome.killed_by,
+                          strsignal(*facts.outcome.killed_by));
     }
     return summary != nullptr ? judge_complete(facts, *summary) : judge_incomplete(facts);
 }

@@ -240,8 +240,10 @@ TEST_F(HostTrapsTest, AnExceptionOnTheWayOutHaltsTheProcessor) {
 // [SDM 3C 30.4 "VM Instruction Error Numbers"]: 8 is a host-state field that is wrong.
 TEST_F(HostTrapsTest, ARefusedEntryTellsItsNumber) {
     processor.vmcs = {{vm_instruction_error.encoding, 8}};
+    frame.refused_by = EntryInstruction::vmresume;
     untraced_exits().on_failed_entry(&frame);
     EXPECT_EQ(owner.guest_stop.why, StopReason::entry_refused);
+    EXPECT_EQ(owner.guest_stop.refused_by, EntryInstruction::vmresume);
     EXPECT_EQ(owner.guest_stop.result, VmxResult::fail_valid);
     EXPECT_EQ(owner.guest_stop.error_number, 8U);
 }

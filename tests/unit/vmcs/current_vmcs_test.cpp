@@ -76,6 +76,16 @@ TEST_F(CurrentVmcsTest, IsNotedFieldByField) {
                                                  0x6C16, 5}));
 }
 
+// The first fields that this processor lacks are tried before 4400H is: each failure leaves its own
+// number, 12, there.  [SDM 3C 30.4 "VM Instruction Error Numbers"]
+TEST_F(CurrentVmcsTest, KeepsTheErrorThatTheRefusedEntryLeft) {
+    processor.vmcs = {{0x4400, 7}, {0x6C16, 5}};
+    VmcsDump dump{};
+    read_all_fields(dump);
+    const std::vector<std::uint64_t> noted(dump.all().begin(), dump.all().end());
+    EXPECT_EQ(noted, (std::vector<std::uint64_t>{0x4400, 7, 0x6C16, 5}));
+}
+
 TEST_F(CurrentVmcsTest, NotesAllFieldsThatTheManualHas) {
     for (const FieldFacts& field : field_facts) {
         processor.vmcs[field.encoding] = field.encoding + 1;

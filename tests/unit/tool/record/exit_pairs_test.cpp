@@ -37,5 +37,20 @@ TEST(ExitPairs, DroppedExitsInTheMiddleDoNotShiftTheOthers) {
     EXPECT_THAT(sequences, testing::ElementsAre(0, -1, -1, 3));
 }
 
+// The driver notes an entry, then tries it, and reports the failure much later.
+TEST(ExitPairs, AnEntryThatWasRefusedIsNone) {
+    for (const auto& [instruction, entries] :
+         {std::pair{"VMLAUNCH", 0U}, {"VMRESUME", 0U}, {"VM entry", 0U}, {"VMXOFF", 1U}}) {
+        Timeline timeline{10'000};
+        timeline.add({.t = 1, .from = "driver", .name = "VmEntry"});
+        timeline.add({.t = 2, .from = "driver", .name = "VmxOff"});
+        timeline.add({.t = 9,
+                      .from = "driver",
+                      .name = "VmxInstructionFailed",
+                      .fields = {{"instruction", instruction}, {"error_number", 7}}});
+        EXPECT_EQ(driver_reports(timeline).at(0).entries().size(), entries) << instruction;
+    }
+}
+
 }  // namespace
 }  // namespace hvp::tool

@@ -22,6 +22,20 @@ struct Case {
                       .name = std::move(name),
                       .fields = std::move(fields)});
     }
+    void driver(std::string name, Json fields) {
+        timeline.add({.t = 4,
+                      .cpu = 0,
+                      .from = "driver",
+                      .name = std::move(name),
+                      .fields = std::move(fields)});
+    }
+    void processor(std::string name, Json fields) {
+        timeline.add({.t = 3,
+                      .cpu = 0,
+                      .from = "processor",
+                      .name = std::move(name),
+                      .fields = std::move(fields)});
+    }
     [[nodiscard]] Verdict judged() const {
         return judge({.outcome = outcome,
                       .timeline = timeline,
@@ -64,6 +78,95 @@ TEST(Verdict, RefusedWithTheDriversOwnReason) {
     EXPECT_EQ(c.judged().result, Result::refused);
     EXPECT_EQ(c.judged().reason, "x.sys refused to start with STATUS_NOT_SUPPORTED: CPUID");
     EXPECT_EQ(c.judged().rule, "SDM 3C 23.6");
+}
+
+// It ran, and so it did not refuse to start: whatever DriverEntry returns, and clean as all is.
+TEST(Verdict, AFailureAfterVmlaunchIsNoRefusal) {
+    Case c = with_summary("refused", "0xC0000001");
+    c.processor("VmLaunch", {{"vmcs", "0x1000"}});
+    EXPECT_EQ(c.judged().result, Result::failed);
+    EXPECT_EQ(c.judged().reason, "DriverEntry returned STATUS_UNSUCCESSFUL after VMLAUNCH");
+
+    // Without a current VMCS the emulator logs only this.
+    Case without_vmcs = with_summary("refused", "0xC0000001");
+    without_vmcs.processor("VmFail", {{"text", "VMFAIL: VMLAUNCH with invalid VMCS ptr !"}});
+    EXPECT_EQ(without_vmcs.judged().result, Result::failed);
+
+    Case before_vmlaunch = with_summary("refused", "0xC0000001");
+    before_vmlaunch.processor("VmFail", {{"text", "VMXON: VMX ptr is not aligned"}});
+    EXPECT_EQ(before_vmlaunch.judged().result, Result::refused);
+}
+
+// With --no-processor-log the driver's own events say that it ran.
+TEST(Verdict, WithoutAProcessorsLogTheDriversExitsCount) {
+    for (const char* name : {"VmExit", "EntryFailure"}) {
+        Case c = with_summary("refused", "0xC0000001");
+        c.driver(name, {{"reason", "HLT"}});
+        EXPECT_EQ(c.judged().result, Result::failed) << name;
+    }
+}
+
+TEST(Verdict, AGuestThatWasLeftEarlySaysWhy) {
+    Case c = with_summary("refused", "0xC0000001");
+    c.processor("VmLaunch", {});
+    c.driver("GuestEnded", {{"why", "no handler for this exit reason"},
+                            {"reason", "XSETBV"},
+                            {"guest_rip", "0x1234"}});
+    c.driver("Failure", {{"step", "the guest"}, {"rule", "SDM 3C 31.7"}, {"remedy", "none"}});
+    EXPECT_EQ(c.judged().reason,
+              "DriverEntry returned STATUS_UNSUCCESSFUL after VMLAUNCH: the guest: no handler for "
+              "this exit reason (XSETBV) at 0x1234");
+}
+
+Json refusal(const char* instruction, int number) {
+    return {{"instruction", instruction},
+            {"result", number == 0 ? "VMfailInvalid" : "VMfailValid"},
+            {"error_number", number}};
+}
+
+// [SDM 3C 30.4 "VM Instruction Error Numbers", Table 30-1]
+TEST(Verdict, ARefusedEntryIsTheVerdict) {
+    struct Expectation {
+        const char* instruction;
+        int number;
+        const char* reason;
+    };
+    for (const Expectation& expected : {
+             Expectation{"VMLAUNCH", 0, "VMLAUNCH failed: VMfailInvalid: no VMCS was current"},
+             Expectation{"VMLAUNCH", 4,
+                         "VMLAUNCH failed: VM-instruction error 4, VMLAUNCH with non-clear VMCS: "
+                         "the launch state of the VMCS was launched already"},
+             Expectation{"VMRESUME", 5,
+                         "VMRESUME failed: VM-instruction error 5, VMRESUME with non-launched "
+                         "VMCS: the launch state of the VMCS was clear"},
+             Expectation{"VMRESUME", 7,
+                         "VMRESUME failed: VM-instruction error 7, VM entry with invalid control "
+                         "field: a control field of the VMCS breaks a rule"},
+             Expectation{"VMLAUNCH", 8,
+                         "VMLAUNCH failed: VM-instruction error 8, VM entry with invalid "
+                         "host-state field: a host-state field of the VMCS breaks a rule"},
+             Expectation{"VMLAUNCH", 26,
+                         "VMLAUNCH failed: VM-instruction error 26, VM entry with events blocked "
+                         "by MOV SS: the instruction before had loaded SS"},
+             // Only the dual-monitor treatment has it: the name alone.
+             Expectation{"VMLAUNCH", 17,
+                         "VMLAUNCH failed: VM-instruction error 17, VM entry with non-launched "
+                         "executive VMCS"},
+         }) {
+        Case c = with_summary("refused", "0xC0000001");
+        c.witnesses = {.answer = "disagree", .disagreement = "VM entries of processor 0"};
+        c.driver("VmxInstructionFailed", refusal(expected.instruction, expected.number));
+        EXPECT_EQ(c.judged().reason, expected.reason);
+        EXPECT_EQ(c.judged().result, Result::failed);
+        EXPECT_EQ(c.judged().rule.empty(), expected.number == 17);
+        EXPECT_EQ(c.judged().remedy.empty(), expected.number == 17);
+    }
+}
+
+TEST(Verdict, AnotherInstructionsFailureIsNoRefusedEntry) {
+    Case c = with_summary("refused", "0xC0000001");
+    c.driver("VmxInstructionFailed", refusal("VMXON", 0));
+    EXPECT_EQ(c.judged().result, Result::refused);
 }
 
 TEST(Verdict, TheMostImportantComplaintComesFirst) {

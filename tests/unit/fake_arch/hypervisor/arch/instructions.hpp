@@ -296,6 +296,14 @@ inline VmxResult vmwrite(std::uint64_t encoding, std::uint64_t value) {
 inline VmxResult vmread(std::uint64_t encoding, std::uint64_t& value) {
     const auto field = processor.vmcs.find(encoding);
     if (field == processor.vmcs.end()) {
+        // The failure's number replaces that of an earlier one.
+        // [SDM 3C 30.4 "VM Instruction Error Numbers"]
+        constexpr std::uint64_t instruction_error = 0x4400;
+        constexpr std::uint64_t unsupported_component = 12;
+        const auto error = processor.vmcs.find(instruction_error);
+        if (error != processor.vmcs.end() && processor.without_field == VmxResult::fail_valid) {
+            error->second = unsupported_component;
+        }
         return processor.without_field;
     }
     value = field->second;
