@@ -102,6 +102,36 @@ UniformRange grown(const UniformRange& part, const UniformRange& whole, const Li
         .start = std::max(start, whole.start), .end = std::min(end, whole.end), .type = whole.type};
 }
 
+/// Calls `use` for each range that has another type in `after` than in `before`, with what can be
+/// one page with it: an MTRR for 64 KBytes shall not cost the edit of a terabyte. Stops when it
+/// returns false.
+template <typename Use>
+void for_each_change(const Limits& limits, const MtrrSnapshot& before, const MtrrSnapshot& after,
+                     Use use) {
+    for_each_range(after, HostPhysicalAddress{0}, HostPhysicalAddress{identity_end(limits)},
+                   [&](const UniformRange& range) {
+                       bool goes_on = true;
+                       for_each_range(
+                           before, range.start, range.end, [&](const UniformRange& part) {
+                               goes_on = part.type == range.type || use(grown(part, range, limits));
+                               return goes_on;
+                           });
+                       return goes_on;
+                   });
+}
+
+/// Makes a page begin here.
+///
+/// Returns  false: no table was left
+bool split_at(Tables& tables, Edits& edits, HostPhysicalAddress border) {
+    Level level = Level::page_table;
+    while (level != Level::pml4 && border.raw() % bytes_of_entry(above(level)) == 0) {
+        level = above(level);
+    }
+    return border.raw() == identity_end(tables.limits()) || level == Level::pml4 ||
+           edits.add(tables.split(arch::GuestPhysicalAddress{border.raw()}, level));
+}
+
 }  // namespace
 
 std::optional<std::size_t> identity_table_count(const MtrrSnapshot& mtrrs, const Limits& limits,
@@ -145,20 +175,17 @@ MemoryTypeUpdate update_memory_types(Tables& tables, const MtrrSnapshot& before,
     if (!identity_table_count(after, tables.limits(), tables.pool().size())) {
         return {.pending = edits.pending(), .complete = false};
     }
-    for_each_range(
-        after, HostPhysicalAddress{0}, HostPhysicalAddress{identity_end(tables.limits())},
-        [&](const UniformRange& range) {
-            // Only what has changed, and what can be one page with it: an MTRR for 64
-            // KBytes shall not cost the edit of a terabyte.
-            bool good = true;
-            for_each_range(before, range.start, range.end, [&](const UniformRange& part) {
-                good = part.type == range.type ||
-                       edits.add(tables.map(identity_of(grown(part, range, tables.limits()))));
-                return good;
-            });
-            return good;
-        });
-    return {.pending = edits.pending(), .complete = !edits.error()};
+    // First all that takes tables, and changes no type. What comes then cannot fail, and undoes the
+    // splits where there were not enough.
+    bool has_room = true;
+    for_each_change(tables.limits(), before, after, [&](const UniformRange& range) {
+        has_room = split_at(tables, edits, range.start) && split_at(tables, edits, range.end);
+        return has_room;
+    });
+    for_each_change(
+        tables.limits(), has_room ? before : after, has_room ? after : before,
+        [&](const UniformRange& range) { return edits.add(tables.map(identity_of(range))); });
+    return {.pending = edits.pending(), .complete = has_room};
 }
 
 }  // namespace hvp::ept

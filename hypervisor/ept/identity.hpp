@@ -38,15 +38,15 @@ namespace hvp::ept {
 /// The result of `update_memory_types`.
 struct [[nodiscard]] MemoryTypeUpdate {
     PendingInvalidation pending{};  ///< once for all edits
-    bool complete{};                ///< false: no table was left for a part of it
+    bool complete{};                ///< false: no table was left, and all types are as before
 };
 
 /// Updates the memory types of an identity after MTRRs were changed from `before` to `after`; its
-/// pages then have the sizes that `map_identity` would have chosen. Pinned pages stay.
+/// pages then have the sizes that `map_identity` would have chosen. Pinned pages stay. All types
+/// are updated, or none.
 ///
 /// Needs    a pool with room for the tables of both, since retired tables are free only when the
-///          pending invalidation has been executed. Else the result may not be complete: then each
-///          page still leads to itself, but some have the old types.
+///          pending invalidation has been executed
 /// Where    everywhere; the work is bounded by what the pool can hold
 MemoryTypeUpdate update_memory_types(Tables& tables, const arch::MtrrSnapshot& before,
                                      const arch::MtrrSnapshot& after);

@@ -55,11 +55,30 @@ inline constexpr auto msr_policies_with_mtrrs = [] {
     return all;
 }();
 
+/// An MSR without a bit in the bitmap exits whether we want it or not: the processor, or a VMM
+/// below us, says whether there is one. Any other that comes here is of VT-x, and for a guest not
+/// there.
+///
+/// Returns  whether there is one, and it takes the value
+[[gnu::noinline]] inline bool read_msr_without_bit(GuestRegisters& registers) {
+    const std::uint32_t msr = registers.low(Register::rcx);
+    const auto value = msr_bitmap_bit(msr, MsrAccess::read)
+                           ? std::nullopt
+                           : arch::try_rdmsr(static_cast<arch::Msr>(msr));
+    registers.set_edx_eax(value.value_or(registers.edx_eax()));
+    return value.has_value();
+}
+[[gnu::noinline]] inline bool write_msr_without_bit(const GuestRegisters& registers) {
+    const std::uint32_t msr = registers.low(Register::rcx);
+    return !msr_bitmap_bit(msr, MsrAccess::write) &&
+           arch::try_wrmsr(static_cast<arch::Msr>(msr), registers.edx_eax());
+}
+
 /// Needs    `stage_read`: reads an MSR that only the stage knows; nothing: there is no such MSR
 template <typename StageRead>
-Next answer_rdmsr(Exit exit, StageRead stage_read) {
+[[gnu::always_inline]] inline Next answer_rdmsr(Exit exit, StageRead stage_read) {
     const std::uint32_t msr = exit.registers().low(Register::rcx);
-    if (msr == static_cast<std::uint32_t>(arch::Msr::feature_control)) {
+    if (msr == static_cast<std::uint32_t>(arch::Msr::feature_control)) [[likely]] {
         // What a processor says whose firmware has locked VT-x off.
         constexpr arch::FeatureControl locked_off{.locked = 1};
         exit.registers().set_edx_eax(std::bit_cast<std::uint64_t>(locked_off));
@@ -69,8 +88,8 @@ Next answer_rdmsr(Exit exit, StageRead stage_read) {
         exit.registers().set_edx_eax(*value);
         return Next::step_over;
     }
-    // An MSR of VT-x, or a number outside the ranges: not there.
-    return inject_fault(exit, Vector::general_protection);
+    return read_msr_without_bit(exit.registers()) ? Next::step_over
+                                                  : inject_fault(exit, Vector::general_protection);
 }
 inline Next on_rdmsr(Exit exit) {
     return answer_rdmsr(exit, [](arch::Msr) { return std::optional<std::uint64_t>{}; });
@@ -101,7 +120,7 @@ inline Next write_efer_of_unrestricted_guest(Exit exit) {
 ///
 /// Needs    `stage_write`: writes an MSR that only the stage knows; false: it refuses the value
 template <typename StageWrite>
-Next answer_wrmsr(Exit exit, StageWrite stage_write) {
+[[gnu::always_inline]] inline Next answer_wrmsr(Exit exit, StageWrite stage_write) {
     const std::uint32_t msr = exit.registers().low(Register::rcx);
     const std::uint64_t value = exit.registers().edx_eax();
     if (msr == static_cast<std::uint32_t>(arch::Msr::efer)) {
@@ -110,11 +129,12 @@ Next answer_wrmsr(Exit exit, StageWrite stage_write) {
         }
         const arch::Flags<arch::Efer> now{arch::rdmsr(arch::Msr::efer)};
         const arch::Flags<arch::Efer> wanted{value};
-        if (now.without(arch::Efer::syscall_enable) == wanted.without(arch::Efer::syscall_enable)) {
-            arch::wrmsr(arch::Msr::efer, value);
+        if (now.without(arch::Efer::syscall_enable) == wanted.without(arch::Efer::syscall_enable) &&
+            arch::try_wrmsr(arch::Msr::efer, value)) {
             return Next::step_over;
         }
-    } else if (stage_write(static_cast<arch::Msr>(msr), value)) {
+    } else if (stage_write(static_cast<arch::Msr>(msr), value) ||
+               write_msr_without_bit(exit.registers())) {
         return Next::step_over;
     }
     return inject_fault(exit, Vector::general_protection);

@@ -97,7 +97,7 @@ public:
     /// The MTRRs have changed: all pages get the types that their frames have now. The decoy keeps
     /// its own: only the guests use it.
     ///
-    /// Returns  false: no table was left for a part of it; see `ept::update_memory_types`
+    /// Returns  false: no table was left, and all types are as before
     [[nodiscard]] bool update_memory_types(const arch::MtrrSnapshot& after);
 
     /// Splits the large page that the address lies in into pages of 4 KBytes, in all views.

@@ -245,6 +245,29 @@ void run(const ProcessorRegion& region) {
         arch::sgdt().base == reinterpret_cast<std::uint64_t>(&region.memory->tables.gdt);
 }
 
+namespace {
+
+/// XGETBV and XSETBV need CR4.OSXSAVE.
+/// [SDM 3A 2.6 "Extended Control Registers (Including XCR0)"]
+bool has_xcr0(const arch::ProcessorState& host_system) {
+    return host_system.cr4.has(arch::Cr4::os_xsave);
+}
+
+/// IA32_XSS exists with XSAVES.
+/// [SDM 3A 13.7 "The XSAVE Feature Set and Processor Supervisor State Management"]
+bool has_xss(const arch::ProcessorState& host_system) {
+    constexpr std::uint32_t xsaves = 1U << 3;
+    return has_xcr0(host_system) && (arch::cpuid(0xD, 1).eax & xsaves) != 0;
+}
+
+}  // namespace
+
+HostStateGuard::HostStateGuard(ProcessorMemory& memory, const arch::ProcessorState& host_system)
+    : memory_{memory},
+      host_system_{host_system},
+      xcr0_{has_xcr0(host_system) ? arch::read_xcr0() : 0},
+      xss_{has_xss(host_system) ? arch::rdmsr(arch::Msr::xss) : 0} {}
+
 HostStateGuard::~HostStateGuard() {
     if (memory_.processor.departed) {
         // The processor has what the guest had, and that may have changed. NMIs may have had to
@@ -261,6 +284,12 @@ HostStateGuard::~HostStateGuard() {
     // [SDM 3A 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"]
     arch::write_cr4(host_system_.cr4.without(arch::Cr4::page_global_enable));
     host_system_.restore_cr0_cr4();
+    if (has_xcr0(host_system_) && arch::read_xcr0() != xcr0_) {
+        arch::write_xcr0(xcr0_);
+    }
+    if (has_xss(host_system_) && arch::rdmsr(arch::Msr::xss) != xss_) {
+        arch::wrmsr(arch::Msr::xss, xss_);
+    }
     hand_over_nmis(memory_.processor);
     hand_over_machine_check(memory_.processor);
 }

@@ -213,13 +213,13 @@ struct GuestStart {
                                                       std::uint64_t host_cr3);
 
 /// Restores on destruction what a guest's run has changed for the host system: its tables, and what
-/// a VM exit has changed; CR0 and CR4. Lives around VMX operation. A VM exit switches to the VMM's
+/// a VM exit has changed; CR0 and CR4; XCR0 and IA32_XSS, which neither an exit nor an entry
+/// switches. Lives around VMX operation. A VM exit switches to the VMM's
 /// tables, so where none has happened only CR0 and CR4 are restored. NMIs that came too late for
 /// the guest are the host system's then. After a departure there is nothing to restore.
 class HostStateGuard {
 public:
-    HostStateGuard(ProcessorMemory& memory, const arch::ProcessorState& host_system)
-        : memory_{memory}, host_system_{host_system} {}
+    HostStateGuard(ProcessorMemory& memory, const arch::ProcessorState& host_system);
     HostStateGuard(const HostStateGuard&) = delete;
     HostStateGuard& operator=(const HostStateGuard&) = delete;
     ~HostStateGuard();
@@ -227,6 +227,8 @@ public:
 private:
     ProcessorMemory& memory_;
     const arch::ProcessorState& host_system_;
+    std::uint64_t xcr0_{};
+    std::uint64_t xss_{};
 };
 
 /// Runs the guest until the VMM leaves it; then on the caller's stack and page tables again, but

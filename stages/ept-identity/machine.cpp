@@ -150,11 +150,7 @@ bool Machine::on_mtrr_write(arch::Msr msr, std::uint64_t value) {
 }
 
 bool Machine::follow(const arch::MtrrSnapshot& after) {
-    bool followed = views_.update_memory_types(after);
-    if (!followed) {
-        // Tables that the new types do not need are free when all is paid; then there may be room.
-        followed = switch_->flush() && views_.update_memory_types(after);
-    }
+    const bool followed = views_.update_memory_types(after);
     return switch_->flush() && followed;
 }
 

@@ -201,12 +201,35 @@ TEST_F(EptTypeUpdate, NeedsRoomForTheTablesOfBefore) {
         ASSERT_EQ(memory.pool.used(), 4U);
         const MemoryTypeUpdate done = update_memory_types(tables, one, two);
         EXPECT_EQ(done.complete, pages == 6);
-        EXPECT_FALSE(done.pending.empty());
+        EXPECT_EQ(done.pending.empty(), pages == 4);
         tables.flush_done(done.pending);
-        // Without room, the pages of the old range are merged, and those of the new one not split.
-        EXPECT_EQ(memory.pool.used(), done.complete ? 4U : 2U);
-        expect_identity(tables, done.complete ? two : arch::with_pairs({}), random_);
+        EXPECT_EQ(memory.pool.used(), 4U);
+        expect_identity(tables, done.complete ? two : one, random_);
     }
+}
+
+// However many tables are left, and so wherever they run out.
+TEST_F(EptTypeUpdate, ChangesAllOrNothing) {
+    const MtrrSnapshot before =
+        arch::with_pairs({{0x0010'0006, 0xF'FFF0'0800}, {0x1'4010'0006, 0xF'FFFF'0800}});
+    const MtrrSnapshot after = arch::with_pairs({{0x4'0010'0006, 0xF'FFF0'0800},
+                                                 {0x5'0010'0006, 0xF'FFFF'0800},
+                                                 {0x6'0010'0006, 0xF'FFFF'F800}});
+    const std::size_t used = *identity_table_count(before, limits_);
+    std::size_t incomplete = 0;
+    for (std::size_t pages = *identity_table_count(after, limits_); pages < 20; ++pages) {
+        PoolMemory memory{pages};
+        Tables tables{*Tables::create(memory.pool, limits_)};
+        ASSERT_TRUE(map_identity(tables, before));
+        tables.attach(0);
+        const MemoryTypeUpdate done = update_memory_types(tables, before, after);
+        tables.flush_done(done.pending);
+        const MtrrSnapshot& now = done.complete ? after : before;
+        expect_identity(tables, now, random_);
+        ASSERT_EQ(memory.pool.used(), *identity_table_count(now, limits_)) << pages;
+        incomplete += done.complete ? 0 : 1;
+    }
+    EXPECT_GE(incomplete, 3U) << "after one table, after two, and so on; " << used << " at first";
 }
 
 }  // namespace

@@ -137,6 +137,31 @@ TEST_F(ExitTest, ABadMsrIsTheGuestsProblem) {
     EXPECT_EQ(injected().has_error_code, 1U);
 }
 
+// A hypervisor below may have it. Only the processor knows, and may say no.
+TEST_F(ExitTest, AnMsrWithoutABitIsTheProcessorsToRefuse) {
+    constexpr std::uint32_t msr = 0x4000'0020;
+    arch::processor.msrs[static_cast<Msr>(msr)] = 5;
+    registers_[Register::rcx] = msr;
+    EXPECT_TRUE(exit(ExitReason::rdmsr));
+    EXPECT_EQ(registers_[Register::rax], 5U);
+    EXPECT_EQ(moved(), 2U);
+    registers_.set_edx_eax(0x7'0000'0006);
+    EXPECT_TRUE(exit(ExitReason::wrmsr));
+    EXPECT_EQ(arch::processor.msrs[static_cast<Msr>(msr)], 0x7'0000'0006U);
+    vmcs_.write(guest_rip, arch::GuestLinearAddress{rip});
+    arch::processor.gp_for.insert("WRMSR");
+    EXPECT_TRUE(exit(ExitReason::wrmsr));
+    expect_fault(Vector::general_protection);
+}
+
+TEST_F(ExitTest, EferIsTheProcessorsToRefuse) {
+    registers_[Register::rcx] = 0xC000'0080;
+    registers_.set_edx_eax(0xD00);
+    arch::processor.gp_for.insert("WRMSR");
+    EXPECT_TRUE(exit(ExitReason::wrmsr));
+    expect_fault(Vector::general_protection);
+}
+
 TEST_F(ExitTest, EferKeepsWhatTheVmmNeeds) {
     registers_[Register::rcx] = 0xC000'0080;
     registers_.set_edx_eax(0xD00);  // without SCE: allowed

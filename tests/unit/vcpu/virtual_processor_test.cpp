@@ -152,6 +152,27 @@ TEST_F(VirtualProcessorTest, GivesWindowsItsTablesBackAfterAnExit) {
     EXPECT_EQ(processor.registers["CR0"], 0x8005'0033U);
 }
 
+// The guest has the processor's own, and both stay as it has them.
+TEST_F(VirtualProcessorTest, GivesTheHostSystemItsExtendedStateBack) {
+    constexpr std::uint64_t os_xsave = 1U << 18;
+    processor.registers["CR4"] |= os_xsave;
+    processor.registers["XCR0"] = 0x7;
+    processor.cpuid[0xD].eax = 1U << 3;
+    processor.msrs[arch::Msr::xss] = 0x800;
+    const auto windows = arch::ProcessorState::capture();
+    ASSERT_TRUE(fill(memory->tables, memory->stacks, windows));
+    fake_guest = [](VmmFrame&) {
+        processor.registers["XCR0"] = 0x3;
+        processor.msrs[arch::Msr::xss] = 0;
+    };
+    {
+        const HostStateGuard left{*memory, windows};
+        run(region);
+    }
+    EXPECT_EQ(processor.registers["XCR0"], 0x7U);
+    EXPECT_EQ(processor.msrs[arch::Msr::xss], 0x800U);
+}
+
 // Windows' tables are still in use: its TSS is busy there, and LTR would raise #GP.
 TEST_F(VirtualProcessorTest, LeavesTheTablesAloneWhenTheFirstEntryWasRefused) {
     const auto windows = arch::ProcessorState::capture();

@@ -97,6 +97,12 @@ inline bool try_xsetbv(std::uint32_t which, std::uint64_t value) {
     processor.write("XCR" + std::to_string(which), value);
     return true;
 }
+inline std::uint64_t read_xcr0() {
+    return processor.read("XCR0");
+}
+inline void write_xcr0(std::uint64_t value) {
+    processor.write("XCR0", value);
+}
 inline void wbinvd() {
     processor.written.emplace_back("WBINVD");
 }
