@@ -230,6 +230,7 @@ template <int number>
 [[gnu::always_inline]] inline void raise_machine_check() {
     asm volatile("int $18" : : : "memory");
 }
+
 /// PAUSE: a hint that this is a spin-wait loop.
 [[gnu::always_inline]] inline void pause() {
     asm volatile("pause" : : : "memory");

@@ -29,10 +29,7 @@ struct Event {
     std::uint64_t payload{};
 
     [[nodiscard]] constexpr bool exists() const { return what.valid != 0; }
-    [[nodiscard]] constexpr bool is_exception(Vector vector) const {
-        return what.is(EventType::hardware_exception) &&
-               what.vector == static_cast<std::uint32_t>(vector);
-    }
+    [[nodiscard]] constexpr bool is_exception(Vector vector) const { return what.is(vector); }
 };
 
 /// An exception as the processor raises it.
@@ -151,10 +148,8 @@ struct Decision {
 /// [SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"]
 [[nodiscard]] constexpr bool is_allowed(const InterruptionInformation& event,
                                         ActivityState activity) {
-    const bool machine_check = event.is(EventType::hardware_exception) &&
-                               event.vector == static_cast<std::uint32_t>(Vector::machine_check);
-    const bool debug = event.is(EventType::hardware_exception) &&
-                       event.vector == static_cast<std::uint32_t>(Vector::debug);
+    const bool machine_check = event.is(Vector::machine_check);
+    const bool debug = event.is(Vector::debug);
     switch (activity) {
         case ActivityState::active:
             return true;

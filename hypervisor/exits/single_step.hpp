@@ -114,8 +114,7 @@ template <Vmcs V>
     }
     const InterruptionInformation event = vmcs.read(exit_interruption_information);
     const arch::Flags<PendingDebug> causes{vmcs.read(exit_qualification)};
-    return reason == ExitReason::exception_or_nmi && event.is(EventType::hardware_exception) &&
-           event.vector == static_cast<std::uint32_t>(Vector::debug) &&
+    return reason == ExitReason::exception_or_nmi && event.is(Vector::debug) &&
            causes.has(PendingDebug::single_step);
 }
 

@@ -87,37 +87,26 @@ void abandon_step(const VirtualProcessor& processor, UncheckedVmcs& vmcs) {
 }
 
 /// The event that has not arrived in the guest: its delivery caused the exit, or the next entry
-/// would have delivered it.
-InterruptionInformation undelivered(const UncheckedVmcs& vmcs) {
-    const InterruptionInformation interrupted = vmcs.read(idt_vectoring_information);
+/// would have delivered it. An entry that failed says nothing of a delivery: what the field holds
+/// is older.  [SDM 3C 26.7 "VM-Entry Failures During or After Loading Guest State"]
+InterruptionInformation undelivered(const UncheckedVmcs& vmcs, StopReason why) {
     const InterruptionInformation next = vmcs.read(entry_interruption_information);
-    const bool is_machine_check = next.valid != 0 && next.is(EventType::hardware_exception) &&
-                                  next.vector == static_cast<std::uint32_t>(Vector::machine_check);
-    return interrupted.valid != 0 && !is_machine_check ? interrupted : next;
+    if (why == StopReason::entry_failed || why == StopReason::entry_refused) {
+        return next;
+    }
+    const InterruptionInformation interrupted = vmcs.read(idt_vectoring_information);
+    return interrupted.valid != 0 && !next.is(Vector::machine_check) ? interrupted : next;
 }
 
 /// Notes what has to be handed over. Exceptions and software interrupts need nothing: RIP is at the
 /// instruction, which raises them again.
 void keep(VirtualProcessor& processor, const InterruptionInformation& event) {
-    if (event.is(EventType::hardware_exception) &&
-        event.vector == static_cast<std::uint64_t>(Vector::machine_check)) {
+    if (event.is(Vector::machine_check)) {
         processor.machine_check = true;
     } else if (event.is(EventType::nmi)) {
         __atomic_add_fetch(&processor.pending_nmis, 1, __ATOMIC_RELAXED);
     } else if (event.is(EventType::external_interrupt)) {
         processor.interrupt = static_cast<std::uint8_t>(event.vector);
-    }
-}
-
-/// The interrupt is in service, and no handler will write its EOI: we do, and ask for it once more.
-/// It then waits in the APIC until the guest can take it. It was the last that the APIC gave out,
-/// so it has the highest priority of those in service, and our EOI is about it.
-/// [SDM 3A 10.8.4 "Interrupt Acceptance for Fixed Interrupts"]
-void hand_over_interrupt(VirtualProcessor& processor) {
-    if (processor.interrupt && processor.local_apic.is_usable()) {
-        processor.local_apic.end_of_interrupt();
-        processor.local_apic.send_to_self(*processor.interrupt);
-        processor.interrupt.reset();
     }
 }
 
@@ -149,7 +138,7 @@ void depart(VmmFrame* frame) {
                            .rflags = vmcs.read(guest_rflags).raw(),
                            .rsp = vmcs.read(guest_rsp).raw(),
                            .ss = arch::raw(selector_at(vmcs, SegmentIndex::ss))};
-    const InterruptionInformation event = undelivered(vmcs);
+    const InterruptionInformation event = undelivered(vmcs, processor.guest_stop.why);
     // Its frame lies on the stack that the next NMI would use. An interrupted delivery of an NMI is
     // no handler yet.
     const bool is_in_nmi_handler =
@@ -180,6 +169,26 @@ void depart(VmmFrame* frame) {
     static_assert(sizeof(ReturnFrame) == offsetof(VmmFrame, registers));
     *reinterpret_cast<ReturnFrame*>(frame) = back;
     hvp_continue_natively(frame);
+}
+
+void keep_undelivered(VirtualProcessor& processor) {
+    keep(processor, undelivered(UncheckedVmcs{}, processor.guest_stop.why));
+}
+
+/// The interrupt is in service, and no handler will write its EOI: we do, and ask for it once more.
+/// It then waits in the APIC until its processor can take it. It was the last that the APIC gave
+/// out, so it has the highest priority of those in service, and our EOI is about it. A spurious one
+/// is not in service, and nobody waits for it.
+/// [SDM 3A 10.8.4 "Interrupt Acceptance for Fixed Interrupts"], [SDM 3A 10.9 "Spurious Interrupt"]
+void hand_over_interrupt(VirtualProcessor& processor) {
+    if (!processor.interrupt || !processor.local_apic.is_usable()) {
+        return;
+    }
+    if (processor.local_apic.is_in_service(*processor.interrupt)) {
+        processor.local_apic.end_of_interrupt();
+        processor.local_apic.send_to_self(*processor.interrupt);
+    }
+    processor.interrupt.reset();
 }
 
 void hand_over_nmis(VirtualProcessor& processor) {

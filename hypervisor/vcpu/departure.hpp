@@ -30,6 +30,17 @@ namespace hvp::vmx {
 /// Where    the guest's code, after `VirtualProcessor::departed`; interrupts off
 extern "C" [[noreturn]] void hvp_end_departed_guest(VmmFrame* frame);
 
+/// Notes the interrupt, NMI or machine check that has not arrived in the guest although it is the
+/// guest's: its delivery has caused the last exit, or the next entry would have delivered it.
+///
+/// Where    after the guest's last exit, its VMCS current
+void keep_undelivered(VirtualProcessor& processor);
+
+/// Gives the host system the interrupt that the guest did not take: the local APIC gets it back.
+///
+/// Where    outside VMX operation, all tables the host system's, interrupts off
+void hand_over_interrupt(VirtualProcessor& processor);
+
 /// Gives the host system the NMIs that were pending for its guest. One at a time, as a processor
 /// without a VMM remembers one at most while it handles another.
 ///

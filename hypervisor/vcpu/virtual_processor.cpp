@@ -240,6 +240,7 @@ void run(const ProcessorRegion& region) {
     if (is_refused || guest_stop.why == StopReason::entry_failed) {
         read_all_fields(processor.failed_fields);
     }
+    keep_undelivered(processor);
     // Only where the very first entry was refused, there was no exit.
     processor.own_tables =
         arch::sgdt().base == reinterpret_cast<std::uint64_t>(&region.memory->tables.gdt);
@@ -290,6 +291,7 @@ HostStateGuard::~HostStateGuard() {
     if (has_xss(host_system_) && arch::rdmsr(arch::Msr::xss) != xss_) {
         arch::wrmsr(arch::Msr::xss, xss_);
     }
+    hand_over_interrupt(memory_.processor);
     hand_over_nmis(memory_.processor);
     hand_over_machine_check(memory_.processor);
 }

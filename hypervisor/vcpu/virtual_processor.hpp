@@ -215,8 +215,9 @@ struct GuestStart {
 /// Restores on destruction what a guest's run has changed for the host system: its tables, and what
 /// a VM exit has changed; CR0 and CR4; XCR0 and IA32_XSS, which neither an exit nor an entry
 /// switches. Lives around VMX operation. A VM exit switches to the VMM's
-/// tables, so where none has happened only CR0 and CR4 are restored. NMIs that came too late for
-/// the guest are the host system's then. After a departure there is nothing to restore.
+/// tables, so where none has happened only CR0 and CR4 are restored. Interrupts, NMIs and
+/// machine checks that came too late for the guest are the host system's then. After a departure
+/// there is nothing to restore.
 class HostStateGuard {
 public:
     HostStateGuard(ProcessorMemory& memory, const arch::ProcessorState& host_system);

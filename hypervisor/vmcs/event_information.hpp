@@ -55,6 +55,9 @@ struct InterruptionInformation {
     [[nodiscard]] constexpr bool is(EventType event) const {
         return valid != 0 && type == static_cast<std::uint32_t>(event);
     }
+    [[nodiscard]] constexpr bool is(Vector exception) const {
+        return is(EventType::hardware_exception) && vector == static_cast<std::uint32_t>(exception);
+    }
 };
 static_assert(sizeof(InterruptionInformation) == sizeof(std::uint32_t));
 

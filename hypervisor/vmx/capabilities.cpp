@@ -11,10 +11,6 @@ namespace {
 using arch::Cr4;
 using arch::Msr;
 
-Failure not_supported(const Explanation& why) {
-    return {.kind = FailureKind::not_supported, .why = &why};
-}
-
 /// [SDM 3C 23.6 "Discovering Support for VMX"]
 std::expected<void, Failure> check_processor() {
     const arch::CpuidResult vendor = arch::cpuid(0);

@@ -20,7 +20,7 @@ std::expected<void, Failure> check_no_enlightenments() {
             "pass on, to handle interrupts: use a machine without it, or another hypervisor "
             "without Hyper-V's interface below",
     };
-    return std::unexpected{Failure{.kind = FailureKind::not_supported, .why = &why}};
+    return std::unexpected{not_supported(why)};
 }
 
 }  // namespace hvp::vmx

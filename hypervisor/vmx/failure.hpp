@@ -32,4 +32,9 @@ struct Failure {
     std::uint32_t number{};  ///< exit reason, VMCS field or bits: see `why`
 };
 
+/// This processor, its firmware or its system lacks what is needed.
+[[nodiscard]] constexpr Failure not_supported(const Explanation& why) {
+    return {.kind = FailureKind::not_supported, .why = &why};
+}
+
 }  // namespace hvp::vmx

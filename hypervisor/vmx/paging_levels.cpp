@@ -13,7 +13,7 @@ std::expected<void, Failure> check_paging_levels() {
                 "the system uses 5-level paging, and the VMM's page tables have four levels: "
                 "bcdedit /set linearaddress57 optout, and start it anew",
         };
-        return std::unexpected{Failure{.kind = FailureKind::not_supported, .why = &why}};
+        return std::unexpected{not_supported(why)};
     }
     return {};
 }

@@ -176,8 +176,8 @@ void disturb(void* receiver) {
 /// Whether the local APIC of this processor waits for an EOI.
 bool is_in_service() {
     std::uint32_t all = 0;
-    for (std::size_t i = 0; i < 8; ++i) {
-        all |= local_apic.in_service(i);
+    for (std::uint32_t i = 0; i < 8; ++i) {
+        all |= local_apic.registers().in_service(i);
     }
     return all != 0;
 }

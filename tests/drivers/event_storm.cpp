@@ -75,7 +75,7 @@ public:
         }
     }
 
-    void finish(vmx::Exit exit, bool) const {
+    void finish(vmx::Exit exit, bool goes_on) const {
         Tally& tally = processor_of(exit.processor()).tally;
         const vmx::InterruptionInformation injected =
             exit.vmcs.read(vmx::entry_interruption_information);
@@ -87,6 +87,7 @@ public:
         }
         tally.entry_rip = injected.valid != 0 ? 0 : exit.vmcs.read(vmx::guest_rip).raw();
         tally.entry_registers = exit.registers().sum();
+        tally.left = !goes_on && exit.processor().interrupt ? 1 : 0;
     }
 
 private:
@@ -96,19 +97,6 @@ private:
 void count_and_handle_nmi(vmx::HostTrap* trap) {
     ++processor_of(vmx::owner_of_trap_stack(trap)).tally.nmis_in_vmm;
     vmx::handle_host_trap(trap);
-}
-
-/// What the VMM has acknowledged and the guest did not take any more is Windows': the local APIC
-/// gets it back.
-void hand_over(std::optional<std::uint8_t> interrupt) {
-    if (!interrupt || *interrupt == shared.spurious_vector) {
-        return;
-    }
-    const arch::InterruptsOff interrupts_off;
-    shared.apic.end_of_interrupt();
-    if (!event_storm::is_of_storm(*interrupt)) {
-        shared.apic.send_interrupt(tests::LocalApic::id(), *interrupt);
-    }
 }
 
 /// One processor's part.
@@ -125,7 +113,6 @@ struct Part {
             arch::pause();
         }
         const platform::PreemptionOff dispatch;
-        vmx::ProcessorMemory& vmm = part.session->vmm();
         // On the thread's stack, as Windows' handlers run in the guest, too.
         alignas(16) std::array<std::byte, KERNEL_STACK_SIZE / 2> stack;
         part.session->options.stack_end = stack.data() + stack.size();
@@ -133,7 +120,6 @@ struct Part {
         if (!guest_stop || guest_stop->why != vmx::StopReason::stopped_by_guest) {
             event_storm::set(shared.failed, true);
         }
-        hand_over(vmm.processor.interrupt);
     }
 };
 
@@ -159,7 +145,7 @@ bool tell_kind(Kind kind) {
 bool tell_processor(const Processor& processor, const vmx::VirtualProcessor& vmm) {
     const Tally& tally = processor.tally;
     const std::uint64_t interrupts = tally.in_guest + tally.in_vmm;
-    const std::uint64_t left = vmm.interrupt ? 1 : 0;
+    const std::uint64_t left = tally.left;
     tests::print_event(
         "StormProcessor number=%u interrupts=%llu met_guest=%llu met_vmm=%llu waited=%llu "
         "windows=%llu injected=%llu left=%llu clocks=%llu clocks_received=%llu spurious=%llu\n",
@@ -239,7 +225,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path) {
     if (shared.count > most_processors || !shared.apic.map()) {
         return STATUS_NOT_SUPPORTED;
     }
-    shared.spurious_vector = shared.apic.spurious_vector();
+    shared.spurious_vector = shared.apic.registers().spurious_vector();
     const std::uint64_t wanted = is_service("few"sv)       ? few
                                  : is_service("quarter"sv) ? quarter
                                                            : many;

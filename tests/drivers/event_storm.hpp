@@ -47,6 +47,7 @@ struct Tally {
     std::uint64_t clocks{};
     std::uint64_t spurious{};  ///< not among the above
     std::uint64_t injected{};
+    std::uint64_t left{};  ///< at the guest's end
     std::uint64_t nmis_in_guest{};
     std::uint64_t nmis_in_vmm{};
     std::uint64_t kept_awake{};  ///< HLTs that something was waiting for already

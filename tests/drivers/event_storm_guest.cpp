@@ -146,18 +146,18 @@ void pass_time(Processor& me, tests::Random& random) {
     acknowledge(line);
     switch (line.received % 4) {
         case 0:
-            shared.apic.end_of_interrupt();
+            shared.apic.registers().end_of_interrupt();
             return leave_by_cpuid();
         case 1:
             leave_by_vmlaunch();
-            return shared.apic.end_of_interrupt();
+            return shared.apic.registers().end_of_interrupt();
         case 2:
             arch::sti();
             leave_by_cpuid();
             arch::cli();
-            return shared.apic.end_of_interrupt();
+            return shared.apic.registers().end_of_interrupt();
         default:
-            return shared.apic.end_of_interrupt();
+            return shared.apic.registers().end_of_interrupt();
     }
 }
 

@@ -21,7 +21,7 @@ std::unexpected<Failure> no_ept() {
         .rule = {"3D", "A.3.3", "Secondary Processor-Based VM-Execution Controls"},
         .remedy = "this processor has VT-x without EPT: choose a newer one",
     };
-    return std::unexpected{Failure{.kind = FailureKind::not_supported, .why = &why}};
+    return std::unexpected{not_supported(why)};
 }
 
 std::unexpected<Failure> lacks(const ept::Requirement& requirement) {

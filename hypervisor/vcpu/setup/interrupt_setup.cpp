@@ -13,7 +13,7 @@ std::expected<void, Failure> enable_interrupt_exiting() {
             .rule = {"3D", "A.6", "Miscellaneous Data"},
             .remedy = "this processor cannot enter a guest that sleeps",
         };
-        return std::unexpected{Failure{.kind = FailureKind::not_supported, .why = &why}};
+        return std::unexpected{not_supported(why)};
     }
     CurrentVmcs vmcs;
     write_controls(vmcs, pin_based_controls,

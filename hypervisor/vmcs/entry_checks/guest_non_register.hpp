@@ -24,8 +24,7 @@ inline constexpr Citation section_non_register{"3C", "26.3.1.5",
     return x.read(guest_interruptibility_state).has(by);
 }
 [[nodiscard]] inline bool injects_exception(VmcsUnderTest& x, Vector vector) {
-    return injects(x, EventType::hardware_exception) &&
-           x.read(entry_interruption_information).vector == static_cast<std::uint32_t>(vector);
+    return x.read(entry_interruption_information).is(vector);
 }
 
 [[nodiscard]] inline CheckResult activity_supported(VmcsUnderTest& x) {

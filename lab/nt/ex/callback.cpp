@@ -129,9 +129,9 @@ void create_system_callbacks() {
 void report_left_callbacks() {
     for (Registration& one : registrations) {
         if (one.callback != nullptr) {
-            rtl::Sentence detail{"a routine is still registered with a callback object"};
-            examiner::report_finding("CallbackLeft", detail, examiner::no_verifier_code,
-                                     one.registered_by);
+            examiner::report_left_callback(
+                rtl::Sentence{"a routine is still registered with a callback object"},
+                one.registered_by);
             one = {};
         }
     }

@@ -25,6 +25,10 @@ void report_finding(std::string_view rule, const rtl::Sentence& detail, Verifier
     event.hex("caller", caller);
 }
 
+void report_left_callback(const rtl::Sentence& detail, std::uint64_t registered_by) {
+    report_finding("CallbackLeft", detail, no_verifier_code, registered_by);
+}
+
 void check_stack(FunctionName function, std::uint64_t caller) {
     const auto rsp = std::bit_cast<std::uint64_t>(__builtin_frame_address(0));
     if (ke::is_known_stack(mm::LinearAddress{rsp})) {

@@ -71,6 +71,9 @@ struct Call {
 void report_finding(std::string_view rule, const rtl::Sentence& detail, VerifierCode verifier,
                     std::uint64_t caller);
 
+/// Reports a routine that the driver has registered and left, with the place where it did so.
+void report_left_callback(const rtl::Sentence& detail, std::uint64_t registered_by);
+
 /// The call comes on the running thread's stack, or on one of the processor's interrupt stacks. A
 /// hypervisor that calls Windows from VMX root operation has a stack of its own, and is detected
 /// here.

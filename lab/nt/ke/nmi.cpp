@@ -16,8 +16,8 @@ namespace {
 using Routine = rtl::Boolean (*)(void* context, rtl::Boolean handled);
 
 struct NmiCallback {
-    Routine
-        routine{};  ///< null: this record is free. Written last, as an NMI comes whenever it likes
+    /// Null: this record is free. Written last, as an NMI comes whenever it likes.
+    Routine routine{};
     void* context{};
     std::uint64_t registered_by{};
 };
@@ -39,9 +39,8 @@ bool call_nmi_callbacks() {
 void report_left_nmi_callbacks() {
     for (NmiCallback& one : nmi_callbacks) {
         if (one.routine != nullptr) {
-            rtl::Sentence detail{"an NMI callback is still registered"};
-            examiner::report_finding("CallbackLeft", detail, examiner::no_verifier_code,
-                                     one.registered_by);
+            examiner::report_left_callback(rtl::Sentence{"an NMI callback is still registered"},
+                                           one.registered_by);
             one = {};
         }
     }

@@ -19,6 +19,7 @@ namespace {
 using arch::processor;
 
 constexpr std::size_t end_of_interrupt = 0xB0 / 4;
+constexpr std::size_t in_service = 0x100 / 4;
 constexpr std::size_t command_low = 0x300 / 4;
 constexpr std::size_t command_high = 0x310 / 4;
 constexpr std::uint32_t own_id = 3;
@@ -28,6 +29,7 @@ protected:
     DepartureTest() {
         apic[0x20 / 4] = own_id << 24;
         apic[end_of_interrupt] = untouched;
+        apic[in_service + 4 * (0xD1 / 32)] = 1U << 0xD1 % 32;
         memory->processor.local_apic = arch::LocalApic{apic.data()};
         memory->processor.running = true;
         memory->frame()->owner = &memory->processor;
@@ -127,6 +129,15 @@ TEST_F(DepartureTest, GivesAPendingInterruptBackToTheApic) {
     leave();
     EXPECT_EQ(apic[end_of_interrupt], 0U);
     EXPECT_EQ(apic[command_low] & 0xFFU, 0xD1U);
+    EXPECT_FALSE(memory->processor.interrupt);
+}
+
+// It is in service nowhere: an EOI would end another one.
+TEST_F(DepartureTest, ASpuriousInterruptIsNobodys) {
+    memory->processor.interrupt = std::uint8_t{0x3F};
+    leave();
+    EXPECT_EQ(apic[end_of_interrupt], untouched);
+    EXPECT_EQ(apic[command_low], 0U);
     EXPECT_FALSE(memory->processor.interrupt);
 }
 
@@ -241,6 +252,40 @@ TEST_F(DepartureTest, NmisOfAGuestThatIsOverAreTheHostSystems) {
     EXPECT_EQ(memory->processor.pending_nmis, 0U);
 }
 
+// So are interrupts that the VMM has acknowledged, or that were on their way into the guest.
+TEST_F(DepartureTest, AnInterruptOfAGuestThatIsOverIsTheHostSystems) {
+    const auto windows = arch::ProcessorState::capture();
+    fake_guest = [](VmmFrame&) {};
+    for (const bool acknowledged : {true, false}) {
+        apic[end_of_interrupt] = untouched;
+        apic[command_low] = 0;
+        memory->processor.interrupt.reset();
+        if (acknowledged) {
+            memory->processor.interrupt = std::uint8_t{0xD1};
+        }
+        processor.vmcs[idt_vectoring_information.encoding] = acknowledged ? 0 : 0x8000'00D1;
+        {
+            const HostStateGuard left{*memory, windows};
+            run(region);
+            processor.in_vmx_operation = false;
+            EXPECT_EQ(apic[end_of_interrupt], untouched) << "not under the VMM's IDT";
+        }
+        EXPECT_EQ(apic[end_of_interrupt], 0U);
+        EXPECT_EQ(apic[command_low] & 0xFFU, 0xD1U);
+    }
+}
+
+// What an entry that failed has left in the field is of another time.
+TEST_F(DepartureTest, ADeliveryOfBeforeAFailedEntryIsOver) {
+    processor.vmcs[idt_vectoring_information.encoding] = 0x8000'00D1;
+    memory->processor.guest_stop.why = StopReason::entry_failed;
+    keep_undelivered(memory->processor);
+    EXPECT_FALSE(memory->processor.interrupt);
+    processor.vmcs[entry_interruption_information.encoding] = 0x8000'00E1;
+    keep_undelivered(memory->processor);
+    EXPECT_EQ(memory->processor.interrupt, 0xE1);
+}
+
 // With the host system's gates in place: INT finds its handler there.
 TEST_F(DepartureTest, AMachineCheckIsTheHostSystemsInTheEnd) {
     memory->processor.machine_check = true;
@@ -266,6 +311,7 @@ TEST_F(DepartureTest, InX2apicModeTheRegistersAreMsrs) {
     processor.msrs[id] = 0x12345;
     processor.msrs[eoi] = 1;
     processor.msrs[command] = 0;
+    processor.msrs[static_cast<arch::Msr>(0x817)] = 1U << 0xE1 % 32;
     memory->processor.interrupt = std::uint8_t{0xE1};
     leave();
     EXPECT_EQ(processor.msrs[eoi], 0U);

@@ -9,6 +9,11 @@
 namespace hvp::tool {
 namespace {
 
+/// The number of what was found; one that no field has, where nothing was.
+std::uint64_t number_of(const auto& named) {
+    return named ? named->item.number : 0xFFFF;
+}
+
 TEST(FieldNames, EachMeansItsField) {
     for (const vmx::FieldFacts& field : vmx::field_facts) {
         for (const std::string_view name : {field.name, field.common}) {
@@ -22,10 +27,7 @@ TEST(FieldNames, EachMeansItsField) {
 }
 
 TEST(FieldNames, AreKnownInMostSpellings) {
-    const auto encoding = [](std::string_view name) {
-        const auto named = item_of_name(name);
-        return named ? named->item.number : 0xFFFF;
-    };
+    const auto encoding = [](std::string_view name) { return number_of(item_of_name(name)); };
     EXPECT_EQ(encoding("VMCS_GUEST_CS_SELECTOR"), 0x802U);
     EXPECT_EQ(encoding("kGuestCsArBytes"), 0x4816U);
     EXPECT_EQ(encoding("VMX_VMCS32_GUEST_CS_ACCESS_RIGHTS"), 0x4816U);
@@ -45,10 +47,7 @@ TEST(FieldNames, AreKnownInMostSpellings) {
 }
 
 TEST(FieldNames, AreFoundAtTheEndOfALine) {
-    const auto encoding = [](std::string_view text) {
-        const auto named = item_at_end_of(text);
-        return named ? named->item.number : 0xFFFF;
-    };
+    const auto encoding = [](std::string_view text) { return number_of(item_at_end_of(text)); };
     EXPECT_EQ(encoding("[  12.3] mydriver: GUEST_RIP"), 0x681EU);
     EXPECT_EQ(encoding("vmx.cpp:30] Guest CS base"), 0x6808U);
     EXPECT_EQ(encoding("GUEST_RIP of the guest"), 0xFFFFU);
@@ -57,8 +56,7 @@ TEST(FieldNames, AreFoundAtTheEndOfALine) {
 
 TEST(FieldNames, MayBeEncodings) {
     const auto encoding = [](std::string_view text, bool is_sure = false) {
-        const auto named = item_of_encoding_in(text, is_sure);
-        return named ? named->item.number : 0xFFFF;
+        return number_of(item_of_encoding_in(text, is_sure));
     };
     EXPECT_EQ(encoding("0x6800"), 0x6800U);
     EXPECT_EQ(encoding("vmread(0x681e)"), 0x681EU);
