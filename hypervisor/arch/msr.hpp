@@ -48,6 +48,7 @@ enum class Msr : std::uint32_t {
     vmx_vmfunc = 0x491,
     vmx_procbased_ctls3 = 0x492,
     vmx_exit_ctls2 = 0x493,
+    u_cet = 0x6A0,
     s_cet = 0x6A2,
     tme_activate = 0x982,  ///< memory encryption; bits 35:32: how many address bits name a key
     xss = 0xDA0,

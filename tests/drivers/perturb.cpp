@@ -10,7 +10,10 @@
 #include <cstdint>
 #include <string_view>
 
+#include "hypervisor/arch/descriptor_tables.hpp"
 #include "hypervisor/arch/instructions.hpp"
+#include "hypervisor/arch/local_apic.hpp"
+#include "hypervisor/arch/processor_state.hpp"
 #include "platform/windows/nt.hpp"
 #include "tests/drivers/service_name.hpp"
 
@@ -127,6 +130,34 @@ void change_idt(PDRIVER_OBJECT) {
     constexpr std::size_t unused_vector = 0xF0;
     constexpr std::uint64_t for_users = 3ULL << 45;
     std::bit_cast<std::uint64_t*>(arch::sidt().base)[2 * unused_vector] |= for_users;
+}
+
+extern "C" void hvp_forget_interrupt();
+/// The handler of an interrupt that writes no EOI.
+asm("    .text\n"
+    "hvp_forget_interrupt:\n"
+    "    movb $1, interrupt_came(%rip)\n"
+    "    iretq\n");
+extern "C" [[gnu::used]] constinit volatile bool interrupt_came = false;
+
+/// [SDM 3A 10.6.1 "Interrupt Command Register (ICR)"]
+void change_in_service(PDRIVER_OBJECT) {
+    constexpr std::uint8_t vector = 0x31;
+    auto& gate = std::bit_cast<arch::InterruptGate*>(arch::sidt().base)[vector];
+    const arch::InterruptGate before = gate;
+    void* const registers = MmMapIoSpace(
+        {.QuadPart = static_cast<LONGLONG>(arch::LocalApic::base().raw())}, PAGE_SIZE, MmNonCached);
+    gate = arch::interrupt_gate(std::bit_cast<std::uint64_t>(&hvp_forget_interrupt),
+                                arch::raw(arch::selector_from(arch::read_cs())), 0);
+    {
+        const arch::InterruptsOff interrupts_off;
+        arch::LocalApic{static_cast<volatile std::uint32_t*>(registers)}.send_to_self(vector);
+    }
+    while (!interrupt_came) {
+        arch::pause();
+    }
+    gate = before;
+    MmUnmapIoSpace(registers, PAGE_SIZE);
 }
 
 void change_ldtr(PDRIVER_OBJECT) {
@@ -269,6 +300,10 @@ constexpr std::array changes{
     Change{"kernel-gs-base"sv, change_msr<Msr::kernel_gs_base, 0x7FFD'D000>},
     Change{"mxcsr"sv, change_mxcsr},
     Change{"xcr0"sv, change_xcr0},
+    Change{"xss"sv, flip_msr<Msr::xss, 1 << 11>},
+    Change{"u-cet"sv, flip_msr<Msr::u_cet, 2>},
+    Change{"s-cet"sv, flip_msr<Msr::s_cet, 2>},
+    Change{"in-service"sv, change_in_service},
     Change{"efer"sv, flip_msr<Msr::efer, 1>},
     Change{"pat"sv, flip_msr<Msr::pat, 0x01ULL << 56>},
     Change{"sysenter-cs"sv, flip_msr<Msr::sysenter_cs, 0x18>},

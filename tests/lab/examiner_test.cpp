@@ -15,6 +15,7 @@ using testing::HasSubstr;
 struct Change {
     const char* name;  ///< the driver is tests/drivers/perturb.cpp under the name perturb-…
     const char* item;  ///< what the lab must report as changed, and nothing else
+    const char* model{"corei7_skylake_x"};
 };
 
 std::ostream& operator<<(std::ostream& stream, const Change& change) {
@@ -26,7 +27,7 @@ class LeftChanged : public testing::TestWithParam<Change> {};
 TEST_P(LeftChanged, IsTheOneDifference) {
     Playground playground;
     const auto driver = playground.driver("perturb", fmt::format("perturb-{}", GetParam().name));
-    const Answer answer = playground({"run", "--driver", driver});
+    const Answer answer = playground({"run", "--driver", driver, "--model", GetParam().model});
     EXPECT_EQ(answer.status, 1);
     EXPECT_EQ(answer.error_lines(), 1U) << answer.errors;
     EXPECT_THAT(answer.errors, HasSubstr(fmt::format("was left changed: {} was", GetParam().item)));
@@ -53,6 +54,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Change{"fs", "FS"}, Change{"gs", "GS"}, Change{"fs-base", "FS base"},
                     Change{"gs-base", "GS base"}, Change{"kernel-gs-base", "KERNEL_GS_BASE"},
                     Change{"mxcsr", "MXCSR"}, Change{"xcr0", "XCR0"}, Change{"efer", "EFER"},
+                    Change{"xss", "XSS", "tigerlake"}, Change{"u-cet", "U_CET", "tigerlake"},
+                    Change{"s-cet", "S_CET", "tigerlake"}, Change{"in-service", "APIC ISR 63:32"},
                     Change{"pat", "PAT"}, Change{"sysenter-cs", "SYSENTER_CS"},
                     Change{"sysenter-esp", "SYSENTER_ESP"}, Change{"sysenter-eip", "SYSENTER_EIP"},
                     Change{"star", "STAR"}, Change{"lstar", "LSTAR"}, Change{"cstar", "CSTAR"},

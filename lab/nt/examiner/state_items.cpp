@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "hypervisor/arch/instructions.hpp"
+#include "lab/nt/hal/apic.hpp"
 #include "lab/nt/hal/probe.hpp"
 #include "lab/nt/ke/processor.hpp"
 
@@ -71,6 +72,20 @@ void restore_selector(std::uint64_t before) {
     load(static_cast<std::uint16_t>(before));
 }
 
+/// The handler of an interrupt that was dropped never writes its EOI, and nothing of the same or of
+/// a lower priority comes any more. Each EOI ends one, whichever has the highest priority; as many
+/// as are too many.
+template <std::uint32_t number>
+constexpr StateItem in_service_item(std::string_view name) {
+    return {name, [] -> Value { return hal::interrupts_in_service(number); },
+            [](std::uint64_t before) {
+                const std::uint64_t more = hal::interrupts_in_service(number) & ~before;
+                for (int i = std::popcount(more); i > 0; --i) {
+                    hal::end_of_interrupt();
+                }
+            }};
+}
+
 constexpr std::array before_tables{
     StateItem{"VMX operation"sv, read_vmx_operation, leave_vmx_operation},
     StateItem{"CR0"sv, [] -> Value { return arch::read_cr0().raw(); },
@@ -123,6 +138,9 @@ constexpr std::array after_tables{
                                                              : std::nullopt;
               },
               arch::write_xcr0},
+    msr_item<Msr::xss>("XSS"sv),
+    msr_item<Msr::u_cet>("U_CET"sv),
+    msr_item<Msr::s_cet>("S_CET"sv),
     msr_item<Msr::efer>("EFER"sv),
     msr_item<Msr::pat>("PAT"sv),
     msr_item<Msr::sysenter_cs>("SYSENTER_CS"sv),
@@ -138,6 +156,14 @@ constexpr std::array after_tables{
     msr_item<Msr::perf_global_ctrl>("PERF_GLOBAL_CTRL"sv),
     msr_item<Msr::pebs_enable>("PEBS_ENABLE"sv),
     msr_item<Msr::feature_control>("FEATURE_CONTROL"sv),
+    in_service_item<7>("APIC ISR 255:224"sv),
+    in_service_item<6>("APIC ISR 223:192"sv),
+    in_service_item<5>("APIC ISR 191:160"sv),
+    in_service_item<4>("APIC ISR 159:128"sv),
+    in_service_item<3>("APIC ISR 127:96"sv),
+    in_service_item<2>("APIC ISR 95:64"sv),
+    in_service_item<1>("APIC ISR 63:32"sv),
+    in_service_item<0>("APIC ISR 31:0"sv),
 };
 
 // [SDM 3A 11.11.2 "Setting Memory Ranges with MTRRs"]

@@ -14,6 +14,7 @@ namespace {
 enum class Register : std::uint64_t {
     end_of_interrupt = 0xB0,
     spurious_vector = 0xF0,
+    in_service = 0x100,
     command_low = 0x300,
     command_high = 0x310,
     timer = 0x320,
@@ -23,9 +24,11 @@ enum class Register : std::uint64_t {
     divide = 0x3E0,
 };
 
-volatile std::uint32_t& at(Register which) {
-    return *std::bit_cast<volatile std::uint32_t*>(mm::local_apic.raw() +
-                                                   static_cast<std::uint64_t>(which));
+/// `number`: of several registers in a row.
+volatile std::uint32_t& at(Register which, std::uint32_t number = 0) {
+    constexpr std::uint64_t bytes_apart = 0x10;
+    return *std::bit_cast<volatile std::uint32_t*>(
+        mm::local_apic.raw() + static_cast<std::uint64_t>(which) + number * bytes_apart);
 }
 
 constexpr std::uint32_t masked = 1U << 16;
@@ -51,6 +54,10 @@ void send(Delivery delivery, Shorthand shorthand, std::uint32_t apic_id, std::ui
 }
 
 }  // namespace
+
+std::uint32_t interrupts_in_service(std::uint32_t number) {
+    return at(Register::in_service, number);
+}
 
 void map_apic() {
     const std::uint64_t base = arch::rdmsr(arch::Msr::apic_base) & 0xFF'FFFF'F000;

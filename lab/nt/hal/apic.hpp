@@ -27,6 +27,10 @@ void start_clock(std::uint8_t vector, std::uint32_t ticks);
 /// EOI: the interrupt in service has been handled.
 void end_of_interrupt();
 
+/// Interrupts that wait for their EOI: 32 of the 256 vectors.
+/// [SDM 3A 10.8.4 "Interrupt Acceptance for Fixed Interrupts"]
+[[nodiscard]] std::uint32_t interrupts_in_service(std::uint32_t number);
+
 /// The ID that other processors address this one by. The emulator counts them from 0, so it is
 /// also the processor's number. No driver can change it, as it could change what GS points to.
 [[nodiscard]] inline std::uint32_t apic_id() {
