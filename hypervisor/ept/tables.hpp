@@ -28,8 +28,9 @@
 //   split, merge, map   the new size; nothing executable of the old one is cached any more
 //                       … and execute is on again, as part of that store   INVEPT on each processor
 //
-// A guest that executes there in between has an EPT violation, and tries again. No stage changes the
-// size of a page while other processors run on the same tables, so none takes the first step yet.
+// A guest that executes there in between has an EPT violation, and tries again. No stage changes
+// the size of a page while other processors run on the same tables, so none takes the first step
+// yet.
 // [SDM 3A 4.10.2.3 "Details of TLB Use"], [SDM 3C 28.3.3.4 "Guidelines for Use of the INVEPT Instruction"]
 //
 // Several EPTs that differ in a few pages share the rest: a *view* is created over a base, begins

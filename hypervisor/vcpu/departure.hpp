@@ -9,11 +9,21 @@
 // guest's state, as the VMCS has it at this moment: the next instruction that it executes is the
 // guest's next one. What was pending for the guest, the local APIC gets.
 //
-// What it leaves to be desired: an interrupt may come between a STI and the instruction after it; a
-// pending debug exception is lost; and NMIs are no longer blocked if the guest was in its handler
-// of one, as virtual NMIs block none of the processor's, and the way out ends with IRETQ. Those
-// that we have counted wait then until the guest's function ends; one that a device sends does not.
-// [SDM 3A 6.7.1 "Handling Multiple NMIs"]
+// Three things a processor can be in the middle of, and no instruction brings it back there:
+//
+// - Blocking by STI or MOV SS. It ends with the instruction after these, and what we end with,
+// IRETQ
+//   or a jump, is that instruction: an interrupt may come before the guest's. Where
+//   that is HLT, it then sleeps until the next interrupt.
+//   [SDM 3A 6.8.3 "Masking Exceptions and Interrupts When Switching Stacks"]
+// - A pending debug exception. VM entry has a field for it, and a processor outside VMX operation
+// has
+//   none: it is lost. With RFLAGS.TF the next instruction reports a single step.
+//   [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]
+// - Blocking by NMI, in the guest's handler of one. Virtual NMIs block none of the processor's, and
+//   only the delivery of an NMI does. Those that we have counted wait until the guest's function
+//   ends; one that a device sends meanwhile interrupts the handler, on the stack that this uses.
+//   [SDM 3A 6.7.1 "Handling Multiple NMIs"]
 #pragma once
 
 #include "hypervisor/vcpu/virtual_processor.hpp"
