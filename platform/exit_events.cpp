@@ -92,17 +92,18 @@ void trace_exit(const TraceProvider& provider, const trace::ExitEvent& event,
         provider.write<EntryFailure>(name, number, event.qualification, event.exit_at);
         return;
     }
+    // Exits are counted from 1 wherever people see a number.
     provider.write<VmExit>(
         name, number, event.qualification, event.guest_rip, event.instruction_length, event.detail,
-        vmx::exit_handler_name(names, number), event.injected, event.sequence, event.exit_at);
+        vmx::exit_handler_name(names, number), event.injected, event.sequence + 1, event.exit_at);
     if (event.entry_at != 0) {
         provider.write<VmEntry>(event.entry_at);
     }
 }
 
-void trace_dropped(const TraceProvider& provider, const trace::Ring& ring) {
-    if (ring.dropped() != 0) {
-        provider.write<EventsDropped>(ring.dropped());
+void trace_dropped(const TraceProvider& provider, trace::Ring& ring) {
+    if (const std::uint64_t count = ring.take_dropped(); count != 0) {
+        provider.write<EventsDropped>(count);
     }
 }
 

@@ -24,8 +24,8 @@ void trace_entry(const TraceProvider& provider, std::uint64_t at);
 void trace_exit(const TraceProvider& provider, const trace::ExitEvent& event,
                 const vmx::HandlerNames& names = vmx::default_handlers.names);
 
-/// How many exits found the ring full, if any did.
-void trace_dropped(const TraceProvider& provider, const trace::Ring& ring);
+/// How many exits found the ring full since it was last asked, if any did.
+void trace_dropped(const TraceProvider& provider, trace::Ring& ring);
 
 /// Why the guest does not run any more; the exception in the VMM, or the VMCS that VM entry did not
 /// take, where that is why.

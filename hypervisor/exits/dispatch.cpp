@@ -25,6 +25,7 @@ void note_failed_entry(Exit exit) {
     if (guest_stop.result == arch::VmxResult::succeed) {
         guest_stop.result = arch::VmxResult::fail_valid;
         guest_stop.error_number = static_cast<std::uint32_t>(number);
+        guest_stop.guest_rip = exit.vmcs.read(guest_rip).raw();
     }
 }
 

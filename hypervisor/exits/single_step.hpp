@@ -200,10 +200,10 @@ template <typename EptAfter>
 /// tigerlake).
 ///
 /// Needs    `stack_end`: 40 bytes below it for the guest
+/// Returns  the time-stamp counter when that guest was entered
 /// Where    VMX root operation, no VMCS current
-[[nodiscard]] std::expected<void, Failure> choose_step(const ProcessorRegion& region,
-                                                       const arch::ProcessorState& host_system,
-                                                       std::byte* stack_end,
-                                                       std::uint64_t host_cr3_value);
+[[nodiscard]] std::expected<std::uint64_t, Failure> choose_step(
+    const ProcessorRegion& region, const arch::ProcessorState& host_system, std::byte* stack_end,
+    std::uint64_t host_cr3_value);
 
 }  // namespace hvp::vmx

@@ -73,6 +73,12 @@ public:
     [[nodiscard]] std::uint64_t dropped() const {
         return __atomic_load_n(&dropped_, __ATOMIC_RELAXED);
     }
+    /// Reader only: how many of them since this was last asked, for a report about each guest.
+    [[nodiscard]] std::uint64_t take_dropped() {
+        const std::uint64_t before = dropped_taken_;
+        dropped_taken_ = dropped();
+        return dropped_taken_ - before;
+    }
 
 private:
     // Writer and reader each have a cache line of their own.
@@ -80,6 +86,7 @@ private:
     std::uint64_t dropped_{};
     std::uint32_t sequence_{};
     alignas(64) std::uint64_t tail_{};
+    std::uint64_t dropped_taken_{};
     alignas(64) std::array<ExitEvent, capacity> slots_{};
     ExitEvent no_room_{};  ///< what is written while the ring is full
 };

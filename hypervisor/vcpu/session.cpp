@@ -71,11 +71,11 @@ std::expected<GuestStop, Failure> Session::run(void (*code)(void*), void* argume
         return std::unexpected{operation.error()};
     }
     if (options.choose_step != nullptr) {
-        timestamps_.probe_at = arch::rdtsc();
         const auto chosen = options.choose_step(region, host, stack_end(), memory_.host_cr3);
         if (!chosen) {
             return std::unexpected{chosen.error()};
         }
+        timestamps_.probe_at = *chosen;
     }
     auto vmcs = LoadedVmcs::load(region.physical_of(&vmm().vmcs));
     if (!vmcs) {

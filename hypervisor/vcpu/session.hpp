@@ -31,10 +31,12 @@ struct SessionMemory {
 /// Finds out by which means this processor makes single steps, and notes it in the virtual
 /// processor; see `choose_step` in hypervisor/exits/single_step.hpp.
 ///
+/// Returns  the time-stamp counter when the guest that it runs for that was entered
 /// Where    VMX root operation, no VMCS current
-using ChooseStep = std::expected<void, Failure> (*)(const ProcessorRegion& region,
-                                                    const arch::ProcessorState& host,
-                                                    std::byte* stack_end, std::uint64_t host_cr3);
+using ChooseStep = std::expected<std::uint64_t, Failure> (*)(const ProcessorRegion& region,
+                                                             const arch::ProcessorState& host,
+                                                             std::byte* stack_end,
+                                                             std::uint64_t host_cr3);
 
 class Session;
 

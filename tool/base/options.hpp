@@ -1,10 +1,12 @@
 // What the command line asks for.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -22,6 +24,21 @@ enum class ExitStatus : int {
     refused = 4,     ///< DriverEntry refused, and everything is as before
     interrupted = 130,
 };
+
+/// What each means; README.md has the same words.
+struct ExitStatusWords {
+    ExitStatus status;
+    std::string_view words;
+};
+inline constexpr auto exit_statuses = std::to_array<ExitStatusWords>({
+    {ExitStatus::passed, "passed"},
+    {ExitStatus::failed, "failed, hung or bug check"},
+    {ExitStatus::bad_usage, "the command was wrong"},
+    {ExitStatus::host_lacks, "this computer lacks something"},
+    {ExitStatus::refused,
+     "the driver refused to start, before any VMLAUNCH, and left everything as it was"},
+    {ExitStatus::interrupted, "interrupted by Ctrl-C"},
+});
 
 struct RunOptions {
     std::string stage = "launch";

@@ -1,5 +1,7 @@
 #include "tool/base/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace hvp::tool {
@@ -15,6 +17,52 @@ std::string_view take_line(std::string_view& text) {
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     return line;
+}
+
+namespace {
+
+// How many bytes the character takes that begins the text; 0: it is not UTF-8.
+std::size_t character_bytes(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const std::size_t bytes = byte(0) < 0x80 ? 1 : byte(0) >= 0xF0 ? 4 : byte(0) >= 0xE0 ? 3 : 2;
+    if (bytes == 1) {
+        return 1;
+    }
+    if (byte(0) < 0xC2 || byte(0) > 0xF4 || text.size() < bytes) {
+        return 0;
+    }
+    for (std::size_t i = 1; i < bytes; ++i) {
+        if ((byte(i) & 0xC0) != 0x80) {
+            return 0;
+        }
+    }
+    return bytes;
+}
+
+// C0, DEL and C1, which begins with C2H in UTF-8.
+bool is_control(std::string_view character) {
+    const auto byte = static_cast<unsigned char>(character[0]);
+    return byte < 0x20 || byte == 0x7F ||
+           (byte == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0);
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+    std::string shown;
+    while (!text.empty()) {
+        const std::size_t bytes = character_bytes(text);
+        const std::string_view character = text.substr(0, std::max<std::size_t>(bytes, 1));
+        if (bytes != 0 && !is_control(character)) {
+            shown += character;
+        } else {
+            for (const char c : character) {
+                shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+            }
+        }
+        text.remove_prefix(character.size());
+    }
+    return shown;
 }
 
 std::size_t columns(std::string_view text) {

@@ -14,6 +14,10 @@ namespace hvp::tool {
 /// Takes the text's first line, without its line end.
 [[nodiscard]] std::string_view take_line(std::string_view& text);
 
+/// Returns  the text as a terminal may have it: control characters, with them escape sequences and
+///          line ends, and bytes that are not UTF-8 as \\x1b
+[[nodiscard]] std::string printable(std::string_view text);
+
 /// Returns  how many columns a UTF-8 text takes, as far as our own words go.
 [[nodiscard]] std::size_t columns(std::string_view text);
 

@@ -12,6 +12,9 @@
 namespace hvp::tool {
 namespace {
 
+// Each is an argument of the symbolizer, twice.
+constexpr std::size_t most_symbols = 200;
+
 std::string_view take_line(std::string_view& text) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
@@ -110,36 +113,80 @@ bool AddressNames::is_in_driver(std::uint64_t address) const {
 }
 
 void AddressNames::find_symbols(std::span<const std::uint64_t> wanted) {
-    std::vector<std::uint64_t> addresses;
-    for (const std::uint64_t address : wanted) {
-        addresses.insert(addresses.end(), {address, address - 1});
-    }
     for (const Image& image : images_) {
-        Command command{.arguments = {"llvm-symbolizer-19", "--relative-address",
-                                      "--obj=" + image.file.filename().string()},
-                        .folder = image.file.parent_path()};
         std::vector<std::uint64_t> asked;
-        for (const std::uint64_t address : addresses) {
-            if (image_of(address) == &image && !symbols_.contains(address)) {
-                asked.push_back(address);
-                command.arguments.push_back(fmt::format("{:#x}", address - image.base));
+        for (const std::uint64_t address : wanted) {
+            if (image_of(address) == &image && asked.size() < 2 * most_symbols &&
+                std::ranges::find(asked, address) == asked.end() && !symbols_.contains(address)) {
+                asked.insert(asked.end(), {address, address - 1});
             }
         }
-        if (asked.empty()) {
+        const auto symbols = symbols_of(image, asked);
+        if (symbols.empty()) {
             continue;
         }
-        const auto answer = capture(command);
-        const auto symbols = read_symbols(answer ? answer->output : "");
-        if (symbols.size() == asked.size()) {
-            const ImageFunctions functions{image.file};
-            for (std::size_t i = 0; i < asked.size(); ++i) {
-                symbols_[asked[i]] = symbols[i];
-                if (const auto start = functions.start_of(asked[i] - image.base)) {
-                    starts_[asked[i]] = image.base + *start;
-                }
+        const ImageFunctions functions{image.file};
+        std::vector<std::uint64_t> without_start;
+        for (std::size_t i = 0; i < asked.size(); ++i) {
+            symbols_[asked[i]] = symbols[i];
+            if (const auto start = functions.start_of(asked[i] - image.base)) {
+                starts_[asked[i]] = image.base + *start;
+            } else if (!symbols[i].around.empty() && i % 2 == 0) {
+                without_start.push_back(asked[i]);
+            }
+        }
+        find_starts(image, without_start);
+    }
+}
+
+// A leaf function has no unwind data, and is small: its start is where the bytes before it belong
+// to another.
+void AddressNames::find_starts(const Image& image, std::span<const std::uint64_t> addresses) {
+    constexpr std::uint64_t longest_leaf = 256;
+    // One address of each function is enough: the lowest.
+    std::map<std::string, std::uint64_t> lowest;
+    for (const std::uint64_t address : addresses) {
+        const auto [function, is_new] = lowest.emplace(symbols_[address].around, address);
+        function->second = std::min(function->second, address);
+    }
+    std::vector<std::uint64_t> before;
+    for (const auto& [function, address] : lowest) {
+        for (std::uint64_t i = 1; i <= longest_leaf; ++i) {
+            before.push_back(address - std::min(i, address - image.base));
+        }
+    }
+    const auto symbols = symbols_of(image, before);
+    auto symbol = symbols.begin();
+    for (auto& [function, address] : lowest) {
+        if (symbols.empty()) {
+            return;
+        }
+        const auto other = std::find_if(symbol, symbol + longest_leaf,
+                                        [&](const Symbol& one) { return one.around != function; });
+        const auto same = static_cast<std::uint64_t>(other - symbol);
+        symbol += longest_leaf;
+        for (const std::uint64_t one : addresses) {
+            if (same < longest_leaf && symbols_[one].around == function) {
+                starts_[one] = address - same;
             }
         }
     }
+}
+
+std::vector<Symbol> AddressNames::symbols_of(const Image& image,
+                                             std::span<const std::uint64_t> addresses) {
+    if (addresses.empty()) {
+        return {};
+    }
+    Command command{.arguments = {"llvm-symbolizer-19", "--relative-address",
+                                  "--obj=" + image.file.filename().string()},
+                    .folder = image.file.parent_path()};
+    for (const std::uint64_t address : addresses) {
+        command.arguments.push_back(fmt::format("{:#x}", address - image.base));
+    }
+    const auto answer = capture(command);
+    auto symbols = read_symbols(answer ? answer->output : "");
+    return symbols.size() == addresses.size() ? symbols : std::vector<Symbol>{};
 }
 
 std::string AddressNames::in_full(std::uint64_t address, std::uint64_t start) const {

@@ -45,8 +45,8 @@ public:
     /// Returns  whether the address is in a driver, which are all images but the first.
     [[nodiscard]] bool is_in_driver(std::uint64_t address) const;
 
-    /// Looks addresses up in the images' PDBs, for `in_full` and `caller_in_full`. Starts a program
-    /// for each image, so ask for all at once.
+    /// Looks addresses up in the images' PDBs, for `in_full` and `caller_in_full`; the first few
+    /// hundred of each image. Starts a program for each, so ask for all at once.
     void find_symbols(std::span<const std::uint64_t> addresses);
 
     /// Returns  module and offset and, when they were looked up and found, function and line; with
@@ -60,6 +60,10 @@ public:
 
 private:
     [[nodiscard]] const Image* image_of(std::uint64_t address) const;
+    void find_starts(const Image& image, std::span<const std::uint64_t> addresses);
+    /// Returns  one for each address; none at all when the symbolizer cannot be asked
+    [[nodiscard]] static std::vector<Symbol> symbols_of(const Image& image,
+                                                        std::span<const std::uint64_t> addresses);
     [[nodiscard]] std::string with_symbol_of(std::uint64_t shown, std::uint64_t found,
                                              std::uint64_t start) const;
 

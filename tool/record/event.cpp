@@ -22,7 +22,16 @@ std::string Event::text(std::string_view field) const {
     if (value == nullptr) {
         return {};
     }
-    return value->is_string() ? value->get<std::string>() : dump(*value);
+    return text_of(*value);
+}
+
+Json Event::array(std::string_view field) const {
+    const Json* value = find(fields, field);
+    return value != nullptr && value->is_array() ? *value : Json::array();
+}
+
+std::string text_of(const Json& value) {
+    return value.is_string() ? value.get<std::string>() : dump(value);
 }
 
 std::uint64_t Event::number(std::string_view field, std::uint64_t otherwise) const {

@@ -24,6 +24,8 @@ struct Event {
     }
     /// Returns  the field as people read it: strings without quotes; empty when there is none.
     [[nodiscard]] std::string text(std::string_view field) const;
+    /// Returns  an array's elements; none where the field is missing or something else.
+    [[nodiscard]] Json array(std::string_view field) const;
     /// Returns  a number, whether it was written as one or as a hexadecimal string; else
     ///          `otherwise`.
     [[nodiscard]] std::uint64_t number(std::string_view field, std::uint64_t otherwise = 0) const;
@@ -35,6 +37,9 @@ inline constexpr std::array<std::string_view, 4> address_fields{"rip", "caller",
 
 /// Returns  a number, whether it is written as one or as a hexadecimal string; else `otherwise`.
 [[nodiscard]] std::uint64_t number_of(const Json& value, std::uint64_t otherwise = 0);
+
+/// Returns  the value as people read it: a string without quotes.
+[[nodiscard]] std::string text_of(const Json& value);
 
 /// Returns  the event as one line of JSON, without the line end.
 [[nodiscard]] std::string json_line(const Event& event);

@@ -35,7 +35,7 @@ void DriverReport::add_exit(const Event& exit) {
     last_is_entry_ = false;
     const std::uint64_t sequence = exit.number("sequence", next_sequence_);
     if (sequence < next_sequence_) {
-        next_sequence_ = 0;  // another guest
+        next_sequence_ = sequence;  // another ring, from its beginning
     }
     const std::uint64_t gap = sequence - next_sequence_;
     missing_ += gap;
@@ -45,11 +45,13 @@ void DriverReport::add_exit(const Event& exit) {
 }
 
 // The driver has reported all about a guest; what is missing beyond the gaps is missing at the end.
+// Another guest's exits may go on in the same ring.
 void DriverReport::add_dropped(std::uint64_t count) {
+    const std::uint64_t at_the_end = count - std::min(count, missing_);
     dropped_ += count;
-    exits_so_far_ += count - std::min(count, missing_);
-    missing_ -= std::min(count, missing_);
-    next_sequence_ = 0;
+    exits_so_far_ += at_the_end;
+    next_sequence_ += at_the_end;
+    missing_ -= count - at_the_end;
 }
 
 std::map<unsigned, DriverReport> driver_reports(const Timeline& timeline) {

@@ -12,10 +12,10 @@
 
 namespace hvp::tool {
 
-/// A driver's VmExit, and which of the processor's exits it must be, from 0.
+/// A driver's VmExit, and which of the processor's exits it must be.
 struct ReportedExit {
     const Event* event;
-    std::uint64_t index;
+    std::uint64_t index;  ///< in the processor's record: people count from 1
 };
 
 /// What the driver reports about one processor, in order.
@@ -48,7 +48,7 @@ private:
     std::vector<const Event*> failures_;
     std::uint64_t dropped_ = 0;
     std::uint64_t exits_so_far_ = 0;
-    std::uint64_t next_sequence_ = 0;
+    std::uint64_t next_sequence_ = 1;
     std::uint64_t missing_ = 0;
     bool last_is_entry_ = false;
 };

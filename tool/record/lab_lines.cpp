@@ -1,11 +1,15 @@
 #include "tool/record/lab_lines.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
 #include <string>
 #include <utility>
+
+#include "tool/base/text.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -147,6 +151,18 @@ std::optional<std::vector<Event>> read_lab_line(std::string_view line) {
         put_where_it_happened(event);
     }
     return std::vector{std::move(event)};
+}
+
+Event unreadable_line(std::string_view line, std::uint64_t tick) {
+    constexpr std::size_t longest = 120;
+    const std::string shown = printable(line.substr(0, longest));
+    return {
+        .t = tick,
+        .from = "lab",
+        .name = "Finding",
+        .fields = {{"rule", unreadable_line_rule},
+                   {"detail", fmt::format("a line of the lab cannot be read ({} bytes): {}{}",
+                                          line.size(), shown, line.size() > longest ? " …" : "")}}};
 }
 
 std::optional<Event> read_driver_text(std::string_view text, std::uint64_t printed_at) {

@@ -70,7 +70,10 @@ Event to_event(const ProcessorEvent& event) {
 void ProcessorRecord::add(const ProcessorEvent& event) {
     Processor& processor = processors_[event.cpu];
     if (event.kind == ProcessorEventKind::vm_entry) {
-        processor.entries.push_back(event.t);
+        processor.entries.push_back({event.t, processor.last_is_vmlaunch});
+    } else if (event.kind == ProcessorEventKind::vm_launch ||
+               event.kind == ProcessorEventKind::vm_resume) {
+        processor.last_is_vmlaunch = event.kind == ProcessorEventKind::vm_launch;
     } else if (event.kind == ProcessorEventKind::entry_failure) {
         processor.entry_failures.push_back(event);
     } else if (event.kind == ProcessorEventKind::vm_exit) {
@@ -123,15 +126,17 @@ Json ProcessorRecord::root_ticks() const {
     if (found == processors_.end()) {
         return all;
     }
-    const auto& [entries, exits, failures] = found->second;
+    const Processor& processor = found->second;
     std::map<std::uint16_t, std::vector<std::uint64_t>> spans;
-    auto entry = entries.begin();
-    for (const Exit& exit : exits) {
-        entry = std::ranges::lower_bound(entry, entries.end(), exit.t);
-        if (entry == entries.end()) {
+    auto entry = processor.entries.begin();
+    for (const Exit& exit : processor.exits) {
+        entry = std::ranges::lower_bound(entry, processor.entries.end(), exit.t, {}, &Entry::t);
+        if (entry == processor.entries.end()) {
             break;  // the last exit has no entry after it
         }
-        spans[exit.reason_number].push_back(*entry - exit.t);
+        if (!entry->by_vmlaunch) {
+            spans[exit.reason_number].push_back(entry->t - exit.t);
+        }
     }
     for (auto& [number, ticks] : spans) {
         std::ranges::sort(ticks);

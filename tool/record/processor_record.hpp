@@ -16,15 +16,20 @@ namespace hvp::tool {
 
 class ProcessorRecord {
 public:
+    struct Entry {
+        std::uint64_t t;
+        bool by_vmlaunch;  ///< and so not the end of the exit before
+    };
     struct Exit {
         std::uint64_t t;
         std::uint64_t qualification;
         std::uint16_t reason_number;
     };
     struct Processor {
-        std::vector<std::uint64_t> entries;  ///< their ticks
+        std::vector<Entry> entries;
         std::vector<Exit> exits;
         std::vector<lab::ProcessorEvent> entry_failures;
+        bool last_is_vmlaunch = false;  ///< of the instructions that enter a guest
     };
 
     void add(const lab::ProcessorEvent& event);
@@ -39,7 +44,8 @@ public:
 
     /// Returns  `{"0": {"HLT": 1}}`: how often each processor left its guest, by reason.
     [[nodiscard]] Json exits() const;
-    /// Returns  ticks from exit to next entry by reason, on processor 0 alone.
+    /// Returns  ticks from exit to the VMRESUME that ends it by reason, on processor 0 alone. A
+    ///          guest's last exit has none: the VMLAUNCH after it begins another guest.
     [[nodiscard]] Json root_ticks() const;
     [[nodiscard]] Json entry_failures() const;
 

@@ -74,6 +74,7 @@ std::optional<OutputFile> Recording::open(const std::filesystem::path& path) {
 void Recording::on_lab_line(std::string_view line) {
     auto events = read_lab_line(line);
     if (!events) {
+        timeline_.add(unreadable_line(line, log_.last_tick()));
         on_other_line(line);
         return;
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 
 namespace hvp::tool {
 namespace {
@@ -25,16 +26,46 @@ void Timeline::add(Event event) {
     }
 }
 
+// The processor's log and the lab's lines come through two channels, and which one is read first
+// depends on the host. With several processors the clock counts in steps of a few instructions, so
+// that one tick has events of both.
+enum class Timeline::Turn : std::uint8_t {
+    driver_before_entry,  ///< what the driver noted up to its VM entry
+    processor,
+    driver_and_lab,
+};
+
+std::vector<Timeline::Turn> Timeline::turns() const {
+    std::vector<Turn> turns(events_.size(), Turn::driver_and_lab);
+    std::map<unsigned, std::uint64_t> entry_at;  // by processor: the next entry that it noted
+    for (std::size_t i = events_.size(); i-- > 0;) {
+        const Event& event = events_[i];
+        if (event.from == "processor") {
+            turns[i] = Turn::processor;
+            continue;
+        }
+        if (event.is("driver", "VmEntry") || event.is("driver", "VmxOn")) {
+            entry_at[event.cpu] = event.t;
+        }
+        const auto entry = entry_at.find(event.cpu);
+        if (event.from == "driver" && entry != entry_at.end() && entry->second == event.t) {
+            turns[i] = Turn::driver_before_entry;
+        }
+    }
+    return turns;
+}
+
 void Timeline::sort() {
-    std::vector<std::pair<std::uint64_t, std::size_t>> order;
+    const std::vector<Turn> turn = turns();
+    std::vector<std::tuple<std::uint64_t, Turn, std::size_t>> order;
     order.reserve(events_.size());
     for (std::size_t i = 0; i < events_.size(); ++i) {
-        order.emplace_back(events_[i].t, i);
+        order.emplace_back(events_[i].t, turn[i], i);
     }
     std::ranges::sort(order);
     std::vector<Event> sorted;
     sorted.reserve(events_.size());
-    for (const auto& [t, index] : order) {
+    for (const auto& [t, its_turn, index] : order) {
         sorted.push_back(std::move(events_[index]));
     }
     events_ = std::move(sorted);

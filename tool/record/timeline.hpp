@@ -20,7 +20,8 @@ public:
     explicit Timeline(std::uint64_t most_of_a_kind) : most_of_a_kind_{most_of_a_kind} {}
 
     void add(Event event);
-    /// Puts the events in order; those of one tick stay as they came.
+    /// Puts the events in order. In one tick the processor's come after what the driver noted up to
+    /// its VM entry, and before all else; whichever channel was read first.
     void sort();
 
     [[nodiscard]] const std::vector<Event>& events() const { return events_; }
@@ -37,6 +38,9 @@ public:
     [[nodiscard]] std::string json_lines() const;
 
 private:
+    enum class Turn : std::uint8_t;
+    [[nodiscard]] std::vector<Turn> turns() const;
+
     std::uint64_t most_of_a_kind_;
     std::vector<Event> events_;
     std::deque<Event> latest_of_floods_;

@@ -18,6 +18,7 @@
 #include "tool/run/progress.hpp"
 #include "tool/run/run_inputs.hpp"
 #include "tool/run/summary.hpp"
+#include "tool/run/verdict_sentences.hpp"
 #include "tool/story/sentences.hpp"
 #include "tool/story/story.hpp"
 #include "tool/story/story_match.hpp"
@@ -288,9 +289,7 @@ void Run::check_story(Verdict& verdict, const std::vector<StoryStep>& steps) con
     const std::string difference = story_difference(
         {reinterpret_cast<const char*>(expected->data()), expected->size()}, lines, options_.loads);
     if (!difference.empty()) {
-        verdict = {Result::failed,
-                   fmt::format("the story is not the one in stages/{}/story.txt: {}",
-                               options_.stage, difference)};
+        verdict = verdict_of(VerdictId::story_differs, options_.stage, difference);
     }
 }
 

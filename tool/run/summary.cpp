@@ -5,7 +5,20 @@
 namespace hvp::tool {
 namespace {
 
-Json state_changes(const Timeline& timeline, std::string_view kind) {
+// Whether the examiner has compared the processors and counted the memory: not after a bug check,
+// nor of a driver that stays loaded or was never loaded.
+bool was_examined(const Timeline& timeline) {
+    const Event* end = timeline.last("lab", "Summary");
+    return end != nullptr && end->text("result") != "bugcheck" &&
+           timeline.last("lab", "NoDriverUnload") == nullptr &&
+           timeline.last("lab", "DriverEntryReturned") != nullptr;
+}
+
+// Null: nobody has looked.
+Json changes_of(const Timeline& timeline, std::string_view kind) {
+    if (!was_examined(timeline)) {
+        return {};
+    }
     Json all = Json::array();
     for (const Event* event : timeline.all("lab", kind)) {
         Json change = {{"cpu", event->cpu}};
@@ -15,7 +28,8 @@ Json state_changes(const Timeline& timeline, std::string_view kind) {
     return all;
 }
 
-Json memory(const Event* lab_summary) {
+Json memory(const Timeline& timeline) {
+    const Event* lab_summary = timeline.last("lab", "Summary");
     Json all = Json::object();
     if (lab_summary != nullptr) {
         for (const char* key : {"peak_bytes", "leaked_bytes", "stack_bytes"}) {
@@ -23,6 +37,9 @@ Json memory(const Event* lab_summary) {
                 all[key] = lab_summary->fields[key];
             }
         }
+    }
+    if (!was_examined(timeline)) {
+        all["leaked_bytes"] = Json{};
     }
     return all;
 }
@@ -49,9 +66,9 @@ Json summary(const RunOptions& options, const DriverFile& driver, const Recordin
         {"entry_failures", recording.processors().entry_failures()},
         // With more processors they take turns, a few instructions each: too coarse a clock.
         {"root_ticks", options.cpus == 1 ? recording.processors().root_ticks() : Json{}},
-        {"memory", memory(lab_summary)},
-        {"state_differences", state_changes(timeline, "StateDifference")},
-        {"expected_changes", state_changes(timeline, "ExpectedChange")},
+        {"memory", memory(timeline)},
+        {"state_differences", changes_of(timeline, "StateDifference")},
+        {"expected_changes", changes_of(timeline, "ExpectedChange")},
         {"witnesses", witnesses.answer},
         {"ticks", recording.log().last_tick()},
         {"wall_seconds", std::round(wall_seconds * milliseconds) / milliseconds},

@@ -10,8 +10,11 @@
 #include <set>
 
 #include "lab/machine/processor_log.hpp"
+#include "tool/base/text.hpp"
 #include "tool/record/exit_pairs.hpp"
-#include "tool/run/refused_entry.hpp"
+#include "tool/record/lab_lines.hpp"
+#include "tool/record/refused_entry.hpp"
+#include "tool/record/state_changes.hpp"
 #include "tool/run/verdict_sentences.hpp"
 #include "tool/story/sentences.hpp"
 #include "tool/story/story.hpp"
@@ -19,12 +22,24 @@
 namespace hvp::tool {
 namespace {
 
-// Each is an argument of the symbolizer, twice.
-constexpr std::size_t most_places_of_exits = 100;
+// Different ones that drivers report.
+constexpr std::size_t most_places = 10'000;
 
 // Most important first: what comes later is often a consequence.
 constexpr auto complaint_kinds =
     std::to_array({"ImageRefused", "ImportsMissing", "Finding", "StateDifference", "Leak"});
+
+// Fields that hold an address in the system's half of memory; which of them lie in an image, who
+// looks them up will see.
+void add_addresses(const Event& event, std::set<std::uint64_t>& addresses) {
+    constexpr std::uint64_t first_of_system = 0xFFFF'8000'0000'0000;
+    for (const auto& [key, value] : event.fields.items()) {
+        const std::uint64_t number = value.is_string() ? number_of(value) : 0;
+        if (number >= first_of_system) {
+            addresses.insert(number);
+        }
+    }
+}
 
 // Where the processors are: the one in a driver is the one to look at.
 std::string place_of(const RunFacts& facts) {
@@ -102,15 +117,23 @@ Verdict with_failure_of_driver(Verdict verdict, const RunFacts& facts) {
 }
 
 Verdict failed(const RunFacts& facts) {
-    std::vector<const Event*> complaints;
+    std::vector<std::string> complaints;
     for (const std::string_view kind : complaint_kinds) {
-        std::ranges::copy(facts.timeline.all("lab", kind), std::back_inserter(complaints));
+        if (kind == "StateDifference") {
+            for (const StateChange& change : state_changes(facts.timeline, kind)) {
+                complaints.push_back(complaint(change));
+            }
+            continue;
+        }
+        for (const Event* event : facts.timeline.all("lab", kind)) {
+            complaints.push_back(complaint(*event));
+        }
     }
     if (complaints.empty()) {
         return with_failure_of_driver(verdict_of(VerdictId::driver_failed, facts.driver_file),
                                       facts);
     }
-    const std::string first = facts.names.explain(complaint(*complaints.front()));
+    const std::string first = facts.names.explain(complaints.front());
     return complaints.size() == 1
                ? verdict_of(VerdictId::complaint, first)
                : verdict_of(VerdictId::complaint_and_more, first, complaints.size() - 1);
@@ -119,7 +142,7 @@ Verdict failed(const RunFacts& facts) {
 // Where the driver went wrong: the instruction, or the call into the kernel that ended there.
 std::string place_of_bug_check(const RunFacts& facts, const Event& event) {
     const std::uint64_t rip = event.number("rip");
-    const Json stack = event.fields.value("stack", Json::array());
+    const Json stack = event.array("stack");
     const bool trapped = !stack.empty() && number_of(stack.front()) == rip;
     if (!trapped || !facts.names.is_in_driver(rip)) {
         for (const Json& entry : stack) {
@@ -167,7 +190,8 @@ Verdict failed_or_refused(const RunFacts& facts, const Event& summary) {
     if (!facts.witnesses.disagreement.empty()) {
         return verdict_of(VerdictId::witnesses_disagree, facts.witnesses.disagreement);
     }
-    return with_failure_of_driver(has_tried_to_enter(facts.timeline)
+    const bool has_run = has_tried_to_enter(facts.timeline);
+    return with_failure_of_driver(has_run
                                       ? verdict_of(VerdictId::failed_after_entry, status)
                                       : verdict_of(VerdictId::refused, facts.driver_file, status),
                                   facts);
@@ -175,10 +199,14 @@ Verdict failed_or_refused(const RunFacts& facts, const Event& summary) {
 
 Verdict judge_complete(const RunFacts& facts, const Event& summary) {
     const std::string result = summary.text("result");
+    // A line of the lab that cannot be read may have been a finding of its own.
+    const bool is_unreadable = std::ranges::any_of(
+        facts.timeline.all("lab", "Finding"),
+        [](const Event* finding) { return finding->text("rule") == unreadable_line_rule; });
     if (result == "bugcheck") {
         return bug_check(facts);
     }
-    if (result != "passed" && result != "refused") {
+    if (is_unreadable || (result != "passed" && result != "refused")) {
         return failed(facts);
     }
     if (result == "refused") {
@@ -201,6 +229,30 @@ Verdict judge_incomplete(const RunFacts& facts) {
         return verdict_of(VerdictId::emulator_gave_up, facts.panic);
     }
     return verdict_of(VerdictId::emulator_ended);
+}
+
+Verdict judged(const RunFacts& facts) {
+    switch (facts.outcome.ending) {
+        case lab::Ending::interrupted:
+            return verdict_of(VerdictId::interrupted);
+        case lab::Ending::timeout:
+        case lab::Ending::halted:
+        case lab::Ending::unresponsive:
+            return hung(facts);
+        case lab::Ending::stopped:
+        case lab::Ending::ended:
+            break;
+    }
+    if (!facts.emulator.empty() && facts.emulator != lab::known_emulator) {
+        return verdict_of(VerdictId::unknown_emulator, facts.emulator, lab::known_emulator);
+    }
+    // Bochs 2.7 sometimes crashes while it exits, after everything has been reported.
+    const Event* summary = facts.timeline.last("lab", "Summary");
+    if (facts.outcome.killed_by && summary == nullptr) {
+        return verdict_of(VerdictId::killed, *facts.outcome.killed_by,
+                          strsignal(*facts.outcome.killed_by));
+    }
+    return summary != nullptr ? judge_complete(facts, *summary) : judge_incomplete(facts);
 }
 
 }  // namespace
@@ -228,12 +280,10 @@ bool is_complete(const lab::EmulatorOutcome& outcome, const Timeline& timeline) 
 std::vector<std::uint64_t> addresses_to_explain(const Timeline& timeline,
                                                 std::string_view evidence) {
     std::vector<std::uint64_t> addresses;
-    std::set<std::uint64_t> places_of_exits;
+    std::set<std::uint64_t> places;
     for (const Event& event : timeline.events()) {
-        if ((event.is("driver", "VmExit") && event.fields.contains("handler") &&
-             places_of_exits.size() < most_places_of_exits) ||
-            event.is("driver", "GuestEnded")) {
-            places_of_exits.insert(event.number("guest_rip"));
+        if (event.from == "driver" && places.size() < most_places) {
+            add_addresses(event, places);
         }
         if (event.from != "lab" ||
             (event.name != "BugCheck" && event.name != "Leak" && event.name != "Finding")) {
@@ -244,12 +294,12 @@ std::vector<std::uint64_t> addresses_to_explain(const Timeline& timeline,
                 addresses.push_back(event.number(field));
             }
         }
-        for (const Json& entry : event.fields.value("stack", Json::array())) {
+        for (const Json& entry : event.array("stack")) {
             addresses.push_back(number_of(entry));
         }
     }
-    std::ranges::copy(places_of_exits, std::back_inserter(addresses));
     std::ranges::copy(instruction_pointers(evidence), std::back_inserter(addresses));
+    std::ranges::copy(places, std::back_inserter(addresses));
     return addresses;
 }
 
@@ -276,27 +326,11 @@ std::vector<std::uint64_t> instruction_pointers(std::string_view evidence) {
 }
 
 Verdict judge(const RunFacts& facts) {
-    switch (facts.outcome.ending) {
-        case lab::Ending::interrupted:
-            return verdict_of(VerdictId::interrupted);
-        case lab::Ending::timeout:
-        case lab::Ending::halted:
-        case lab::Ending::unresponsive:
-            return hung(facts);
-        case lab::Ending::stopped:
-        case lab::Ending::ended:
-            break;
+    Verdict verdict = judged(facts);
+    for (std::string* text : {&verdict.reason, &verdict.rule, &verdict.remedy}) {
+        *text = printable(*text);  // a driver may have chosen the words
     }
-    if (!facts.emulator.empty() && facts.emulator != lab::known_emulator) {
-        return verdict_of(VerdictId::unknown_emulator, facts.emulator, lab::known_emulator);
-    }
-    // Bochs 2.7 sometimes crashes while it exits, after everything has been reported.
-    const Event* summary = facts.timeline.last("lab", "Summary");
-    if (facts.outcome.killed_by && summary == nullptr) {
-        return verdict_of(VerdictId::killed, *facts.outcome.killed_by,
-                          strsignal(*facts.outcome.killed_by));
-    }
-    return summary != nullptr ? judge_complete(facts, *summary) : judge_incomplete(facts);
+    return verdict;
 }
 
 }  // namespace hvp::tool

@@ -30,7 +30,7 @@ std::string shown(const Piece& piece, const Event& event, const AddressNames& na
         case FieldFormat::hex:
             return fmt::format("{:#x}", number);
         case FieldFormat::pairs:
-            return std::to_string(event.fields.value(piece.field, Json::array()).size() / 2);
+            return std::to_string(event.array(piece.field).size() / 2);
         case FieldFormat::exception:
             return exception_name(number);
         case FieldFormat::bit:

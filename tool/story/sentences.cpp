@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 
 #include "tool/record/exit_details.hpp"
 
@@ -13,13 +14,8 @@ namespace {
 
 using Steps = std::vector<StoryStep>;
 
-struct StatusName {
-    std::string_view number;
-    std::string_view name;
-};
-
 // [Windows: NTSTATUS Values]
-constexpr auto status_names = std::to_array<StatusName>({
+constexpr auto all_status_names = std::to_array<StatusName>({
     {"0x00000000", "STATUS_SUCCESS"},
     {"0xc0000001", "STATUS_UNSUCCESSFUL"},
     {"0xc0000002", "STATUS_NOT_IMPLEMENTED"},
@@ -32,8 +28,9 @@ constexpr auto status_names = std::to_array<StatusName>({
     {"0xc00000bb", "STATUS_NOT_SUPPORTED"},
     {"0xc00000e5", "STATUS_INTERNAL_ERROR"},
     {"0xc0000184", "STATUS_INVALID_DEVICE_STATE"},
-    {"0xc0351000", "STATUS_HV_INVALID_HYPERCALL_CODE"},
+    {"0xc0350002", "STATUS_HV_INVALID_HYPERCALL_CODE"},
     {"0xc035001e", "STATUS_HV_FEATURE_UNAVAILABLE"},
+    {"0xc0351000", "STATUS_HV_NOT_PRESENT"},
 });
 
 std::string instruction(const Event& event) {
@@ -58,8 +55,11 @@ std::string all_fields(const Event& event) {
 // check otherwise. A function that calls itself without end would fill the screen.
 void add_stack(const Sentences& sentences, const Event& event, Steps& steps) {
     const AddressNames& names = sentences.names();
-    const auto stack = event.fields.value("stack", Json::array());
-    const auto functions = event.fields.value("functions", Json::array());
+    const Json stack = event.array("stack");
+    const Json functions = event.array("functions");
+    // Found by looking for addresses of code, a caller may be one of long ago.
+    const std::string called_from =
+        event.text("stack_found_by") == "scan" ? "perhaps called from " : "called from ";
     std::vector<std::string> callers;
     for (std::size_t i = 0; i < stack.size(); ++i) {
         const std::uint64_t address = number_of(stack[i]);
@@ -78,7 +78,7 @@ void add_stack(const Sentences& sentences, const Event& event, Steps& steps) {
             ++same;
         }
         const std::string times = same - i > 1 ? fmt::format(" ({} times)", same - i) : "";
-        steps.push_back({"", "called from " + callers[i] + times});
+        steps.push_back({"", called_from + callers[i] + times});
         i = same;
     }
 }
@@ -86,8 +86,8 @@ void add_stack(const Sentences& sentences, const Event& event, Steps& steps) {
 Steps bug_check(const Sentences& sentences, const Event& event) {
     Steps steps{{"lab", sentences.names().explain(complaint(event)), instruction(event)}};
     const auto add = [&](std::string text) { steps.push_back({"", std::move(text)}); };
-    const auto parameters = event.fields.value("parameters", Json::array());
-    const auto meanings = event.fields.value("meaning", Json::array());
+    const Json parameters = event.array("parameters");
+    const Json meanings = event.array("meaning");
     for (std::size_t i = 0; i < std::min(parameters.size(), meanings.size()); ++i) {
         const std::string meaning = meanings[i].is_string() ? meanings[i].get<std::string>() : "";
         if (!meaning.empty()) {
@@ -118,9 +118,12 @@ Steps finding(const Sentences& sentences, const Event& event) {
     return steps;
 }
 
-Steps lab_summary(const Event& event) {
+Steps lab_summary(const Sentences& sentences, const Event& event) {
     if (event.text("result") != "passed" && event.text("result") != "refused") {
         return {};
+    }
+    if (sentences.stays_loaded()) {
+        return {{"lab", "the driver stays loaded: control state and memory were not compared"}};
     }
     return {{"lab", fmt::format("control state as before; {} bytes leaked",
                                 grouped(event.number("leaked_bytes")))}};
@@ -141,8 +144,12 @@ Steps lab_event(const Sentences& sentences, const Event& event) {
     if (name == "NoDriverUnload") {
         return {{"lab", "no DriverUnload: the driver stays loaded, as on Windows"}};
     }
-    if (name == "ExpectedChange") {
-        return {{.witness = "lab", .text = complaint(event), .optional = true}};
+    if (name == "StateDifference" || name == "ExpectedChange") {
+        const StateChange* change = sentences.change_of(event);
+        return change == nullptr ? Steps{}
+                                 : Steps{{.witness = "lab",
+                                          .text = complaint(*change),
+                                          .optional = name == "ExpectedChange"}};
     }
     if (name == "AllocationFailed") {
         return {{"lab", fmt::format("allocation {} fails on purpose ({})", event.number("number"),
@@ -158,7 +165,7 @@ Steps lab_event(const Sentences& sentences, const Event& event) {
         return finding(sentences, event);
     }
     if (name == "Summary") {
-        return lab_summary(event);
+        return lab_summary(sentences, event);
     }
     const std::string text = complaint(event);
     return text.empty() ? Steps{} : Steps{{"lab", text}};
@@ -179,7 +186,7 @@ StoryStep exit_in_one_line(const Sentences& sentences, const PairedExit& exit) {
 
 Steps processor_event(const Sentences& sentences, const Event& event) {
     if (event.name == "VmEntry") {
-        return {{"processor", fmt::format("{}: VM entry", sentences.entry_instruction()),
+        return {{"processor", fmt::format("{}: VM entry", sentences.entry_instruction(event.cpu)),
                  instruction(event)}};
     }
     if (event.name == "VmExit") {
@@ -197,7 +204,7 @@ Steps processor_event(const Sentences& sentences, const Event& event) {
     if (event.name == "EntryFailure") {
         return {
             {"processor",
-             fmt::format("{}: VM entry failed, exit {}: {}", sentences.entry_instruction(),
+             fmt::format("{}: VM entry failed, exit {}: {}", sentences.entry_instruction(event.cpu),
                          event.number("reason_number"),
                          event.text("text").empty() ? event.text("reason") : event.text("text")),
              instruction(event)}};
@@ -218,10 +225,34 @@ Steps driver_event(const Sentences& sentences, const Event& event) {
 
 }  // namespace
 
+Sentences::Sentences(const SentenceTable& table, const AddressNames& names, const ExitPairs& exits,
+                     const Timeline& timeline)
+    : table_{table}, names_{names}, exits_{exits} {
+    for (const char* name : {"StateDifference", "ExpectedChange"}) {
+        std::ranges::move(state_changes(timeline, name), std::back_inserter(changes_));
+    }
+}
+
+const StateChange* Sentences::change_of(const Event& event) const {
+    const auto found = std::ranges::find_if(
+        changes_, [&](const StateChange& change) { return change.events.front() == &event; });
+    return found == changes_.end() ? nullptr : &*found;
+}
+
+std::string complaint(const StateChange& change) {
+    const std::string processors = change.processors();
+    if (change.events.front()->name == "ExpectedChange") {
+        return fmt::format("{}: {}, which cannot be undone", processors, change.change());
+    }
+    return fmt::format("{} {} left changed: {}", processors,
+                       change.events.size() == 1 ? "was" : "were", change.change());
+}
+
 std::vector<StoryStep> Sentences::about(const Event& event) {
     if (event.name == "VmLaunch" || event.name == "VmResume") {
-        entry_instruction_ = event.name == "VmLaunch" ? "VMLAUNCH" : "VMRESUME";
+        entry_instructions_[event.cpu] = event.name == "VmLaunch" ? "VMLAUNCH" : "VMRESUME";
     }
+    stays_loaded_ |= event.is("lab", "NoDriverUnload");
     if (exits_.contains(event)) {
         return {};
     }
@@ -231,13 +262,17 @@ std::vector<StoryStep> Sentences::about(const Event& event) {
     return event.from == "lab" ? lab_event(*this, event) : driver_event(*this, event);
 }
 
+std::span<const StatusName> status_names() {
+    return all_status_names;
+}
+
 std::string status_name(std::string_view status) {
     std::string lower{status};
     std::ranges::transform(lower, lower.begin(), [](char c) {
         return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
     });
-    const auto* found = std::ranges::find(status_names, lower, &StatusName::number);
-    return found == status_names.end() ? std::string{status} : std::string{found->name};
+    const auto* found = std::ranges::find(all_status_names, lower, &StatusName::number);
+    return found == all_status_names.end() ? std::string{status} : std::string{found->name};
 }
 
 std::string in_short(const Event& event) {
@@ -256,13 +291,8 @@ std::string in_short(const Event& event) {
 
 std::string complaint(const Event& event) {
     const std::string& name = event.name;
-    if (name == "StateDifference") {
-        return fmt::format("processor {} was left changed: {} was {}, is {}", event.cpu,
-                           event.text("item"), event.text("before"), event.text("after"));
-    }
-    if (name == "ExpectedChange") {
-        return fmt::format("processor {}: {} was {}, is {}, which cannot be undone", event.cpu,
-                           event.text("item"), event.text("before"), event.text("after"));
+    if (name == "StateDifference" || name == "ExpectedChange") {
+        return complaint(StateChange{{&event}});
     }
     if (name == "Leak") {
         const std::string tag = event.text("tag");
@@ -278,15 +308,14 @@ std::string complaint(const Event& event) {
     }
     if (name == "ImportsMissing") {
         std::string names;
-        for (const Json& import : event.fields.value("names", Json::array())) {
-            names += (names.empty() ? "" : ", ") +
-                     (import.is_string() ? import.get<std::string>() : import.dump());
+        for (const Json& import : event.array("names")) {
+            names += (names.empty() ? "" : ", ") + text_of(import);
         }
         return "the lab has no " + names + ", which the driver imports";
     }
     if (name == "BugCheck") {
         const std::string detail = event.text("detail");
-        return fmt::format("bugcheck {} {}{}", event.text("code"), event.text("name"),
+        return fmt::format("bug check {} {}{}", event.text("code"), event.text("name"),
                            detail.empty() ? "" : ": " + detail);
     }
     return {};

@@ -2,6 +2,8 @@
 // driver's in those of its stage's sentences.txt.
 #pragma once
 
+#include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "tool/record/addresses.hpp"
 #include "tool/record/event.hpp"
 #include "tool/record/exit_pairs.hpp"
+#include "tool/record/state_changes.hpp"
 #include "tool/story/sentence_table.hpp"
 #include "tool/story/story.hpp"
 
@@ -17,8 +20,8 @@ namespace hvp::tool {
 /// Makes the steps of a story, event by event, in the order of time.
 class Sentences {
 public:
-    Sentences(const SentenceTable& table, const AddressNames& names, const ExitPairs& exits)
-        : table_{table}, names_{names}, exits_{exits} {}
+    Sentences(const SentenceTable& table, const AddressNames& names, const ExitPairs& exits,
+              const Timeline& timeline);
 
     /// Returns  no, one or several steps about this event.
     [[nodiscard]] std::vector<StoryStep> about(const Event& event);
@@ -26,15 +29,32 @@ public:
     [[nodiscard]] const SentenceTable& table() const { return table_; }
     [[nodiscard]] const AddressNames& names() const { return names_; }
     [[nodiscard]] const ExitPairs& exits() const { return exits_; }
-    /// Returns  the instruction by which the processor last tried to enter a guest.
-    [[nodiscard]] std::string_view entry_instruction() const { return entry_instruction_; }
+    /// Returns  a StateDifference or ExpectedChange with all processors that have it; nullptr: it
+    ///          has been told with that of another processor
+    [[nodiscard]] const StateChange* change_of(const Event& event) const;
+    /// Returns  the instruction by which that processor last tried to enter a guest.
+    [[nodiscard]] std::string_view entry_instruction(unsigned cpu) const {
+        const auto found = entry_instructions_.find(cpu);
+        return found == entry_instructions_.end() ? "VM entry" : found->second;
+    }
+    /// Whether a driver without DriverUnload stays: the examiner looks only when it is gone.
+    [[nodiscard]] bool stays_loaded() const { return stays_loaded_; }
 
 private:
     const SentenceTable& table_;
     const AddressNames& names_;
     const ExitPairs& exits_;
-    std::string entry_instruction_ = "VM entry";
+    std::vector<StateChange> changes_;
+    std::map<unsigned, std::string_view> entry_instructions_;  ///< by processor
+    bool stays_loaded_ = false;
 };
+
+/// An NTSTATUS that the tool names.
+struct StatusName {
+    std::string_view number;  ///< as the lab writes it, in lower case
+    std::string_view name;
+};
+[[nodiscard]] std::span<const StatusName> status_names();
 
 /// Returns  the status with its name where we know it: `STATUS_SUCCESS`.
 [[nodiscard]] std::string status_name(std::string_view status);
@@ -44,5 +64,8 @@ private:
 
 /// Returns  one sentence about a thing that the lab found wrong, for the story and for stderr.
 [[nodiscard]] std::string complaint(const Event& event);
+
+/// Returns  the same about what processors were left with.
+[[nodiscard]] std::string complaint(const StateChange& change);
 
 }  // namespace hvp::tool

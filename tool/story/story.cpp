@@ -7,6 +7,7 @@
 
 #include "tool/base/text.hpp"
 #include "tool/record/exit_pairs.hpp"
+#include "tool/story/fold.hpp"
 #include "tool/story/sentences.hpp"
 
 namespace hvp::tool {
@@ -54,14 +55,14 @@ std::vector<StoryStep> story_of(const Timeline& timeline, const AddressNames& na
                                 const SentenceTable& table) {
     std::vector<StoryStep> steps;
     const ExitPairs exits{timeline};
-    Sentences sentences{table, names, exits};
+    Sentences sentences{table, names, exits, timeline};
     for (const Event& event : timeline.events()) {
         std::ranges::move(sentences.about(event), std::back_inserter(steps));
         if (event.is("lab", "BugCheck")) {
             add_latest_events(timeline, event, steps);
         }
     }
-    return steps;
+    return folded(std::move(steps));
 }
 
 std::string lay_out(const std::vector<StoryStep>& steps, const StoryLayout& layout) {
@@ -72,14 +73,15 @@ std::string lay_out(const std::vector<StoryStep>& steps, const StoryLayout& layo
     for (const StoryStep& step : steps) {
         std::string start = start_of_line(step, number, layout.colour);
         number += step.witness.empty() ? 0 : 1;
-        std::vector<std::string> lines = wrapped_lines(step.text, text_width);
+        std::vector<std::string> lines = wrapped_lines(printable(step.text), text_width);
         if (!step.aside.empty()) {
-            const std::size_t used = columns(lines.back()) + 2 + columns(step.aside);
+            const std::string aside = printable(step.aside);
+            const std::size_t used = columns(lines.back()) + 2 + columns(aside);
             if (used > text_width) {
                 lines.emplace_back();
             }
-            const std::size_t taken = columns(lines.back()) + columns(step.aside);
-            lines.back() += std::string(std::max(text_width, taken) - taken, ' ') + step.aside;
+            const std::size_t taken = columns(lines.back()) + columns(aside);
+            lines.back() += std::string(std::max(text_width, taken) - taken, ' ') + aside;
         }
         for (const std::string& line : lines) {
             story += start + line + '\n';

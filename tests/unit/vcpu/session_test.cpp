@@ -177,12 +177,14 @@ TEST_F(SessionTest, ChoosesTheStepBeforeTheGuestsVmcsIsWritten) {
     static bool vmcs_was_current;
     vmcs_was_current = true;
     session.options.choose_step = [](const ProcessorRegion& where, const arch::ProcessorState&,
-                                     std::byte*, std::uint64_t) -> std::expected<void, Failure> {
+                                     std::byte*,
+                                     std::uint64_t) -> std::expected<std::uint64_t, Failure> {
         vmcs_was_current = processor.current_vmcs != arch::no_vmcs;
         where.memory->processor.step.by = StepBy::monitor_trap_flag;
-        return {};
+        return 4711;
     };
     ASSERT_TRUE(session.run(guest_code, nullptr));
+    EXPECT_EQ(session.timestamps().probe_at, 4711U);  // when its guest was entered
     EXPECT_FALSE(vmcs_was_current);
     EXPECT_EQ(session.processor().step.by, StepBy::monitor_trap_flag);
 }

@@ -27,5 +27,13 @@ TEST(Text, IsWrappedByColumns) {
     EXPECT_THAT(wrapped_lines("", 4), testing::ElementsAre(""));
 }
 
+TEST(Text, PrintableIsWhatATerminalDoesNotObey) {
+    EXPECT_EQ(printable("plain · text × 9"), "plain · text × 9");
+    EXPECT_EQ(printable("\x1b[31m\r\n\t\x7f"), "\\x1b[31m\\x0d\\x0a\\x09\\x7f");
+    EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b");             // CSI in one character
+    EXPECT_EQ(printable("a\xff\xe2\x82"), "a\\xff\\xe2\\x82");  // not UTF-8, and cut
+    EXPECT_EQ(printable(std::string_view{"\0", 1}), "\\x00");
+}
+
 }  // namespace
 }  // namespace hvp::tool

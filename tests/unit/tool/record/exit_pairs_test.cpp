@@ -37,6 +37,37 @@ TEST(ExitPairs, DroppedExitsInTheMiddleDoNotShiftTheOthers) {
     EXPECT_THAT(sequences, testing::ElementsAre(0, -1, -1, 3));
 }
 
+std::vector<std::uint64_t> indexes(const std::vector<int>& sequences_and_drops) {
+    Timeline timeline{10'000};
+    std::uint64_t t = 0;
+    for (const int one : sequences_and_drops) {
+        Event event{.t = ++t, .from = "driver", .name = "VmExit", .fields = {{"sequence", one}}};
+        if (one < 0) {
+            event.name = "EventsDropped";
+            event.fields = {{"count", -one}};
+        }
+        timeline.add(std::move(event));
+    }
+    std::vector<std::uint64_t> found;
+    for (const ReportedExit& exit : driver_reports(timeline).at(0).exits()) {
+        found.push_back(exit.index);
+    }
+    return found;
+}
+
+// The ring of the first guest is that of the second, and counts on.
+TEST(ExitPairs, DroppedExitsOfOneGuestDoNotShiftThoseOfTheNext) {
+    EXPECT_THAT(indexes({1, 2, -3, 6, 7}), testing::ElementsAre(0, 1, 5, 6));
+    EXPECT_THAT(indexes({1, 4, -5, 9}), testing::ElementsAre(0, 3, 8));
+}
+
+// The driver was loaded again, or its guest has a ring of its own. Others count from 0.
+TEST(ExitPairs, ARingMayBeginAgain) {
+    EXPECT_THAT(indexes({1, 2, -3, 1, 2}), testing::ElementsAre(0, 1, 5, 6));
+    EXPECT_THAT(indexes({0, 1, -3, 0, 1}), testing::ElementsAre(0, 1, 5, 6));
+    EXPECT_THAT(indexes({0, 3, -2}), testing::ElementsAre(0, 3));
+}
+
 // The driver notes an entry, then tries it, and reports the failure much later.
 TEST(ExitPairs, AnEntryThatWasRefusedIsNone) {
     for (const auto& [instruction, entries] :

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+
 namespace hvp::tool {
 namespace {
 
@@ -19,6 +21,37 @@ TEST(Timeline, OrdersByTimeAndKeepsTheOrderOfOneTick) {
               "{\"t\":3,\"cpu\":0,\"from\":\"driver\",\"event\":\"A\"}\n"
               "{\"t\":5,\"cpu\":0,\"from\":\"lab\",\"event\":\"B\"}\n"
               "{\"t\":5,\"cpu\":0,\"from\":\"lab\",\"event\":\"C\"}\n");
+}
+
+// On several processors one tick is several instructions, and the channels of lab and processor are
+// read as the host likes: each mixture of the two gives the same order.
+TEST(Timeline, TheOrderOfOneTickDoesNotDependOnTheHost) {
+    const std::vector<Event> console{at(5, "driver", "VmxOn"),        at(5, "driver", "Something"),
+                                     at(5, "driver", "VmEntry"),      at(5, "driver", "GuestRuns"),
+                                     at(5, "driver", "VmExit"),       at(7, "driver", "VmxOff"),
+                                     at(7, "lab", "DriverEntryEnded")};
+    const std::vector<Event> log{at(5, "processor", "VmLaunch"), at(5, "processor", "VmEntry"),
+                                 at(5, "processor", "VmExit"), at(7, "processor", "Last")};
+    constexpr unsigned all = 11;
+    for (unsigned mixture = 0; mixture < 1U << all; ++mixture) {
+        if (std::popcount(mixture) != static_cast<int>(log.size())) {
+            continue;
+        }
+        Timeline timeline{100};
+        auto next_of_console = console.begin();
+        auto next_of_log = log.begin();
+        for (unsigned i = 0; i < all; ++i) {
+            timeline.add((mixture >> i & 1) != 0 ? *next_of_log++ : *next_of_console++);
+        }
+        timeline.sort();
+        std::string names;
+        for (const Event& event : timeline.events()) {
+            names += event.name + " ";
+        }
+        ASSERT_EQ(names,
+                  "VmxOn Something VmEntry VmLaunch VmEntry VmExit GuestRuns VmExit Last VmxOff "
+                  "DriverEntryEnded ");
+    }
 }
 
 TEST(Timeline, CountsAFloodInsteadOfListingIt) {

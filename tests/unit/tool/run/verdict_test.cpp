@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <regex>
+
+#include "tool/run/verdict_sentences.hpp"
+
 namespace hvp::tool {
 namespace {
 
@@ -247,7 +251,100 @@ TEST(Verdict, ABugcheckSaysWhere) {
     c.names.add({.name = "x.sys", .base = 0x1000, .bytes = 0x1000, .file = {}});
     c.lab("BugCheck",
           {{"code", "0x0000000A"}, {"name", "IRQL_NOT_LESS_OR_EQUAL"}, {"rip", "0x1100"}});
-    EXPECT_EQ(c.judged().reason, "bugcheck 0x0000000A IRQL_NOT_LESS_OR_EQUAL; at x.sys+0x100");
+    EXPECT_EQ(c.judged().reason, "bug check 0x0000000A IRQL_NOT_LESS_OR_EQUAL; at x.sys+0x100");
+}
+
+/// Cases of machines that did not come to their end, by the sentence of the table.
+Case unfinished_case_of(VerdictId id) {
+    Case c;
+    switch (id) {
+        case VerdictId::interrupted:
+            c.outcome.ending = lab::Ending::interrupted;
+            return c;
+        case VerdictId::never_woken:
+            c.all_halted = true;
+            [[fallthrough]];
+        case VerdictId::still_executing:
+            c.outcome.ending = lab::Ending::timeout;
+            return c;
+        case VerdictId::halted:
+            c.outcome.ending = lab::Ending::halted;
+            return c;
+        case VerdictId::unresponsive:
+            c.outcome.ending = lab::Ending::unresponsive;
+            return c;
+        case VerdictId::unknown_emulator:
+            c.emulator = "Bochs 3.0";
+            return c;
+        case VerdictId::killed:
+            c.outcome.killed_by = 9;
+            return c;
+        case VerdictId::triple_fault:
+            c.processor("TripleFault", {});
+            return c;
+        case VerdictId::emulator_gave_up:
+            c.panic = "no memory";
+            return c;
+        default:
+            return c;
+    }
+}
+
+/// A case for each sentence of the table.
+Case case_of(VerdictId id) {
+    Case c = with_summary("passed");
+    switch (id) {
+        case VerdictId::silent_bug_check:
+            return with_summary("bugcheck");
+        case VerdictId::bug_check:
+            c = with_summary("bugcheck");
+            c.lab("BugCheck", {{"code", "0x7e"}, {"name", "N"}});
+            return c;
+        case VerdictId::complaint_and_more:
+            c = with_summary("failed");
+            c.lab("Finding", {{"detail", "one"}});
+            [[fallthrough]];
+        case VerdictId::complaint:
+            c.lab("Finding", {{"rule", "UnreadableLine"}, {"detail", "words"}});
+            return c;
+        case VerdictId::driver_failed:
+            return with_summary("failed");
+        case VerdictId::witnesses_disagree:
+            c.witnesses.disagreement = "words";
+            return c;
+        case VerdictId::entry_refused:
+            c = with_summary("refused");
+            c.driver("VmxInstructionFailed", refusal("VMLAUNCH", 7));
+            return c;
+        case VerdictId::failed_after_entry:
+            c = with_summary("refused");
+            c.processor("VmLaunch", {});
+            return c;
+        case VerdictId::refused:
+            return with_summary("refused");
+        case VerdictId::story_differs:  // a stage's story is compared after the verdict
+        case VerdictId::passed:
+            return c;
+        default:
+            return unfinished_case_of(id);
+    }
+}
+
+// No sentence is in the table that no run can end with, and each comes with its own result.
+TEST(Verdict, EachSentenceOfTheTableEndsARun) {
+    static const std::regex special{R"([.*+?^$|()\[\]\\/])"};
+    static const std::regex place{R"(\{\})"};
+    for (const VerdictSentence& sentence : verdict_sentences) {
+        if (sentence.id == VerdictId::story_differs) {
+            continue;
+        }
+        const Verdict verdict = case_of(sentence.id).judged();
+        std::string pattern = std::regex_replace(std::string{sentence.words}, special, R"(\$&)");
+        pattern = std::regex_replace(pattern, place, "(.|\n)*");
+        EXPECT_TRUE(std::regex_match(verdict.reason, std::regex{pattern}))
+            << sentence.words << " / " << verdict.reason;
+        EXPECT_EQ(verdict.result, sentence.result) << sentence.words;
+    }
 }
 
 }  // namespace

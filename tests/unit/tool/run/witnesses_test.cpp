@@ -210,5 +210,28 @@ TEST(ProcessorRecord, MeasuresFromExitToTheNextEntry) {
     EXPECT_EQ(record.exits().dump(), R"({"0":{"CPUID":3}})");
 }
 
+// The last exit of a guest ends with the guest: the next entry, by VMLAUNCH, is another one's.
+TEST(ProcessorRecord, AnotherGuestsEntryEndsNoExit) {
+    ProcessorRecord record;
+    const auto add = [&](ProcessorEventKind kind, std::uint64_t t, std::uint16_t reason = 0) {
+        record.add({.kind = kind,
+                    .t = t,
+                    .cpu = 0,
+                    .vmcs = 0,
+                    .reason_number = reason,
+                    .reason = "VMCALL"});
+    };
+    using enum ProcessorEventKind;
+    for (const std::uint64_t begin : {1'000U, 800'000U}) {
+        add(vm_launch, begin);
+        add(vm_entry, begin);
+        add(vm_exit, begin + 10, 18);
+        add(vm_resume, begin + 50);
+        add(vm_entry, begin + 50);
+        add(vm_exit, begin + 60, 18);
+    }
+    EXPECT_EQ(record.root_ticks().dump(), R"({"VMCALL":{"n":2,"min":40,"median":40,"max":40}})");
+}
+
 }  // namespace
 }  // namespace hvp::tool

@@ -34,6 +34,43 @@ TEST(StoryMatch, AGoodStoryHasNoDifference) {
         "");
 }
 
+// Where the driver starts is an option of the run.
+TEST(StoryMatch, AStartOnAnotherProcessorIsNoDifference) {
+    constexpr std::string_view story =
+        "   0  driver     DriverEntry on processor 0 at PASSIVE_LEVEL\n"
+        "   1  lab        processor 0 ends\n";
+    EXPECT_EQ(
+        story_difference(
+            story,
+            Told{"driver DriverEntry on processor 2 at PASSIVE_LEVEL", "lab processor 0 ends"}, 1),
+        "");
+    EXPECT_NE(
+        story_difference(
+            story,
+            Told{"driver DriverEntry on processor 0 at DISPATCH_LEVEL", "lab processor 0 ends"}, 1),
+        "");
+    EXPECT_NE(
+        story_difference(
+            story,
+            Told{"driver DriverEntry on processor 0 at PASSIVE_LEVEL", "lab processor 2 ends"}, 1),
+        "");
+}
+
+// How many pages a guest needs depends on where its processor's tables are.
+TEST(StoryMatch, ALineMayStandForSeveral) {
+    constexpr std::string_view story = "driver needs page {hex} {repeated}\nlab ends\n";
+    EXPECT_EQ(story_difference(story, Told{"driver needs page 0x1", "lab ends"}, 1), "");
+    EXPECT_EQ(story_difference(
+                  story, Told{"driver needs page 0x1", "driver needs page 0x2", "lab ends"}, 1),
+              "");
+    EXPECT_EQ(story_difference(story, Told{"lab ends"}, 1),
+              "step 0 should be \"driver needs page {hex} {repeated}\", but is \"lab ends\"");
+    EXPECT_EQ(story_difference(story, Told{"driver needs page 0x1", "driver x", "lab ends"}, 1),
+              "step 1 should be \"lab ends\", but is \"driver x\"");
+    EXPECT_EQ(story_difference(story, Told{"driver needs page 0x1", "driver needs page 0x2"}, 1),
+              "step 2 is missing: \"lab ends\"");
+}
+
 TEST(StoryMatch, NamesTheFirstLineThatDiffers) {
     EXPECT_EQ(
         story_difference(expected, Told{"driver begins", "driver does no  things", "lab ends"}, 1),

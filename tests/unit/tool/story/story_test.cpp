@@ -45,6 +45,55 @@ TEST(Story, HasColourOnlyWhereAsked) {
     EXPECT_TRUE(lay_out({{"lab", "x"}}, {.width = 80, .colour = true}).contains('\033'));
 }
 
+// A driver may print what a terminal would obey.
+TEST(Story, EscapeSequencesAreShownAsText) {
+    EXPECT_EQ(lay_out({{"driver", "prints: \x1b[2Jred\x07 \xc2\x9bm \xff\n", "\x1b"}},
+                      {.width = 80, .colour = false}),
+              "   0  driver     prints: \\x1b[2Jred\\x07 \\xc2\\x9bm \\xff\\x0a                  "
+              "\\x1b\n");
+}
+
+// The examiner looks when the driver is gone.
+TEST(Story, ADriverThatStaysIsNotCalledClean) {
+    Timeline timeline{100};
+    timeline.add({.t = 1, .from = "lab", .name = "NoDriverUnload", .fields = {{"load", 1}}});
+    timeline.add({.t = 2,
+                  .from = "lab",
+                  .name = "Summary",
+                  .fields = {{"result", "passed"}, {"leaked_bytes", 0}}});
+    const auto steps = story_of(timeline, AddressNames{}, SentenceTable{});
+    ASSERT_EQ(steps.size(), 2U);
+    EXPECT_EQ(steps[1].text, "the driver stays loaded: control state and memory were not compared");
+}
+
+TEST(Story, EachProcessorHasItsOwnEntryInstruction) {
+    Timeline timeline{100};
+    const auto add = [&](unsigned cpu, const char* name) {
+        timeline.add({.t = 1, .cpu = cpu, .from = "processor", .name = name});
+    };
+    add(0, "VmResume");
+    add(1, "VmLaunch");
+    add(0, "VmEntry");
+    const auto steps = story_of(timeline, AddressNames{}, SentenceTable{});
+    ASSERT_EQ(steps.size(), 1U);
+    EXPECT_EQ(steps[0].text, "VMRESUME: VM entry");
+}
+
+TEST(Story, OneChangeOfAllProcessorsIsOneStep) {
+    Timeline timeline{100};
+    for (unsigned cpu = 0; cpu < 4; ++cpu) {
+        timeline.add({.t = 1,
+                      .cpu = cpu,
+                      .from = "lab",
+                      .name = "StateDifference",
+                      .fields = {{"item", "CR4"}, {"before", "0x678"}, {"after", "0x2678"}}});
+    }
+    const auto steps = story_of(timeline, AddressNames{}, SentenceTable{});
+    ASSERT_EQ(steps.size(), 1U);
+    EXPECT_EQ(steps[0].text,
+              "processors 0 to 3 were left changed: CR4 was 0x678, is 0x2678: VMXE is 1 now");
+}
+
 SentenceTable sentences() {
     return *SentenceTable::parse(
         "VmExit\n  driver saw exit {reason_number} {reason:exit} at {guest_rip:place}\n", "");

@@ -2,12 +2,18 @@
 // what to do.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <string_view>
 
+#include "hypervisor/vmcs/instruction_error.hpp"
+#include "tool/record/exit_pairs.hpp"
 #include "tool/record/timeline.hpp"
 
 namespace hvp::tool {
@@ -46,6 +52,28 @@ struct RefusedEntry {
 };
 
 /// Returns  the last VM entry that the driver reports as refused by VMfail, if there was one
-[[nodiscard]] std::optional<RefusedEntry> refused_entry(const Timeline& timeline);
+[[nodiscard]] inline std::optional<RefusedEntry> refused_entry(const Timeline& timeline) {
+    const auto all = timeline.all("driver", "VmxInstructionFailed");
+    const auto last = std::ranges::find_if(all | std::views::reverse,
+                                           [](const Event* e) { return is_vm_entry(*e); });
+    if (last == (all | std::views::reverse).end()) {
+        return std::nullopt;
+    }
+    const Event& failed = **last;
+    const auto number = static_cast<std::uint32_t>(failed.number("error_number"));
+    RefusedEntry refused{.instruction = failed.text("instruction"),
+                         .why = number == 0 ? failed.text("result")
+                                            : fmt::format("VM-instruction error {}, {}", number,
+                                                          vmx::instruction_error_name(number)),
+                         .rule = {},
+                         .remedy = {}};
+    const auto* const error = std::ranges::find(entry_errors, number, &EntryError::number);
+    if (error != entry_errors.end()) {
+        refused.why += fmt::format(": {}", error->what_was_done);
+        refused.rule = error->rule;
+        refused.remedy = error->remedy;
+    }
+    return refused;
+}
 
 }  // namespace hvp::tool
