@@ -27,11 +27,11 @@ using VmmHidden = trace::Event<"VmmHidden", lifecycle, UInt64<"pages">, UInt64<"
 using GuestFeatures = trace::Event<"GuestFeatures", lifecycle, Text<"vpid">, Text<"step">,
                                    Text<"accessed_and_dirty">, Text<"write_log">, HexInt64<"at">>;
 using ViewChanged =
-    trace::Event<"ViewChanged", each_exit, Text<"access">, Text<"view">, HexInt64<"guest_physical">,
-                 HexInt64<"guest_linear">, HexInt64<"at">>;
-using HookProof = trace::Event<"HookProof", lifecycle, UInt64<"reads_right">, UInt64<"reads">,
-                               UInt64<"calls_elsewhere">, UInt64<"calls">, UInt64<"steps">,
-                               HexInt64<"self_read">>;
+    trace::Event<"ViewChanged", each_exit, Text<"access">, Text<"view">, Text<"goes_on">,
+                 HexInt64<"guest_physical">, HexInt64<"guest_linear">, HexInt64<"at">>;
+using HookProof = trace::Event<"HookProof", lifecycle, UInt64<"accepted">, UInt64<"reads_right">,
+                               UInt64<"reads">, UInt64<"calls_elsewhere">, UInt64<"calls">,
+                               UInt64<"steps">, HexInt64<"self_read">>;
 using WriteProof = trace::Event<"WriteProof", lifecycle, UInt64<"read_back">, HexInt64<"call">,
                                 HexInt64<"call_after">, UInt64<"as_before">>;
 using CutProof = trace::Event<"CutProof", lifecycle, UInt64<"bytes">, UInt64<"parts_right">,
@@ -40,8 +40,9 @@ using PageTouched =
     trace::Event<"PageTouched", lifecycle, UInt64<"page">, Text<"flags">, Text<"log">>;
 using InterruptProof = trace::Event<"InterruptProof", lifecycle, UInt64<"clock_ticked">>;
 using HiddenProof = trace::Event<"HiddenProof", lifecycle, UInt64<"words">, UInt64<"not_zero">>;
-using MtrrFollowed = trace::Event<"MtrrFollowed", lifecycle, UInt32<"msr">, HexInt64<"value">,
-                                  HexInt64<"range">, Text<"type">, UInt64<"tables">>;
+using MtrrFollowed =
+    trace::Event<"MtrrFollowed", lifecycle, UInt32<"msr">, HexInt64<"value">, HexInt64<"range">,
+                 Text<"type">, Text<"followed">, UInt64<"tables">>;
 
 const char* name_of(arch::MemoryType type) {
     switch (type) {
@@ -114,8 +115,8 @@ private:
 
 void report_change(const TraceProvider& provider, const ViewChange& change, std::uint64_t at) {
     provider.write<ViewChanged>(name_of(change.event.qualification), name_of(change.to),
-                                change.event.guest_physical.raw(), change.event.guest_linear.raw(),
-                                at);
+                                yes_or_no(change.goes_on), change.event.guest_physical.raw(),
+                                change.event.guest_linear.raw(), at);
 }
 
 bool verify_split(const TraceProvider& provider, const StageMemory& memory) {
@@ -123,8 +124,11 @@ bool verify_split(const TraceProvider& provider, const StageMemory& memory) {
     const Machine& machine = *memory.vmm().machine;
     const auto reads = static_cast<std::uint64_t>(std::ranges::count(found.sums, found.sum_before));
     const auto calls = static_cast<std::uint64_t>(std::ranges::count(found.calls, answer_of_other));
-    provider.write<HookProof>(reads, std::uint64_t{found.sums.size()}, calls,
+    provider.write<HookProof>(found.accepted, reads, std::uint64_t{found.sums.size()}, calls,
                               std::uint64_t{found.calls.size()}, machine.steps(), found.self_read);
+    if (found.accepted == 0) {
+        return true;  // where the processor has no execute-only pages
+    }
     // The page as DriverEntry sees it, which no EPT can change.
     const std::uint64_t right_sum = stages::sum_of_page(memory.guest().target_page);
     const bool as_before = found.sum_after == right_sum && found.sum_before == right_sum;
@@ -134,15 +138,17 @@ bool verify_split(const TraceProvider& provider, const StageMemory& memory) {
                             machine.steps() == 1 &&
                             found.self_read == memory.guest().target_page[0] &&
                             found.written_read == 1 && found.call_written == answer_of_other;
-    return found.accepted == 0 ||
-           (both_right && as_before && found.call_before == answer_of_target &&
-            found.call_after == answer_of_target);
+    return both_right && as_before && found.call_before == answer_of_target &&
+           found.call_after == answer_of_target;
 }
 
 bool verify_touched(const TraceProvider& provider, const vmx::VirtualProcessor& processor,
                     const StageMemory& memory) {
     const Machine& machine = *memory.vmm().machine;
     const PageSplit& split = machine.page_split();
+    if (split.right_parts == 0) {
+        return false;  // the page was not split, and none was watched
+    }
     const bool whole = split.after == split.before && split.before != Level{};
     provider.write<CutProof>(ept::bytes_of_entry(split.before), split.right_parts,
                              std::uint64_t{whole ? 1U : 0U}, machine.invalidations());
@@ -176,7 +182,7 @@ bool verify_mtrr(const TraceProvider& provider, const StageMemory& memory) {
     const std::uint64_t range = memory.guest().mtrr_base & ~(arch::page_bytes - 1);
     for (const MtrrWrite& write : writes) {
         provider.write<MtrrFollowed>(write.msr, write.value, range, name_of(write.type),
-                                     write.tables);
+                                     yes_or_no(write.followed), write.tables);
     }
     // Base, mask, and both as they were: between the second and the third the range counts. The
     // processor's registers have had none of it.
@@ -191,15 +197,48 @@ bool verify_mtrr(const TraceProvider& provider, const StageMemory& memory) {
             writes[3].tables == writes[0].tables);
 }
 
+/// What the stage claims of its guest, one by one.
+struct Proof {
+    bool holds;
+    const vmx::Explanation& otherwise;
+};
+
+constexpr vmx::Explanation interrupts{
+    .step = "the clock's interrupt",
+    .rule = {"3C", "33.3", "External Interrupt Virtualization"},
+    .remedy = "the guest did not get it, though RFLAGS.IF was 1: see the event InterruptProof",
+};
+constexpr vmx::Explanation split_page{
+    .step = "the split page",
+    .rule = {"3C", "28.2.1", "EPT Overview"},
+    .remedy = "a read or a call met the wrong page: see the events HookProof and WriteProof",
+};
+constexpr vmx::Explanation watched{
+    .step = "the watched pages",
+    .rule = {"3C", "28.2.4", "Accessed and Dirty Flags for EPT"},
+    .remedy = "a flag, the log or the split large page is wrong: see PageTouched and CutProof",
+};
+constexpr vmx::Explanation hidden{
+    .step = "the VMM's memory",
+    .rule = {"3C", "28.2.1", "EPT Overview"},
+    .remedy = "the guest has read some of it: see the event HiddenProof",
+};
+constexpr vmx::Explanation memory_types{
+    .step = "the guest's MTRRs",
+    .rule = {"3C", "28.2.6.2", "Memory Type Used for Translated Guest-Physical Addresses"},
+    .remedy = "the EPT does not have the type that they say: see the events MtrrFollowed",
+};
+
 }  // namespace
 
 void report_identity(const TraceProvider& provider, const ept::Limits& limits,
-                     const arch::MtrrSnapshot& mtrrs, std::size_t predicted_tables,
-                     const VmmPages& vmm, std::size_t hidden_pages) {
+                     const arch::MtrrSnapshot& mtrrs, const VmmPages& vmm,
+                     std::size_t hidden_pages) {
     const PageCounts pages{limits, mtrrs};
-    provider.write<IdentityMapped>(
-        limits.physical_address_bits, pages.of_level[2], pages.of_level[1], pages.of_level[0],
-        std::uint64_t{predicted_tables}, std::uint64_t{predicted_tables * arch::page_bytes});
+    const std::size_t tables = vmm.machine->tables_of_all();
+    provider.write<IdentityMapped>(limits.physical_address_bits, pages.of_level[2],
+                                   pages.of_level[1], pages.of_level[0], std::uint64_t{tables},
+                                   std::uint64_t{tables * arch::page_bytes});
     provider.write<VmmHidden>(std::uint64_t{hidden_pages},
                               std::uint64_t{vmm.machine->views().identity().pool().used()});
 }
@@ -219,7 +258,7 @@ void report_run(const TraceProvider& provider, const vmx::Session& session,
     provider.write<GuestFeatures>(
         yes_or_no(processor.vpid != 0),
         processor.step.by == vmx::StepBy::monitor_trap_flag ? "monitor trap flag" : "RFLAGS.TF",
-        yes_or_no(machine.views().identity().limits().capability.accessed_and_dirty != 0),
+        yes_or_no(session.options.epts.front()->accessed_and_dirty != 0),
         yes_or_no(processor.write_log), timestamps.vm_entry_at);
     platform::trace_entry(provider, timestamps.vm_entry_at);
     std::size_t reported = 0;
@@ -227,9 +266,11 @@ void report_run(const TraceProvider& provider, const vmx::Session& session,
         provider, session.processor(),
         [&](const trace::ExitEvent& event) {
             const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
-            if (reason.basic() == vmx::ExitReason::ept_violation &&
-                reported < machine.changes().size()) {
-                report_change(provider, machine.changes()[reported++], event.exit_at);
+            if (reason.basic() != vmx::ExitReason::ept_violation) {
+                return;
+            }
+            if (const auto* change = stages::note_about(event, machine.changes(), reported)) {
+                report_change(provider, *change, event.exit_at);
             }
         },
         handler_names);
@@ -243,22 +284,21 @@ std::expected<void, vmx::Failure> verify(const TraceProvider& provider, const vm
     if (guest_stop.why != vmx::StopReason::stopped_by_guest) {
         return stages::left_early(guest_stop);  // what it would have found, nobody knows
     }
-    const bool clock_ticked = memory.guest().found.clock_ticked == 1;
     provider.write<InterruptProof>(memory.guest().found.clock_ticked);
     // All are reported, whatever the first one says.
-    const bool split = verify_split(provider, memory);
-    const bool touched = verify_touched(provider, session.processor(), memory);
-    const bool hidden = verify_hidden(provider, memory);
-    const bool mtrr = verify_mtrr(provider, memory);
-    if (clock_ticked && split && touched && hidden && mtrr) {
-        return {};
-    }
-    static constexpr vmx::Explanation why{
-        .step = "the guest's memory",
-        .rule = {"3C", "28.2.1", "EPT Overview"},
-        .remedy = "the guest saw or did what it must not: the last events tell which",
+    const Proof proofs[] = {
+        {memory.guest().found.clock_ticked == 1, interrupts},
+        {verify_split(provider, memory), split_page},
+        {verify_touched(provider, session.processor(), memory), watched},
+        {verify_hidden(provider, memory), hidden},
+        {verify_mtrr(provider, memory), memory_types},
     };
-    return stages::unexpected(why);
+    for (const Proof& proof : proofs) {
+        if (!proof.holds) {
+            return stages::unexpected(proof.otherwise);
+        }
+    }
+    return {};
 }
 
 }  // namespace hvp::identity_stage

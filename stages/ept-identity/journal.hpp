@@ -14,8 +14,8 @@ namespace hvp::identity_stage {
 /// What the identity is made of; `predicted_tables`: for what the MTRRs say, before anything was
 /// hidden.
 void report_identity(const platform::TraceProvider& provider, const ept::Limits& limits,
-                     const arch::MtrrSnapshot& mtrrs, std::size_t predicted_tables,
-                     const VmmPages& vmm, std::size_t hidden_pages);
+                     const arch::MtrrSnapshot& mtrrs, const VmmPages& vmm,
+                     std::size_t hidden_pages);
 
 /// What happened, in the order in which it happened; empties the ring.
 ///

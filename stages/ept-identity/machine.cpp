@@ -73,6 +73,7 @@ std::expected<void, ept::EditError> Machine::build(const arch::MtrrSnapshot& mtr
     if (const auto built = views_.build(mtrrs, records_accesses); !built) {
         return built;
     }
+    tables_of_all_ = views_.identity().pool().used();
     for (const arch::MappedRange& range : hidden) {
         const auto hides = views_.hide(arch::GuestPhysicalAddress{range.physical.raw()},
                                        range.pages * arch::page_bytes, decoy);
@@ -102,6 +103,7 @@ vmx::AfterViolation Machine::on_violation(const ept::GuestMemoryEvent& event) {
     ViewChange& change = changes_[change_count_++];
     change.event = event;
     change.to = switch_->view().view();
+    change.goes_on = answer.goes_on;
     return answer;
 }
 
@@ -143,6 +145,7 @@ bool Machine::on_mtrr_write(arch::Msr msr, std::uint64_t value) {
             .msr = std::to_underlying(msr),
             .value = value,
             .type = views_.identity().walk(places_.mtrr_range).type,
+            .followed = followed,
             .processors_own = arch::rdmsr(msr) == value,
             .tables = views_.identity().pool().used()};
     }

@@ -22,6 +22,7 @@ namespace hvp::identity_stage {
 struct ViewChange {
     ept::GuestMemoryEvent event{};
     ept::View to{};
+    bool goes_on{};  ///< the guest tries the access again
 };
 
 /// One page that was watched, as the processor's flags have it.
@@ -42,7 +43,8 @@ struct PageSplit {
 struct MtrrWrite {
     std::uint32_t msr{};
     std::uint64_t value{};
-    arch::MemoryType type{};  ///< of the range that the guest means
+    arch::MemoryType type{};  ///< of the range that the guest means, in the EPT
+    bool followed{};          ///< the EPT was changed as the write wants it
     bool processors_own{};    ///< the processor's register has that value now
     std::uint64_t tables{};
 };
@@ -87,6 +89,8 @@ public:
     void take_log();
 
     [[nodiscard]] const ept::SplitViews& views() const { return views_; }
+    /// How many tables map all of memory, before anything is hidden.
+    [[nodiscard]] std::size_t tables_of_all() const { return tables_of_all_; }
     [[nodiscard]] auto epts() const { return vmx::all_views(views_, 0); }
 
     [[nodiscard]] std::span<const ViewChange> changes() const {
@@ -122,6 +126,7 @@ private:
     PageSplit page_split_{};
     std::array<MtrrWrite, 8> mtrr_writes_{};
     std::size_t mtrr_write_count_{};
+    std::size_t tables_of_all_{};
 };
 
 /// The VMM's table of handlers, with those of the exits that the machine answers.

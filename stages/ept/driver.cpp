@@ -5,7 +5,9 @@
 //
 // The code below is in the order in which it runs. The life of a guest, which guest-state shows
 // step by step, is one call from here on: Session::run. hypervisor/ept has the tables.
+#include <cstddef>
 #include <expected>
+#include <optional>
 
 #include "hypervisor/arch/processor_state.hpp"
 #include "hypervisor/exits/dispatch.hpp"
@@ -87,8 +89,9 @@ Expected<void> run_guests(const Setting& setting, ept_stage::Memory& memory) {
     vmx::Session session{setting.memory.session_memory(), setting.capabilities,
                          vmx::traced_exits()};
     session.options.stack_end = (&memory.guest_stack + 1)->bytes.data();
-    bool all_right = true;
-    for (const ept_stage::Guest& guest : ept_stage::guests) {
+    std::optional<std::size_t> first_wrong;
+    for (std::size_t number = 0; number < ept_stage::guests.size(); ++number) {
+        const ept_stage::Guest& guest = ept_stage::guests[number];
         // The EPT's users have numbers of their own; this guest's processor is the only one.
         constexpr std::uint32_t only_processor = 0;
         const auto created = create_views(memory, guest.initial_map, only_processor);
@@ -106,9 +109,11 @@ Expected<void> run_guests(const Setting& setting, ept_stage::Memory& memory) {
         if (guest_stop->why == vmx::StopReason::entry_refused) {
             return stages::entry_refused(*guest_stop);
         }
-        all_right = guest.verify(setting.provider, memory, *guest_stop) && all_right;
+        if (!guest.verify(setting.provider, memory, *guest_stop) && !first_wrong) {
+            first_wrong = number;
+        }
     }
-    return ept_stage::result(all_right);
+    return ept_stage::result(first_wrong);
 }
 
 }  // namespace

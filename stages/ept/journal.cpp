@@ -34,8 +34,8 @@ using GuestBegins =
     trace::Event<"GuestBegins", lifecycle, Text<"with">, UInt64<"tables">, UInt64<"bytes">>;
 using EptViolation =
     trace::Event<"EptViolation", each_exit, Text<"access">, Text<"page">, Text<"answer">,
-                 HexInt64<"qualification">, HexInt64<"guest_physical">, HexInt64<"guest_linear">,
-                 HexInt64<"guest_rip">, HexInt64<"at">>;
+                 Text<"mapped">, HexInt64<"qualification">, HexInt64<"guest_physical">,
+                 HexInt64<"guest_linear">, HexInt64<"guest_rip">, HexInt64<"at">>;
 using EptMisconfiguration =
     trace::Event<"EptMisconfiguration", failure, Text<"rule">, UInt32<"level">, UInt32<"index">,
                  HexInt64<"entry">, HexInt64<"table">, HexInt64<"guest_physical">>;
@@ -70,11 +70,13 @@ const char* name_of(Answer answer) {
         case Answer::page_given:
             return "the page is mapped";
         case Answer::data_view:
-            return "the data view is mapped, read-only";
+            return "the data view is mapped";
         case Answer::code_view:
-            return "the code view is mapped, execute-only";
+            return "the code view is mapped";
         case Answer::refused:
             return "refused";
+        case Answer::not_mapped:
+            return "the page is not mapped";
     }
     return "unknown";
 }
@@ -86,7 +88,7 @@ void report_violation(const TraceProvider& provider, const ViolationRecord& viol
                                  : "a page that is not the guest's,";
     provider.write<EptViolation>(
         name_of(violation.event.qualification), page, name_of(violation.answer),
-        std::bit_cast<std::uint64_t>(violation.event.qualification),
+        name_of(violation.mapped), std::bit_cast<std::uint64_t>(violation.event.qualification),
         violation.event.guest_physical.raw(), violation.event.guest_linear.raw(),
         violation.event.guest_rip.raw(), at);
 }
@@ -141,8 +143,11 @@ void report_run(const TraceProvider& provider, const vmx::Session& session, cons
     std::size_t reported = 0;
     stages::report_exits(provider, session.processor(), [&](const trace::ExitEvent& event) {
         const auto reason = std::bit_cast<vmx::ExitReasonField>(event.reason);
-        if (reason.basic() == vmx::ExitReason::ept_violation && reported < violations.size()) {
-            report_violation(provider, violations[reported++], memory, event.exit_at);
+        if (reason.basic() != vmx::ExitReason::ept_violation) {
+            return;
+        }
+        if (const auto* violation = stages::note_about(event, violations, reported)) {
+            report_violation(provider, *violation, memory, event.exit_at);
         }
     });
     report_ending(provider, memory, session.processor());
@@ -166,10 +171,12 @@ bool verify_touched(const TraceProvider& provider, const Memory& memory,
         ++in_order;
     }
     const std::uint64_t answer = memory.guest.found.touched;
+    if (guest_stop.why != vmx::StopReason::stopped_by_guest) {
+        return false;  // it came to no answer
+    }
     provider.write<EmptyEptProof>(std::uint64_t{violations.size()}, std::uint64_t{predicted},
                                   std::uint64_t{in_order}, answer);
-    return guest_stop.why == vmx::StopReason::stopped_by_guest && violations.size() == predicted &&
-           in_order == predicted && answer == answer_of_target;
+    return violations.size() == predicted && in_order == predicted && answer == answer_of_target;
 }
 
 bool verify_views(const TraceProvider& provider, const Memory& memory,
@@ -181,6 +188,9 @@ bool verify_views(const TraceProvider& provider, const Memory& memory,
     provider.write<EptCost>(std::uint64_t{memory.needed.pages().size()},
                             std::uint64_t{tables * arch::page_bytes},
                             std::uint64_t{least_tables * arch::page_bytes});
+    if (guest_stop.why != vmx::StopReason::stopped_by_guest) {
+        return false;  // what it would have found, nobody knows
+    }
     provider.write<RedirectProof>(found.before, found.redirected, found.after);
     // The page as DriverEntry sees it, which no EPT can change.
     const std::uint64_t right_sum = stages::sum_of_page(memory.guest.target_page);
@@ -199,31 +209,40 @@ bool verify_views(const TraceProvider& provider, const Memory& memory,
         reads == found.sums.size() && calls == found.calls.size() && violations == predicted;
     const bool not_tried = found.split_was_accepted == 0 && violations == 0;
     const bool joined = found.sum_after == right_sum && found.call_after == answer_of_target;
-    return guest_stop.why == vmx::StopReason::stopped_by_guest && redirected &&
-           (views.can_split() ? split : not_tried) && joined &&
+    return redirected && (views.can_split() ? split : not_tried) && joined &&
            views.edits() == views.invalidations() && tables == least_tables;
 }
 
 bool verify_stopped(const TraceProvider& provider, const Memory& memory,
                     const vmx::GuestStop& guest_stop) {
     const std::uint64_t came_back = memory.guest.found.came_back_from_outside;
-    provider.write<OutsideProof>(guest_stop.memory.guest_physical.raw(),
-                                 guest_stop.memory.guest_linear.raw(), came_back);
-    return guest_stop.why == vmx::StopReason::outside_memory && came_back == 0 &&
-           guest_stop.memory.guest_linear ==
-               arch::GuestLinearAddress{reinterpret_cast<std::uint64_t>(memory.guest.outside)};
+    const auto outside = reinterpret_cast<std::uint64_t>(memory.guest.outside);
+    const bool stopped_there = guest_stop.why == vmx::StopReason::outside_memory &&
+                               guest_stop.memory.guest_linear == arch::GuestLinearAddress{outside};
+    if (stopped_there || came_back != 0) {
+        provider.write<OutsideProof>(stopped_there ? guest_stop.memory.guest_physical.raw() : 0,
+                                     outside, came_back);
+    }
+    return stopped_there && came_back == 0;
 }
 
-std::expected<void, vmx::Failure> result(bool all_right) {
-    if (all_right) {
+std::expected<void, vmx::Failure> result(std::optional<std::size_t> wrong) {
+    if (!wrong) {
         return {};
     }
-    static constexpr vmx::Explanation why{
-        .step = "the guests' memory",
-        .rule = {"3C", "28.2.1", "EPT Overview"},
-        .remedy = "a guest saw or did what it must not: the events that end in Proof tell which",
+    static constexpr vmx::Citation rule{"3C", "28.2.1", "EPT Overview"};
+    static constexpr vmx::Explanation whys[] = {
+        {.step = "the guest that begins with an empty EPT",
+         .rule = rule,
+         .remedy = "it ended early, or its violations were not those predicted: EmptyEptProof"},
+        {.step = "the guest that has the pages that it needs",
+         .rule = rule,
+         .remedy = "it ended early, or met the wrong page: see RedirectProof, SplitProof, EptCost"},
+        {.step = "the guest that wants one page more",
+         .rule = rule,
+         .remedy = "it got the page, or was stopped elsewhere: see OutsideProof and GuestEnded"},
     };
-    return stages::unexpected(why);
+    return stages::unexpected(whys[*wrong]);
 }
 
 }  // namespace hvp::ept_stage

@@ -1,8 +1,10 @@
 // What a run of this stage notes, and reports afterwards.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 
 #include "hypervisor/vcpu/session.hpp"
 #include "hypervisor/vmcs/vmx_basic.hpp"
@@ -40,7 +42,8 @@ void report_run(const platform::TraceProvider& provider, const vmx::Session& ses
 [[nodiscard]] bool verify_stopped(const platform::TraceProvider& provider, const Memory& memory,
                                   const vmx::GuestStop& guest_stop);
 
-/// What DriverEntry returns for that.
-[[nodiscard]] std::expected<void, vmx::Failure> result(bool all_right);
+/// What DriverEntry returns for that: `wrong` is the first guest that was not right, by its number
+/// in `guests`.
+[[nodiscard]] std::expected<void, vmx::Failure> result(std::optional<std::size_t> wrong);
 
 }  // namespace hvp::ept_stage

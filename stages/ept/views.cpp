@@ -86,7 +86,28 @@ bool Views::on_violation(const ept::GuestMemoryEvent& event) {
     if (page != nullptr) {
         record.needed = static_cast<std::size_t>(page - needed_->pages().data());
     }
-    return record.answer != Answer::refused && carry_out(record.answer, *page);
+    const bool goes_on = record.answer != Answer::refused && carry_out(record.answer, *page);
+    note_what_is_mapped(record);
+    return goes_on;
+}
+
+/// The report tells what is in the EPT, not what should be.
+void Views::note_what_is_mapped(ViolationRecord& record) const {
+    const ept::Walk walk = tables_.walk(record.event.guest_physical);
+    const bool is_mapped = walk.end == ept::WalkEnd::page;
+    record.mapped = is_mapped ? walk.rights : ept::Rights{};
+    if (record.answer == Answer::refused) {
+        return;
+    }
+    if (!is_mapped) {
+        record.answer = Answer::not_mapped;
+    } else if (arch::page_of(walk.physical) == functions_.other) {
+        record.answer = Answer::code_view;
+    } else if (split_ && arch::page_of(walk.physical) == functions_.target) {
+        record.answer = Answer::data_view;
+    } else {
+        record.answer = Answer::page_given;
+    }
 }
 
 Answer Views::answer(const ept::GuestMemoryEvent& event, const ept::WorkingSetPage* page) const {
@@ -116,6 +137,7 @@ bool Views::carry_out(Answer answer, const ept::WorkingSetPage& page) {
         case Answer::code_view:
             return show(page.page, {.physical = functions_.other, .rights = ept::execute_only});
         case Answer::refused:
+        case Answer::not_mapped:
             return false;
     }
     return false;

@@ -15,18 +15,20 @@
 
 namespace hvp::ept_stage {
 
-/// The answer to an EPT violation.
+/// The answer to an EPT violation: first what is wanted, then what the EPT has.
 enum class Answer : std::uint8_t {
     page_given,  ///< the page is the guest's, and was not mapped yet
     data_view,   ///< reads of the target's page see the target from now on
     code_view,   ///< execution there meets the other function from now on
     refused,     ///< the guest may not use it
+    not_mapped,  ///< it may, but the EPT does not map it
 };
 
 /// One EPT violation.
 struct ViolationRecord {
     ept::GuestMemoryEvent event{};
     Answer answer{};
+    ept::Rights mapped{};  ///< what the EPT allows afterwards
     /// For which page of the set, by its number there; none: for one outside.
     std::optional<std::size_t> needed{};
 };
@@ -83,6 +85,7 @@ private:
     [[nodiscard]] Answer answer(const ept::GuestMemoryEvent& event,
                                 const ept::WorkingSetPage* page) const;
     [[nodiscard]] bool carry_out(Answer answer, const ept::WorkingSetPage& page);
+    void note_what_is_mapped(ViolationRecord& record) const;
     [[nodiscard]] bool show(arch::GuestPhysicalAddress page, const ept::Leaf& leaf);
     [[nodiscard]] arch::GuestPhysicalAddress target_page() const {
         return arch::GuestPhysicalAddress{functions_.target.raw()};

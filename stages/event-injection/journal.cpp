@@ -1,5 +1,7 @@
 #include "stages/event-injection/journal.hpp"
 
+#include <algorithm>
+
 #include "stages/shared/report.hpp"
 #include "stages/shared/result.hpp"
 
@@ -60,22 +62,54 @@ const char* name_of(stages::Refused instruction) {
     return "unknown";
 }
 
-bool verify(const TraceProvider& provider, const Mailbox& mailbox) {
+/// What the guest tried, as far as it came. `ended_in_one`: the VMM left it at the last instruction
+/// that it reached, whose handler never had its turn.
+void report_attempts(const TraceProvider& provider, const Mailbox& mailbox, bool ended_in_one) {
+    const auto unreached = std::ranges::find(
+        mailbox.attempts, 0U, [](const Attempt& attempt) { return attempt.place.at; });
+    const auto reached = static_cast<std::size_t>(unreached - mailbox.attempts.begin());
     const Verdict& verdict = mailbox.verdict;
-    provider.write<ExceptCaught>("VMLAUNCH", verdict.code, verdict.address, verdict.place.at,
-                                 verdict.answer);
-    std::uint64_t right = 0;
-    for (const Attempt& attempt : mailbox.attempts) {
-        provider.write<HandlerFrame>(name_of(attempt.instruction), attempt.handlers, attempt.vector,
-                                     attempt.error_code, attempt.frame.rip, attempt.place.at,
-                                     attempt.frame.rflags, attempt.frame.rsp, attempt.place.rsp);
-        right += is_as_outside_vmx(attempt) ? 1 : 0;
+    if (verdict.place.at != 0) {
+        provider.write<ExceptCaught>("VMLAUNCH", verdict.code, verdict.address, verdict.place.at,
+                                     verdict.answer);
     }
-    const bool caught = is_as_outside_vmx(verdict);
+    for (std::size_t i = 0; i < reached; ++i) {
+        const Attempt& attempt = mailbox.attempts[i];
+        if (attempt.handlers != 0 || !ended_in_one || i + 1 < reached) {
+            provider.write<HandlerFrame>(name_of(attempt.instruction), attempt.handlers,
+                                         attempt.vector, attempt.error_code, attempt.frame.rip,
+                                         attempt.place.at, attempt.frame.rflags, attempt.frame.rsp,
+                                         attempt.place.rsp);
+        }
+    }
+}
+
+/// Needs    a guest that came to its end
+bool verify(const TraceProvider& provider, const Mailbox& mailbox) {
+    const auto right = static_cast<std::uint64_t>(std::ranges::count_if(
+        mailbox.attempts, [](const Attempt& attempt) { return is_as_outside_vmx(attempt); }));
+    const bool caught = is_as_outside_vmx(mailbox.verdict);
     const bool hidden = hides_vmx(mailbox);
     provider.write<InjectionProof>(right, std::uint64_t{attempt_count}, yes_or_no(caught),
                                    yes_or_no(hidden));
     return right == attempt_count && caught && hidden;
+}
+
+/// The first instruction that was not as on a processor outside VMX operation.
+std::unexpected<vmx::Failure> what_was_wrong(const Mailbox& mailbox) {
+    static vmx::Explanation why{
+        .step = "what CPUID and CR4 say of VT-x",
+        .rule = {"3C", "26.5", "Event Injection"},
+        .remedy = "not as without a VMM: see the events HandlerFrame and ExceptCaught",
+    };
+    const auto* const attempt = std::ranges::find_if_not(
+        mailbox.attempts, [](const Attempt& one) { return is_as_outside_vmx(one); });
+    if (!is_as_outside_vmx(mailbox.verdict)) {
+        why.step = "the guest's VMLAUNCH in __try";
+    } else if (attempt != mailbox.attempts.end()) {
+        why.step = name_of(attempt->instruction);
+    }
+    return stages::unexpected(why);
 }
 
 }  // namespace
@@ -84,19 +118,13 @@ std::expected<void, vmx::Failure> report(const TraceProvider& provider, const Jo
                                          vmx::VirtualProcessor& processor) {
     platform::trace_supported(provider, journal.basic, journal.supported_at);
     stages::report_run(provider, journal.timestamps, processor, [](const trace::ExitEvent&) {});
-    const bool as_outside_vmx = verify(provider, journal.mailbox);
-    if (processor.guest_stop.why != vmx::StopReason::stopped_by_guest) {
+    const bool left_early = processor.guest_stop.why != vmx::StopReason::stopped_by_guest;
+    report_attempts(provider, journal.mailbox, left_early);
+    if (left_early) {
         return stages::left_early(processor.guest_stop);
     }
-    if (!as_outside_vmx) {
-        static constexpr vmx::Explanation why{
-            .step = "the guest's exceptions",
-            .rule = {"3C", "26.5", "Event Injection"},
-            .remedy = "one was not as without a VMM: see the events HandlerFrame and ExceptCaught",
-        };
-        return stages::unexpected(why);
-    }
-    return {};
+    return verify(provider, journal.mailbox) ? std::expected<void, vmx::Failure>{}
+                                             : what_was_wrong(journal.mailbox);
 }
 
 }  // namespace hvp::event_injection

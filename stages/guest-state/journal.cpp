@@ -43,6 +43,45 @@ Proof look_at(const Mailbox& mailbox, std::uint64_t same_sums) {
             .answers_right = count(answered_right)};
 }
 
+const char* name_of(stages::Probe instruction) {
+    switch (instruction) {
+        case stages::Probe::hlt:
+            return "the guest's HLT";
+        case stages::Probe::cpuid:
+            return "the guest's CPUID";
+        case stages::Probe::rdmsr:
+            return "the guest's RDMSR";
+        case stages::Probe::wrmsr:
+            return "the guest's WRMSR";
+        case stages::Probe::vmcall:
+            return "the guest's VMCALL";
+        case stages::Probe::read_cr3:
+            return "the guest's MOV from CR3";
+        case stages::Probe::write_cr3:
+            return "the guest's MOV to CR3";
+    }
+    return "the guest";
+}
+
+/// The first exit after which a register or the answer was not as it must be.
+std::unexpected<vmx::Failure> wrong_step(const Mailbox& mailbox) {
+    static vmx::Explanation why{
+        .step = "the guest's registers, as the VMM saw them",
+        .rule = {"3C", "31.7", "Handling of VM Exits"},
+        .remedy =
+            "the event RegistersProof counts exits that kept all registers, and right answers",
+    };
+    const auto* const step = std::ranges::find_if(mailbox.steps, [](const Step& one) {
+        return !registers_kept(one) || !answered_right(one);
+    });
+    if (step != mailbox.steps.end()) {
+        why.step = name_of(step->instruction);
+    }
+    auto failure = stages::unexpected(why);
+    failure.error().number = static_cast<std::uint32_t>(step - mailbox.steps.begin()) + 1;
+    return failure;
+}
+
 }  // namespace
 
 std::expected<void, vmx::Failure> report(const TraceProvider& provider, const Journal& journal,
@@ -54,21 +93,15 @@ std::expected<void, vmx::Failure> report(const TraceProvider& provider, const Jo
         same_sums += count_same_sums(journal.mailbox, event.registers, exits++);
     });
     const Proof proof = look_at(journal.mailbox, same_sums);
-    provider.write<RegistersProof>(std::uint64_t{step_count}, proof.kept_by_guest,
-                                   proof.same_for_vmm, proof.answers_right);
+    if (journal.mailbox.steps_done != 0) {
+        provider.write<RegistersProof>(journal.mailbox.steps_done, proof.kept_by_guest,
+                                       proof.same_for_vmm, proof.answers_right);
+    }
 
     if (processor.guest_stop.why != vmx::StopReason::stopped_by_guest) {
         return stages::left_early(processor.guest_stop);
     }
-    if (proof != perfect) {
-        static constexpr vmx::Explanation why{
-            .step = "the guest's registers",
-            .rule = {"3C", "31.7", "Handling of VM Exits"},
-            .remedy = "an exit has changed a register: the event RegistersProof counts them",
-        };
-        return stages::unexpected(why);
-    }
-    return {};
+    return proof == perfect ? std::expected<void, vmx::Failure>{} : wrong_step(journal.mailbox);
 }
 
 }  // namespace hvp::guest_state

@@ -1,7 +1,10 @@
 // The part of a stage's report that is the same in all of them: what the ring holds.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "hypervisor/trace/ring.hpp"
 #include "hypervisor/vcpu/session.hpp"
@@ -33,6 +36,29 @@ void report_exits(const platform::TraceProvider& provider, const vmx::VirtualPro
         after_exit(event);
     }
     platform::trace_dropped(provider, *processor.ring);
+}
+
+/// Whether an EPT violation that the VMM has noted is that of this exit. With a full ring exits are
+/// missing, so their order says nothing.
+[[nodiscard]] inline bool is_about(const ept::GuestMemoryEvent& violation,
+                                   const trace::ExitEvent& exit) {
+    return violation.guest_physical.raw() == exit.detail &&
+           violation.guest_rip.raw() == exit.guest_rip &&
+           std::bit_cast<std::uint64_t>(violation.qualification) == exit.qualification;
+}
+
+/// Returns  of `notes`, from `next` on, the one about this exit, and moves `next` after it; nullptr
+///          if there is none
+template <typename Note>
+[[nodiscard]] const Note* note_about(const trace::ExitEvent& exit, std::span<const Note> notes,
+                                     std::size_t& next) {
+    for (std::size_t i = next; i < notes.size(); ++i) {
+        if (is_about(notes[i].event, exit)) {
+            next = i + 1;
+            return &notes[i];
+        }
+    }
+    return nullptr;
 }
 
 /// How VMX operation ended: with the host system's state, or by a departure.

@@ -2,7 +2,7 @@
 //
 // The drivers are built from tests/broken/*.mutation, the same changes that the chapters ask a
 // reader to make. A head has lines `Exit: STATUS` and `Says: WORDS`; the words must be in the
-// tool's output, on stdout or stderr.
+// tool's output, on stdout or stderr. Those of a line `Never: WORDS` must not.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,6 +22,7 @@ struct Mistake {
     std::string name;
     int exit_status = -1;
     std::vector<std::string> says;
+    std::vector<std::string> never;
 };
 
 /// The name that GoogleTest prints, instead of the object's bytes.
@@ -38,6 +39,8 @@ Mistake read_mistake(const fs::path& file) {
             mistake.exit_status = std::stoi(line.substr(6));
         } else if (line.starts_with("Says: ")) {
             mistake.says.push_back(line.substr(6));
+        } else if (line.starts_with("Never: ")) {
+            mistake.never.push_back(line.substr(7));
         }
     }
     return mistake;
@@ -67,6 +70,9 @@ TEST_P(BrokenLaunch, EndsAsItsMutationSays) {
     EXPECT_EQ(answer.status, mistake.exit_status) << answer.output << answer.errors;
     for (const std::string& words : mistake.says) {
         EXPECT_THAT(answer.output + answer.errors, testing::HasSubstr(words));
+    }
+    for (const std::string& words : mistake.never) {
+        EXPECT_THAT(answer.output + answer.errors, testing::Not(testing::HasSubstr(words)));
     }
     EXPECT_THAT(answer.errors, testing::StartsWith("broken-" + mistake.name + ": "));
 }

@@ -35,7 +35,7 @@ TEST(Departure, OfTheStageEptIdentityIsReported) {
     EXPECT_EQ(answer.status, 1) << answer.errors;
     EXPECT_THAT(answer.errors, HasSubstr("after VMLAUNCH: the guest: no handler for this exit"));
     EXPECT_THAT(answer.output, HasSubstr("VMX-preemption timer expired"));
-    EXPECT_THAT(answer.output, HasSubstr("the guest goes on at ept-identity-left.sys+"));
+    EXPECT_THAT(answer.output, HasSubstr("the guest goes on at wait_for_the_clock+0x"));
     EXPECT_THAT(answer.output, Not(HasSubstr("split a page of")));
     EXPECT_THAT(answer.output, HasSubstr("control state as before; 0 bytes leaked"));
 }

@@ -199,5 +199,20 @@ TEST(LaunchRefuses, AMachineWhoseFirmwareForbidsVmx) {
     expect_refused({"run", "--firmware-vmx", "locked-off"});
 }
 
+class StoryOf : public testing::TestWithParam<const char*> {};
+
+// The PDB names all of them, also in functions that have no unwind data.
+TEST_P(StoryOf, NamesEveryPlaceByItsFunction) {
+    Playground playground;
+    const Answer answer = playground({"run", GetParam()});
+    EXPECT_EQ(answer.status, 0) << answer.errors;
+    EXPECT_THAT(answer.output, testing::ContainsRegex("[a-z_]+[+]0x[0-9a-f]+"));
+    EXPECT_THAT(answer.output, testing::Not(HasSubstr(".sys+0x")));
+}
+
+INSTANTIATE_TEST_SUITE_P(EachStage, StoryOf,
+                         testing::Values("launch", "guest-state", "event-injection", "ept",
+                                         "ept-identity"));
+
 }  // namespace
 }  // namespace hvp::tests
