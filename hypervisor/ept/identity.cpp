@@ -185,7 +185,7 @@ MemoryTypeUpdate update_memory_types(Tables& tables, const MtrrSnapshot& before,
     for_each_change(
         tables.limits(), has_room ? before : after, has_room ? after : before,
         [&](const UniformRange& range) { return edits.add(tables.map(identity_of(range))); });
-    return {.pending = edits.pending(), .complete = has_room};
+    return {.pending = edits.pending(), .complete = has_room && !edits.error()};
 }
 
 }  // namespace hvp::ept

@@ -65,7 +65,9 @@ inline constexpr auto msr_policies_with_mtrrs = [] {
     const auto value = msr_bitmap_bit(msr, MsrAccess::read)
                            ? std::nullopt
                            : arch::try_rdmsr(static_cast<arch::Msr>(msr));
-    registers.set_edx_eax(value.value_or(registers.edx_eax()));
+    if (value) {
+        registers.set_edx_eax(*value);
+    }
     return value.has_value();
 }
 [[gnu::noinline]] inline bool write_msr_without_bit(const GuestRegisters& registers) {

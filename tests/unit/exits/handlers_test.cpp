@@ -129,8 +129,10 @@ TEST_F(ExitTest, ABadMsrIsTheGuestsProblem) {
     for (const std::uint32_t msr :
          {0x480U, 0x491U, 0x492U, 0x493U, 0x497U, 0x1234'5678U, 0xFFFF'FFFFU}) {
         registers_[Register::rcx] = msr;
+        registers_[Register::rax] = ~0ULL;
         EXPECT_TRUE(exit(ExitReason::rdmsr));
         expect_fault(Vector::general_protection);
+        EXPECT_EQ(registers_[Register::rax], ~0ULL) << "a fault has changed nothing";
         EXPECT_TRUE(exit(ExitReason::wrmsr));
         expect_fault(Vector::general_protection);
     }
