@@ -1,24 +1,30 @@
 // Any text as a dump of a VMCS: it is read and explained, and what was read can be written and read
-// again.
-#include "tool/explain/vmcs_dump.hpp"
+// again. It starts from the dumps of tests/cases, and libFuzzer cuts and mixes them.
+#include "tool/explain/dumps/vmcs_dump.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "tests/fuzz/require.hpp"
-#include "tool/explain/explanation.hpp"
+#include "tool/explain/explain.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace hvp;
     static const auto model = *tool::ModelProcessor::of("corei7_skylake_x");
-    tool::VmcsImage image =
-        tool::read_dump(std::string_view{reinterpret_cast<const char*>(data), size});
-    const tool::Judged judged{image, model};
-    const tool::Explanation explanation = tool::explain_image(image, judged);
-    fuzz::require(!tool::explanation_text(image, judged, explanation, {.model = "model"}).empty());
-    fuzz::require(tool::explanation_json(image, judged, explanation).contains("broken"));
-    image.unknown.clear();
+    const std::string_view text{reinterpret_cast<const char*>(data), size};
+    for (const bool json : {false, true}) {
+        tool::ExplainOptions options;
+        options.json = json;
+        const tool::DumpReport report = tool::explain_dump(text, options, model, 100);
+        fuzz::require(report.output.empty() != report.complaint.empty());
+        fuzz::require((report.output + report.complaint).find('\x1b') == std::string::npos);
+        // Success says something: a rule that was checked, or a VM entry that had worked.
+        const bool is_success = report.status == tool::ExitStatus::passed;
+        fuzz::require(!is_success || report.output.contains("checked"));
+    }
+    const tool::VmcsImage image = tool::read_dump(text);
     fuzz::require(tool::read_dump(tool::write_dump(image)) == image);
     return 0;
 }

@@ -87,6 +87,7 @@ struct RulesOptions {
 struct ExplainOptions {
     std::string file;  ///< "-": standard input
     std::string model{lab::default_model};
+    bool has_model = false;  ///< the user has named it: it is the dump's processor
     bool json = false;
     std::string exit;
     std::string qualification;
@@ -97,6 +98,7 @@ struct ExplainOptions {
     std::string access_rights;
     std::string ept_entry;
     std::string cr4;
+    std::string status;
 };
 
 /// Nothing is left to do: help was shown, or the usage was bad.

@@ -161,6 +161,7 @@ void describe_explain(CLI::App& explain, ExplainOptions& options) {
         ->type_name("FILE|-");
     explain
         .add_option("--model", options.model, "whose capability MSRs count where the dump has none")
+        ->each([&options](const std::string&) { options.has_model = true; })
         ->type_name("NAME")
         ->capture_default_str();
     explain.add_flag("--json", options.json, "print JSON and nothing else");
@@ -178,16 +179,17 @@ void describe_explain(CLI::App& explain, ExplainOptions& options) {
           Number{"--interruption", options.interruption, "interruption information"},
           Number{"--access-rights", options.access_rights, "a segment's access rights"},
           Number{"--ept-entry", options.ept_entry, "an entry of EPT paging structures"},
-          Number{"--cr4", options.cr4, "a value of CR4"}}) {
+          Number{"--cr4", options.cr4, "a value of CR4"},
+          Number{"--status", options.status, "an NTSTATUS"}}) {
         explain.add_option(number.name, number.value, number.about)->type_name("NUMBER");
     }
 }
 
 Options finish_explain(const ExplainOptions& options) {
-    const bool has_number = !options.exit.empty() || !options.error.empty() ||
-                            !options.controls.empty() || !options.field.empty() ||
-                            !options.interruption.empty() || !options.access_rights.empty() ||
-                            !options.ept_entry.empty() || !options.cr4.empty();
+    const bool has_number =
+        !options.exit.empty() || !options.error.empty() || !options.controls.empty() ||
+        !options.field.empty() || !options.interruption.empty() || !options.access_rights.empty() ||
+        !options.ept_entry.empty() || !options.cr4.empty() || !options.status.empty();
     if (options.file.empty() && !has_number) {
         return bad_usage(options.qualification.empty()
                              ? "explain takes a file, - or a number such as --exit 48"

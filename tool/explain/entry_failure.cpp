@@ -9,7 +9,7 @@
 
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tool/base/files.hpp"
-#include "tool/explain/vmcs_dump.hpp"
+#include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/record/exit_pairs.hpp"
 
 namespace hvp::tool {
@@ -108,8 +108,8 @@ std::optional<EntryFailure> explain_entry_failure(const Timeline& timeline,
     if (is_refused) {
         add_what_failed(timeline, image);
     }
-    const Judged judged{image, *processor};
-    Explanation explanation = explain_image(image, judged);
+    const Judged judged{image, *processor, ModelIs::known};
+    Explanation explanation = explain_image(judged);
     if (recorded == nullptr) {
         explanation.unchecked.clear();  // without a VMCS there is nothing to look at
     }
@@ -117,8 +117,8 @@ std::optional<EntryFailure> explain_entry_failure(const Timeline& timeline,
                                      return where_set(item, repository, stage);
                                  }};
     return EntryFailure{.dump = write_dump(image),
-                        .text = explanation_text(image, judged, explanation, style),
-                        .json = explanation_json(image, judged, explanation)};
+                        .text = explanation_text(judged, explanation, style),
+                        .json = explanation_json(judged, explanation, model)};
 }
 
 }  // namespace hvp::tool

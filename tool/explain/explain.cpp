@@ -2,15 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
 
 #include "tool/base/files.hpp"
+#include "tool/base/visible.hpp"
+#include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/explain/explain_number.hpp"
 #include "tool/explain/explanation.hpp"
-#include "tool/explain/vmcs_dump.hpp"
+#include "tool/explain/sentences.hpp"
 #include "tool/story/terminal.hpp"
 
 namespace hvp::tool {
@@ -38,6 +41,29 @@ std::expected<std::string, std::string> read_input(const std::string& file) {
         }
     }
     return read_text(path);
+}
+
+// A log has few control characters. UTF-16 begins with its mark.
+bool is_text(std::string_view text) {
+    constexpr std::ptrdiff_t one_in = 50;
+    const auto is_control = [](unsigned char c) {
+        return (c < 0x20 && !std::string_view{"\t\n\r\f\b\x1b\a"}.contains(static_cast<char>(c))) ||
+               c == 0x7F;
+    };
+    return text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") ||
+           std::ranges::count_if(text, is_control) * one_in <= std::ssize(text);
+}
+
+std::string why_nothing_was_found(const VmcsImage& image) {
+    constexpr std::string_view nothing =
+        "no VMCS field, register or failed VM entry was found in it";
+    if (image.unknown.empty()) {
+        return fmt::format("{}; README.md has the forms that are read", nothing);
+    }
+    const UnknownLine& first = image.unknown.front();
+    return fmt::format(
+        "{}; line {}: {}: {}{}", nothing, first.number, visible(first.name), first.why,
+        first.suggestion.empty() ? "" : fmt::format("; did you mean {}?", first.suggestion));
 }
 
 ExitStatus explain_numbers(const ExplainOptions& options, const ModelProcessor& model) {
@@ -75,25 +101,32 @@ ExitStatus explain(const ExplainOptions& options, const Repository&) {
     if (!text) {
         return complain(text.error());
     }
-    const VmcsImage image = read_dump(*text);
+    const DumpReport report = explain_dump(*text, options, *model, layout_of_output().width);
+    fmt::print("{}", report.output);
+    return report.complaint.empty()
+               ? report.status
+               : complain(fmt::format("{}: {}", options.file, report.complaint));
+}
+
+DumpReport explain_dump(std::string_view text, const ExplainOptions& options,
+                        const ModelProcessor& model, std::size_t width) {
+    if (!is_text(text)) {
+        return {ExitStatus::bad_usage, "",
+                "this is no text: too many of its bytes are no characters"};
+    }
+    const VmcsImage image = read_dump(text);
     if (image.values().empty()) {
-        return complain(fmt::format(
-            "{}: no VMCS field was found in it{}", options.file,
-            image.unknown.empty() ? "; see README.md for the forms that are read"
-                                  : fmt::format("; line {}: {}: {}", image.unknown[0].number,
-                                                image.unknown[0].name, image.unknown[0].why)));
+        return {ExitStatus::bad_usage, "", why_nothing_was_found(image)};
     }
-    const Judged judged{image, *model};
-    const Explanation explanation = explain_image(image, judged);
-    if (options.json) {
-        fmt::print("{}\n", explanation_json(image, judged, explanation)
-                               .dump(2, ' ', false, Json::error_handler_t::replace));
-    } else {
-        fmt::print("{}",
-                   explanation_text(image, judged, explanation,
-                                    {.model = options.model, .width = layout_of_output().width}));
-    }
-    return explanation.broken.empty() ? ExitStatus::passed : ExitStatus::failed;
+    const Judged judged{image, model, options.has_model ? ModelIs::known : ModelIs::assumed};
+    const Explanation explanation = explain_image(judged);
+    std::string output =
+        options.json
+            ? explanation_json(judged, explanation, options.model)
+                      .dump(2, ' ', false, Json::error_handler_t::replace) +
+                  "\n"
+            : explanation_text(judged, explanation, {.model = options.model, .width = width});
+    return {status_of(judged, explanation), std::move(output), ""};
 }
 
 }  // namespace hvp::tool

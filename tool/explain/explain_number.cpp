@@ -8,12 +8,14 @@
 #include "hypervisor/vmcs/exit_reason.hpp"
 #include "hypervisor/vmcs/instruction_error.hpp"
 #include "tool/base/nearest.hpp"
+#include "tool/explain/dumps/numbers.hpp"
+#include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/explain/explanation.hpp"
 #include "tool/explain/names/field_names.hpp"
-#include "tool/explain/numbers.hpp"
 #include "tool/explain/value_words.hpp"
-#include "tool/explain/vmcs_dump.hpp"
+#include "tool/record/manual.hpp"
 #include "tool/record/qualification_words.hpp"
+#include "tool/record/status_names.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -35,9 +37,9 @@ std::string broken_by_itself(std::uint32_t encoding, std::uint64_t value,
                              const ModelProcessor& model) {
     VmcsImage image;
     image.set({Item::Kind::field, encoding}, value);
-    const Judged judged{image, model};
+    const Judged judged{image, model, ModelIs::known};
     std::string text;
-    for (const BrokenRule& broken : explain_image(image, judged).broken) {
+    for (const BrokenRule& broken : explain_image(judged).broken) {
         text += fmt::format(
             "\nbreaks {}: {} wrong: {}", rule_id(*broken.rule), rule_sentence(*broken.rule),
             broken.answer.wrong_bits != 0 ? bit_numbers(broken.answer.wrong_bits) : "the value");
@@ -63,10 +65,10 @@ Meaning exit_meaning(const ExplainOptions& options) {
         words += fmt::format(
             "\nqualification {:#x}: {}", *qualification,
             about.empty() ? "this exit reason has none, or none that we can read" : about);
-        words += "  " + citation({"3C", "27.2.1", "Basic VM-Exit Information"});
+        words += "  " + citation_for_readers({"3C", "27.2.1", "Basic VM-Exit Information"});
     }
     return NumberMeaning{fmt::format("exit {}", reason), words,
-                         citation({"3C", "24.9.1", "Basic VM-Exit Information"})};
+                         citation_for_readers({"3C", "24.9.1", "Basic VM-Exit Information"})};
 }
 
 Meaning error_meaning(const ExplainOptions& options) {
@@ -82,7 +84,21 @@ Meaning error_meaning(const ExplainOptions& options) {
              : *number == host_state ? "\nthe rules: ./playground rules 26.2.2, 26.2.3 and 26.2.4"
                                      : "";
     return NumberMeaning{fmt::format("VM-instruction error {}", *number), words,
-                         citation({"3C", "30.4", "VM Instruction Error Numbers"})};
+                         citation_for_readers({"3C", "30.4", "VM Instruction Error Numbers"})};
+}
+
+Meaning status_meaning(const ExplainOptions& options) {
+    const auto number = number_in(options.status);
+    if (!number || *number > 0xFFFF'FFFF) {
+        return no_number("status", options.status);
+    }
+    const auto all = status_names();
+    const auto found =
+        std::ranges::find(all, static_cast<std::uint32_t>(*number), &StatusName::number);
+    return NumberMeaning{fmt::format("status {:#010x}", *number),
+                         found == all.end() ? "an NTSTATUS that this tool has no name for"
+                                            : fmt::format("{}: {}", found->name, found->meaning),
+                         "[Windows: NTSTATUS Values]"};
 }
 
 struct ControlWord {
@@ -124,7 +140,7 @@ Meaning controls_meaning(const ExplainOptions& options, const ModelProcessor& mo
     return NumberMeaning{
         fmt::format("{} = {:#x}", field->name, *value),
         value_words(field->shape, *value) + broken_by_itself(word->encoding, *value, model),
-        citation(word->source)};
+        citation_for_readers(word->source)};
 }
 
 Meaning field_meaning(const ExplainOptions& options) {
@@ -155,7 +171,8 @@ Meaning field_meaning(const ExplainOptions& options) {
     words += rules.empty() ? "\nno rule of VM entry looks at it" : "\nrules: " + rules;
     return NumberMeaning{
         fmt::format("field {:04X}H{}", field->encoding, named->is_high_half ? ", upper half" : ""),
-        words, citation({"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"})};
+        words,
+        citation_for_readers({"3C", "24.11.2", "VMREAD, VMWRITE, and Encodings of VMCS Fields"})};
 }
 
 Meaning word_meaning(std::string_view option, const std::string& text, std::string_view what,
@@ -172,7 +189,7 @@ Meaning word_meaning(std::string_view option, const std::string& text, std::stri
         fmt::format("{} {:#x}", what, *value),
         value_words(field->shape, *value) +
             (has_rules ? broken_by_itself(encoding, *value, model) : std::string{}),
-        citation(source)};
+        citation_for_readers(source)};
 }
 
 Meaning ept_meaning(const ExplainOptions& options) {
@@ -183,7 +200,7 @@ Meaning ept_meaning(const ExplainOptions& options) {
     std::string words = "\n" + ept_entry_words(*value);
     words.pop_back();
     return NumberMeaning{fmt::format("EPT entry {:#x}", *value), words,
-                         citation({"3C", "28.2.2", "EPT Translation Mechanism"})};
+                         citation_for_readers({"3C", "28.2.2", "EPT Translation Mechanism"})};
 }
 
 }  // namespace
@@ -217,6 +234,7 @@ std::expected<std::vector<NumberMeaning>, std::string> meanings(const ExplainOpt
                             model);
     });
     add(options.ept_entry, [&] { return ept_meaning(options); });
+    add(options.status, [&] { return status_meaning(options); });
     add(options.cr4, [&] {
         return word_meaning("cr4", options.cr4, "CR4", vmx::guest_cr4.encoding,
                             {"3A", "2.5", "Control Registers"}, model);

@@ -3,77 +3,140 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
+#include <array>
 
-#include "hypervisor/vmcs/exit_reason.hpp"
-#include "hypervisor/vmcs/instruction_error.hpp"
-#include "tool/explain/value_words.hpp"
-#include "tool/record/qualification_words.hpp"
+#include "hypervisor/vmcs/event_information.hpp"
+#include "hypervisor/vmcs/names/bit_names.hpp"
 
 namespace hvp::tool {
 namespace {
 
-using vmx::checks::Fact;
+using arch::bit;
+using arch::bits;
+using vmx::checks::CheckResult;
 
-constexpr std::size_t most_in_full = 6;
-constexpr std::size_t most_unknown_lines = 5;
-constexpr std::size_t most_missing = 12;
+bool is_in_group(const EntryRule& rule, std::string_view section) {
+    const std::string_view own{rule.section->section};
+    return own == section || (own.starts_with(section) && own[section.size()] == '.');
+}
 
-// The exit reason, if it says that VM entry failed after controls and host state were found good.
-// [SDM 3C 26.7 "VM-Entry Failures During or After Loading Guest State"]
-std::optional<vmx::ExitReasonField> late_failure(const VmcsImage& image) {
-    const auto raw = image.find(vmx::exit_reason.encoding);
-    if (!raw) {
+// What processors have that a model may lack: bits that a rule refuses by the model's capabilities,
+// and that mean something on some processor. The names end with May 2020; some bits are newer.
+struct Elsewhere {
+    std::string_view rule;
+    std::uint64_t bits;
+};
+const auto elsewhere = std::to_array<Elsewhere>({
+    {"pin-must-be-0", vmx::all_bits(vmx::pin_control_names)},
+    {"primary-must-be-0", vmx::all_bits(vmx::primary_control_names)},
+    {"secondary-must-be-0", bits(31, 0)},
+    {"exit-must-be-0", vmx::all_bits(vmx::exit_control_names) | bits(31, 25)},
+    {"entry-must-be-0", vmx::all_bits(vmx::entry_control_names) | bits(23, 18)},
+    {"guest-cr4-fixed-0", vmx::all_bits(vmx::cr4_names) | bit(25) | bit(28) | bit(32)},
+    {"host-cr4-fixed-0", vmx::all_bits(vmx::cr4_names) | bit(25) | bit(28) | bit(32)},
+    {"eptp-accessed-dirty", bit(6)},
+    {"eptp-reserved", bit(7) | bits(51, 40)},
+    {"guest-cr3-width", bits(51, 40) | bits(62, 61)},
+    {"host-cr3-width", bits(51, 40) | bits(62, 61)},
+});
+
+bool may_be_elsewhere(const EntryRule& rule, const CheckResult& answer, const Judged& judged) {
+    const std::string id = rule_id(rule);
+    const auto* const row = std::ranges::find(elsewhere, id, &Elsewhere::rule);
+    if (row != elsewhere.end()) {
+        const bool is_of_the_model = std::ranges::any_of(rule.items.all(), [&](Item item) {
+            return item.kind == Item::Kind::msr &&
+                   judged.is_of_the_model(that_it_has(item, judged));
+        });
+        const bool is_about_width =
+            id.ends_with("-width") || id == "eptp-reserved";  // MAXPHYADDR is not in `items`
+        const bool has_own_width =
+            judged.image().fact(vmx::checks::Fact::physical_address_bits).has_value();
+        return (is_of_the_model || (is_about_width && !has_own_width)) && answer.wrong_bits != 0 &&
+               (answer.wrong_bits & ~row->bits) == 0;
+    }
+    const bool is_address = id.ends_with("-width") || id.ends_with("-end");
+    return is_address && !judged.image().fact(vmx::checks::Fact::physical_address_bits) &&
+           answer.wrong_bits != 0 && (answer.wrong_bits & ~bits(51, 40)) == 0;
+}
+
+std::optional<WhyAside> why_aside(const EntryRule& rule, const CheckResult& answer,
+                                  const Judged& judged) {
+    const EntryOutcome outcome = judged.said().outcome;
+    if (outcome == EntryOutcome::entered) {
+        return WhyAside::entered;
+    }
+    const bool is_late =
+        outcome == EntryOutcome::guest_refused || outcome == EntryOutcome::msrs_refused;
+    const bool is_early_group = is_in_group(rule, "26.1") || is_in_group(rule, "26.2");
+    if ((is_late && is_early_group) ||
+        (outcome == EntryOutcome::msrs_refused && is_in_group(rule, "26.3"))) {
+        return WhyAside::passed;
+    }
+    if (judged.image().has_guests_view) {
+        const std::string id = rule_id(rule);
+        if (id == "guest-cr0-fixed-1" || id == "guest-cr4-fixed-1") {
+            return WhyAside::guests_view;
+        }
+    }
+    if (judged.model_is() == ModelIs::assumed && may_be_elsewhere(rule, answer, judged)) {
+        return WhyAside::model;
+    }
+    return std::nullopt;
+}
+
+// "RFLAGS.VM = 0", "IA-32e mode guest = 1": what stood for the missing fields.
+std::string likely_words(std::span<const Item> missing, const Judged& likely) {
+    std::string words;
+    for (const Item one : missing) {
+        if (one == vmx::checks::item(vmx::guest_rflags)) {
+            words += fmt::format("{}RFLAGS.VM = 0, as the access rights of CS are not F3H",
+                                 words.empty() ? "" : "; ");
+        } else {
+            const std::uint64_t controls = likely.find(vmx::entry_controls.encoding).value_or(0);
+            words += fmt::format("{}\"IA-32e mode guest\" = {}, as IA32_EFER.LMA is",
+                                 words.empty() ? "" : "; ", controls >> 9 & 1);
+        }
+    }
+    return words;
+}
+
+// A rule that lacks a field which other fields tell: whether it is broken then.
+std::optional<BrokenRule> broken_by_likely_values(const EntryRule& rule,
+                                                  std::span<const Item> missing,
+                                                  const Judged& judged) {
+    const auto has = [&](Item item) {
+        return std::ranges::find(rule.items.all(), item) != rule.items.all().end();
+    };
+    if (!is_in_group(rule, "26.3") || has(vmx::checks::item(vmx::guest_rflags))) {
         return std::nullopt;
     }
-    const auto reason = std::bit_cast<vmx::ExitReasonField>(static_cast<std::uint32_t>(*raw));
-    return reason.entry_failure != 0 ? std::optional{reason} : std::nullopt;
-}
-
-// The VM-instruction error, where it is not left over from an earlier instruction.
-std::uint64_t instruction_error(const VmcsImage& image) {
-    return late_failure(image) ? 0 : image.find(vmx::vm_instruction_error.encoding).value_or(0);
-}
-
-bool is_of_early_group(const EntryRule& rule) {
-    const std::string_view section{rule.section->section};
-    return section == "26.1" || section.starts_with("26.2");
-}
-
-vmx::Shape shape_of(Item item) {
-    const auto* field = item.kind == Item::Kind::field
-                            ? vmx::find_field(static_cast<std::uint32_t>(item.number))
-                            : nullptr;
-    return field != nullptr ? field->shape : vmx::Shape::number;
-}
-
-// A capability MSR for controls: bits that must be 1, and bits that may be.
-std::string capability_words(std::uint64_t value) {
-    return fmt::format("must be 1: {:#x}; may be 1: {:#x}", value & 0xFFFF'FFFF, value >> 32);
-}
-
-bool is_control_capability(Item item) {
-    return item.kind == Item::Kind::msr &&
-           ((item.number >= 0x481 && item.number <= 0x484) ||
-            (item.number >= 0x48B && item.number <= 0x490 && item.number != 0x48C));
-}
-
-std::string words_of(Item item, std::uint64_t value) {
-    return is_control_capability(item) ? capability_words(value)
-                                       : value_words(shape_of(item), value);
-}
-
-// "bit 13 (VMXE)"
-std::string wrong_bits_text(Item item, std::uint64_t bits) {
-    const std::string numbers = bit_numbers(bits);
-    const auto names = names_of_bits(shape_of(item));
-    if (names.empty() || (bits & vmx::all_bits(names)) == 0) {
-        return numbers;
+    const auto likely = judged.with_likely_values(missing);
+    if (!likely) {
+        return std::nullopt;
     }
-    return fmt::format("{} ({})", numbers, bit_words(names, bits & vmx::all_bits(names)));
+    vmx::checks::VmcsUnderTest x{*likely, *likely};
+    const CheckResult answer = rule.check(x);
+    if (!x.missing().empty() || !answer.broken) {
+        return std::nullopt;
+    }
+    return BrokenRule{&rule, answer, likely_words(missing, *likely)};
 }
 
-// A rule names the TRUE capability MSR; a processor may have the plain one only.
+void remark_on_values(const Judged& judged, Explanation& explanation) {
+    const auto event = judged.image().find(vmx::entry_interruption_information.encoding);
+    const auto code = judged.image().find(vmx::entry_exception_error_code.encoding);
+    if (event && code && (*event & bit(31)) != 0 && (*event & bit(11)) != 0 &&
+        (*code & bits(31, 15)) == bit(15)) {
+        explanation.remarks.push_back(fmt::format(
+            "The error code {:#x} has bit 15. Our edition of the manual, of 2016, wants bits 31:15 "
+            "to be 0; newer editions, and the processors, want it of bits 31:16 only.",
+            *code));
+    }
+}
+
+}  // namespace
+
 Item that_it_has(Item item, const Judged& judged) {
     constexpr std::uint64_t true_minus_plain = 0x48D - 0x481;
     const bool is_true =
@@ -84,191 +147,33 @@ Item that_it_has(Item item, const Judged& judged) {
                : item;
 }
 
-std::string broken_text(const BrokenRule& broken, const Judged& judged,
-                        const ExplanationStyle& style) {
-    const EntryRule& rule = *broken.rule;
-    std::string text = fmt::format("  {}  {}\n", rule_id(rule), rule_citation(rule));
-    text += wrapped(rule_sentence(rule), 4, style.width);
-    std::size_t widest = 0;
-    for (const Item item : rule.items.all()) {
-        widest = std::max(widest, item_name(that_it_has(item, judged)).size());
-    }
-    bool is_first = true;
-    for (const Item named : rule.items.all()) {
-        const Item item = that_it_has(named, judged);
-        const auto value = judged.look_up(item);
-        if (!value) {
-            continue;
-        }
-        const std::string words = words_of(item, *value);
-        text += fmt::format("      {:<{}} = {:#x}{}{}\n", item_name(item), widest, *value,
-                            words.empty() ? "" : "  ", words);
-        if (is_first && broken.answer.wrong_bits != 0) {
-            text += fmt::format("      {:<{}}   wrong: {}\n", "", widest,
-                                wrong_bits_text(item, broken.answer.wrong_bits));
-        }
-        if (is_first && style.where_set) {
-            const std::string place = style.where_set(item);
-            if (!place.empty()) {
-                text += fmt::format("      {:<{}}   set in {}\n", "", widest, place);
-            }
-        }
-        is_first = false;
-    }
-    return text + wrapped(rule_remedy(rule), 4, style.width);
-}
-
-std::string what_the_processor_said(const VmcsImage& image) {
-    if (const auto reason = late_failure(image)) {
-        const auto qualification = image.find(vmx::exit_qualification.encoding).value_or(0);
-        const std::string words = qualification_words(reason->basic(), qualification);
-        return fmt::format("The processor said: exit {}, {}; qualification {:#x}{}.\n",
-                           static_cast<unsigned>(reason->basic_reason),
-                           vmx::exit_reason_name(reason->basic_reason), qualification,
-                           words.empty() ? "" : " (" + words + ")");
-    }
-    const std::uint64_t error = instruction_error(image);
-    return error == 0 ? ""
-                      : fmt::format("The processor said: VM-instruction error {}, {}.\n", error,
-                                    vmx::instruction_error_name(static_cast<std::uint32_t>(error)));
-}
-
-std::string headline(const Explanation& explanation) {
-    const std::size_t count = explanation.broken.size();
-    if (count == 0) {
-        return explanation.unchecked.empty()
-                   ? "No rule of VM entry is broken.\n"
-                   : "No rule of VM entry that can be checked is broken.\n";
-    }
-    return count == 1 ? "VM entry fails: 1 rule is broken.\n"
-                      : fmt::format(
-                            "VM entry fails: {} rules are broken. The processor stops at "
-                            "the first that it meets.\n",
-                            count);
-}
-
-std::string closing_words(const VmcsImage& image, const Explanation& explanation,
-                          const ExplanationStyle& style) {
-    std::string text;
-    if (!explanation.passed.empty()) {
-        std::string ids;
-        for (const BrokenRule& one : explanation.passed) {
-            ids += (ids.empty() ? "" : ", ") + rule_id(*one.rule);
-        }
-        text += wrapped(fmt::format("By the capabilities of {} these would be broken, too, but the "
-                                    "processor got past them: {}. It is another processor; give "
-                                    "its capability MSRs in the dump, or --model.",
-                                    style.model, ids),
-                        0, style.width);
-    }
-    const std::vector<std::string> missing = missing_names(explanation);
-    if (!missing.empty()) {
-        const std::size_t shown = std::min(missing.size(), most_missing);
-        const std::string more =
-            shown < missing.size()
-                ? fmt::format(" and {} more (--json lists them)", missing.size() - shown)
-                : "";
-        text += wrapped(
-            fmt::format("{} of {} rules could not be checked, as the dump lacks {}{}.",
-                        explanation.unchecked.size(), vmx::checks::all_rules.size(),
-                        fmt::join(missing.begin(),
-                                  missing.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
-                        more),
-            0, style.width);
-    }
-    for (std::size_t i = 0; i < std::min(image.unknown.size(), most_unknown_lines); ++i) {
-        const UnknownLine& line = image.unknown[i];
-        text += fmt::format(
-            "line {}: {}: {}{}\n", line.number, line.name, line.why,
-            line.suggestion.empty() ? "" : fmt::format("; did you mean {}?", line.suggestion));
-    }
-    if (image.unknown.size() > most_unknown_lines) {
-        text += fmt::format("and {} more lines that were not understood (--json has them)\n",
-                            image.unknown.size() - most_unknown_lines);
-    }
-    return text + wrapped(fmt::format("Judged by the capabilities of {}, where the dump has none. "
-                                      "The processor checks 26.1, 26.2, 26.3, 26.4 in this order; "
-                                      "within each the SDM leaves the order open.",
-                                      style.model),
-                          0, style.width);
-}
-
-Json item_json(Item item, const Judged& judged) {
-    Json json = {{"name", item_name(item)}};
-    json["encoding"] =
-        item.kind == Item::Kind::fact ? Json{} : Json(fmt::format("{:#x}", item.number));
-    const auto value = judged.look_up(item);
-    json["value"] = value ? Json(fmt::format("{:#x}", *value)) : Json{};
-    if (value) {
-        json["meaning"] = words_of(item, *value);
-    }
-    return json;
-}
-
-}  // namespace
-
-std::optional<std::uint64_t> Judged::msr(arch::Msr index) const {
-    const auto own = image_.msr(index);
-    return own ? own : model_.msr(index);
-}
-
-std::optional<std::uint64_t> Judged::fact(Fact fact) const {
-    if (const auto own = image_.fact(fact)) {
-        return own;
-    }
-    constexpr std::uint64_t vmlaunch_not_clear = 4;
-    constexpr std::uint64_t vmresume_not_launched = 5;
-    constexpr std::uint64_t events_blocked_by_mov_ss = 26;
-    const std::uint64_t error = instruction_error(image_);
-    switch (fact) {
-        case Fact::in_ia32e_mode:
-        case Fact::has_current_vmcs:
-            return 1;
-        case Fact::in_smm:
-        case Fact::outside_64_bit_mode:
-        case Fact::privilege_level:
-        case Fact::current_vmcs_is_shadow:
-            return 0;
-        case Fact::blocking_by_mov_ss:
-            return error == events_blocked_by_mov_ss ? 1 : 0;
-        case Fact::by_vmresume:
-            return error == vmresume_not_launched ? 1 : 0;
-        case Fact::is_launched:
-            return error == vmlaunch_not_clear ? 1 : 0;
-        default:
-            return model_.fact(fact);
-    }
-}
-
-std::optional<std::uint64_t> Judged::look_up(Item item) const {
-    switch (item.kind) {
-        case Item::Kind::none:
-            return std::nullopt;
-        case Item::Kind::msr:
-            return msr(static_cast<arch::Msr>(item.number));
-        case Item::Kind::fact:
-            return fact(static_cast<Fact>(item.number));
-        case Item::Kind::field:
-        case Item::Kind::memory:
-            return image_.look_up(item);
-    }
-    return std::nullopt;
-}
-
-Explanation explain_image(const VmcsImage& image, const Judged& judged) {
+Explanation explain_image(const Judged& judged) {
     Explanation explanation;
-    const bool got_past_controls = late_failure(image).has_value();
-    vmx::checks::examine(
-        judged, judged,
-        [&](const EntryRule& rule, vmx::checks::CheckResult answer, std::span<const Item> missing) {
-            if (!missing.empty()) {
-                explanation.unchecked.push_back({&rule, {missing.begin(), missing.end()}});
-            } else if (got_past_controls && is_of_early_group(rule)) {
-                explanation.passed.push_back({&rule, answer});
+    const auto put = [&](BrokenRule broken) {
+        if (const auto why = why_aside(*broken.rule, broken.answer, judged)) {
+            explanation.aside.push_back({broken.rule, broken.answer, *why});
+        } else {
+            explanation.broken.push_back(std::move(broken));
+        }
+    };
+    for (const EntryRule& rule : vmx::checks::all_rules) {
+        judged.forget_questions();
+        vmx::checks::VmcsUnderTest x{judged, judged};
+        const CheckResult answer = rule.check(x);
+        const std::span<const Item> missing = x.missing();
+        if (!missing.empty()) {
+            if (auto broken = broken_by_likely_values(rule, missing, judged)) {
+                put(std::move(*broken));
             } else {
-                explanation.broken.push_back({&rule, answer});
+                explanation.unchecked.push_back({&rule, {missing.begin(), missing.end()}});
             }
-        });
+        } else if (answer.broken) {
+            put({&rule, answer, {}});
+        } else if (!judged.has_asked_the_dump()) {
+            ++explanation.taken_as_kept;
+        }
+    }
+    remark_on_values(judged, explanation);
     return explanation;
 }
 
@@ -284,48 +189,8 @@ std::vector<std::string> missing_names(const Explanation& explanation) {
     return names;
 }
 
-std::string explanation_text(const VmcsImage& image, const Judged& judged,
-                             const Explanation& explanation, const ExplanationStyle& style) {
-    std::string text = headline(explanation) + what_the_processor_said(image) + "\n";
-    for (std::size_t i = 0; i < explanation.broken.size(); ++i) {
-        const BrokenRule& broken = explanation.broken[i];
-        if (i < most_in_full) {
-            text += broken_text(broken, judged, style) + "\n";
-        } else {
-            text += fmt::format("  {}  {}\n", rule_id(*broken.rule), rule_sentence(*broken.rule));
-        }
-    }
-    if (explanation.broken.size() > most_in_full) {
-        text += "\n";
-    }
-    return text + closing_words(image, explanation, style);
-}
-
-Json explanation_json(const VmcsImage& image, const Judged& judged,
-                      const Explanation& explanation) {
-    Json broken = Json::array();
-    for (const BrokenRule& one : explanation.broken) {
-        Json fields = Json::array();
-        for (const Item item : one.rule->items.all()) {
-            fields.push_back(item_json(that_it_has(item, judged), judged));
-        }
-        const vmx::Citation& section = *one.rule->section;
-        broken.push_back({{"id", rule_id(*one.rule)},
-                          {"section", section.section},
-                          {"title", section.title},
-                          {"fields", fields},
-                          {"wrong_bits", fmt::format("{:#x}", one.answer.wrong_bits)},
-                          {"sentence", rule_sentence(*one.rule)},
-                          {"remedy", rule_remedy(*one.rule)}});
-    }
-    Json unknown = Json::array();
-    for (const UnknownLine& line : image.unknown) {
-        unknown.push_back({{"line", line.number},
-                           {"name", line.name},
-                           {"why", line.why},
-                           {"suggestion", line.suggestion}});
-    }
-    return {{"broken", broken}, {"unchecked", missing_names(explanation)}, {"unknown", unknown}};
+bool is_a_failure(const Judged& judged, const Explanation& explanation) {
+    return !explanation.broken.empty() || judged.said().failed();
 }
 
 }  // namespace hvp::tool

@@ -6,37 +6,15 @@
 #include <string_view>
 #include <vector>
 
-#include "tool/explain/model_processor.hpp"
-#include "tool/explain/rule_words.hpp"
-#include "tool/explain/vmcs_image.hpp"
+#include "tool/explain/judged.hpp"
 #include "tool/record/event.hpp"
 
 namespace hvp::tool {
 
-/// A VMCS with a processor to judge it by: what the image does not know of its own processor is
-/// taken from the model, or is what it almost always is (CPL 0, outside SMM, a 64-bit VMM).
-class Judged {
-public:
-    Judged(const VmcsImage& image, const ModelProcessor& model) : image_{image}, model_{model} {}
-
-    [[nodiscard]] std::optional<std::uint64_t> find(std::uint32_t encoding) const {
-        return image_.find(encoding);
-    }
-    [[nodiscard]] std::optional<std::uint64_t> msr(arch::Msr index) const;
-    [[nodiscard]] std::optional<std::uint64_t> fact(vmx::checks::Fact fact) const;
-    [[nodiscard]] std::optional<std::uint64_t> memory(std::uint64_t physical) const {
-        return image_.memory(physical);
-    }
-    [[nodiscard]] std::optional<std::uint64_t> look_up(Item item) const;
-
-private:
-    const VmcsImage& image_;
-    const ModelProcessor& model_;
-};
-
 struct BrokenRule {
     const EntryRule* rule;
     vmx::checks::CheckResult answer;
+    std::string likely;  ///< what was concluded for it from other fields; empty: nothing was
 };
 
 struct UncheckedRule {
@@ -44,19 +22,43 @@ struct UncheckedRule {
     std::vector<Item> missing;
 };
 
+/// Why a rule that seems broken is none of the reasons.
+enum class WhyAside : std::uint8_t {
+    entered,      ///< the exit reason is an ordinary one: the VM entry had worked
+    passed,       ///< the failure is one of a later group of checks
+    model,        ///< only the model lacks what the VMCS asks for; the dump's processor may have it
+    guests_view,  ///< CR0 or CR4 is the guest's own view, to which a VMM adds NE and VMXE
+};
+
+struct RuleAside {
+    const EntryRule* rule;
+    vmx::checks::CheckResult answer;
+    WhyAside why;
+};
+
 /// What can be said about a VMCS.
 struct Explanation {
     std::vector<BrokenRule> broken;  ///< in the SDM's order
-    /// Broken by the model's capabilities, though the exit reason says that the processor got past
-    /// this group: it is another processor.
-    std::vector<BrokenRule> passed;
+    std::vector<RuleAside> aside;
     std::vector<UncheckedRule> unchecked;
+    /// Rules that depend on nothing in the dump, but on how VM entry is executed and where: taken
+    /// as kept.
+    std::size_t taken_as_kept = 0;
+    /// What else is to be said about values that break no rule.
+    std::vector<std::string> remarks;
+
+    [[nodiscard]] std::size_t checked() const {
+        return vmx::checks::all_rules.size() - unchecked.size() - taken_as_kept;
+    }
 };
 
-[[nodiscard]] Explanation explain_image(const VmcsImage& image, const Judged& judged);
+[[nodiscard]] Explanation explain_image(const Judged& judged);
 
 /// The fields that rules would have needed, each once.
 [[nodiscard]] std::vector<std::string> missing_names(const Explanation& explanation);
+
+/// A rule names the TRUE capability MSR; a processor may have the plain one only.
+[[nodiscard]] Item that_it_has(Item item, const Judged& judged);
 
 /// Returns  where our code writes a field: `stages/launch/driver.cpp:271`; empty when that is not
 ///          asked for
@@ -70,12 +72,14 @@ struct ExplanationStyle {
 };
 
 /// Text for people: one screen, however many rules are broken.
-[[nodiscard]] std::string explanation_text(const VmcsImage& image, const Judged& judged,
-                                           const Explanation& explanation,
+[[nodiscard]] std::string explanation_text(const Judged& judged, const Explanation& explanation,
                                            const ExplanationStyle& style);
 
 /// What `--json` prints; a contract.
-[[nodiscard]] Json explanation_json(const VmcsImage& image, const Judged& judged,
-                                    const Explanation& explanation);
+[[nodiscard]] Json explanation_json(const Judged& judged, const Explanation& explanation,
+                                    std::string_view model);
+
+/// Returns  whether VM entry fails or has failed, as far as can be said
+[[nodiscard]] bool is_a_failure(const Judged& judged, const Explanation& explanation);
 
 }  // namespace hvp::tool

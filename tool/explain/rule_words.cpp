@@ -10,6 +10,7 @@
 #include "hypervisor/vmcs/names/rule_texts.hpp"
 #include "tool/base/text.hpp"
 #include "tool/explain/names/item_names.hpp"
+#include "tool/record/manual.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -74,12 +75,8 @@ std::string rule_remedy(const EntryRule& rule) {
     return with_subject(text_of(rule).remedy, rule.subject);
 }
 
-std::string citation(const vmx::Citation& section) {
-    return fmt::format(R"([{} {} {} "{}"])", "SDM", section.volume, section.section, section.title);
-}
-
 std::string rule_citation(const EntryRule& rule) {
-    return citation(*rule.section) + (rule.is_newer ? " in newer editions" : "");
+    return citation_for_readers(*rule.section) + (rule.is_newer ? " in newer editions" : "");
 }
 
 std::string item_name(Item item) {
@@ -140,8 +137,8 @@ std::string rules_page() {
         "it "
         "by itself.\n\n"
         "The groups are checked in this order: 26.1, 26.2, 26.3, 26.4. Within a group the manual "
-        "leaves the\norder open, so another processor may stumble over another rule first.\n\n"
-        "| section | rules |\n|---|---|\n";
+        "leaves the\norder open, so another processor may stumble over another rule first.\n\n";
+    page += manual_editions() + "\n\n| section | rules |\n|---|---|\n";
     const auto sections = by_section();
     for (const auto& [section, rules] : sections) {
         page += fmt::format("| [{} {}](#{}) | {} |\n", section->section, section->title,
@@ -149,8 +146,9 @@ std::string rules_page() {
     }
     page += fmt::format("| all | {} |\n", vmx::checks::all_rules.size());
     for (const auto& [section, rules] : sections) {
-        page +=
-            fmt::format("\n<a id=\"{0}\"></a>\n\n## {0} {1}\n", section->section, section->title);
+        page += fmt::format("\n<a id=\"{0}\"></a>\n\n## {0} {1} ({2} since December 2022)\n",
+                            section->section, section->title,
+                            newer_section(section->volume, section->section));
         for (const EntryRule* rule : rules) {
             page += fmt::format("\n### {}\n{}\n\n{}\n\n", rule_id(*rule), rule_sentence(*rule),
                                 rule_remedy(*rule));

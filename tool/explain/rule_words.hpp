@@ -12,16 +12,16 @@ namespace hvp::tool {
 using vmx::checks::EntryRule;
 using vmx::checks::Item;
 
+/// How many rules there are.
+inline constexpr std::size_t rule_count = vmx::checks::all_rules.size();
+
 /// `guest-tr-type`
 [[nodiscard]] std::string rule_id(const EntryRule& rule);
 [[nodiscard]] std::string rule_sentence(const EntryRule& rule);
 [[nodiscard]] std::string rule_remedy(const EntryRule& rule);
 
-/// `[SDM 3C 24.2 "Format of the VMCS Region"]`
-[[nodiscard]] std::string citation(const vmx::Citation& section);
-
-/// The same for a rule's section; for a rule that our edition lacks it
-/// says so.
+/// `[SDM 3C 26.3.1.2 "Checks on Guest Segment Registers"; 2022: 27.3.1.2]`; for a rule that our edition
+/// lacks it says so.
 [[nodiscard]] std::string rule_citation(const EntryRule& rule);
 
 /// `Guest CR0`, `IA32_VMX_BASIC`, `the launch state`, `the memory at 0x1000`

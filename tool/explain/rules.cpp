@@ -7,6 +7,7 @@
 
 #include "tool/base/nearest.hpp"
 #include "tool/explain/rule_words.hpp"
+#include "tool/record/manual.hpp"
 #include "tool/story/terminal.hpp"
 
 namespace hvp::tool {
@@ -32,8 +33,10 @@ std::string as_list(const std::vector<const EntryRule*>& found, std::size_t widt
         if (section != rule->section) {
             section = rule->section;
             const auto count = std::ranges::count(found, section, &EntryRule::section);
-            text += fmt::format("{}{} {}  ({} rule{})\n", text.empty() ? "" : "\n",
-                                section->section, section->title, count, count == 1 ? "" : "s");
+            const std::string newer = newer_section(section->volume, section->section);
+            text += fmt::format("{}{} {}  ({} rule{}{})\n", text.empty() ? "" : "\n",
+                                section->section, section->title, count, count == 1 ? "" : "s",
+                                newer.empty() ? "" : "; 2022: " + newer);
         }
         text += fmt::format("  {}\n", rule_id(*rule));
         text += wrapped(rule_sentence(*rule), 6, width);
@@ -68,13 +71,14 @@ ExitStatus rules(const RulesOptions& options) {
     }
     const std::size_t width = layout_of_output().width;
     if (found.size() > few) {
-        fmt::print("{}\n{} rules; a word or a section chooses, and few are shown in full\n",
-                   as_list(found, width), found.size());
+        fmt::print("{}\n{} rules; a word or a section chooses, and few are shown in full\n{}",
+                   as_list(found, width), found.size(), wrapped(manual_editions(), 0, width));
         return ExitStatus::passed;
     }
     for (const EntryRule* rule : found) {
         fmt::print("{}", in_full(*rule, width));
     }
+    fmt::print("{}", wrapped(manual_editions(), 0, width));
     return ExitStatus::passed;
 }
 

@@ -127,6 +127,17 @@ std::string entry_at_level(ept::Level level, std::string_view name, std::uint64_
                : text + fmt::format("; misconfigured: {}", ept::name_of(wrong));
 }
 
+// A capability MSR for controls: bits that must be 1, and bits that may be.
+std::string capability_words(std::uint64_t value) {
+    return fmt::format("must be 1: {:#x}; may be 1: {:#x}", value & 0xFFFF'FFFF, value >> 32);
+}
+
+bool is_control_capability(vmx::checks::Item item) {
+    return item.kind == vmx::checks::Item::Kind::msr &&
+           ((item.number >= 0x481 && item.number <= 0x484) ||
+            (item.number >= 0x48B && item.number <= 0x490 && item.number != 0x48C));
+}
+
 }  // namespace
 
 std::string bit_words(std::span<const vmx::BitName> names, std::uint64_t value) {
@@ -201,6 +212,18 @@ std::string value_words(Shape shape, std::uint64_t value) {
         default:
             return bit_words(names_of_bits(shape), names_of_bits(shape).empty() ? 0 : value);
     }
+}
+
+vmx::Shape shape_of(vmx::checks::Item item) {
+    const auto* field = item.kind == vmx::checks::Item::Kind::field
+                            ? vmx::find_field(static_cast<std::uint32_t>(item.number))
+                            : nullptr;
+    return field != nullptr ? field->shape : Shape::number;
+}
+
+std::string item_words(vmx::checks::Item item, std::uint64_t value) {
+    return is_control_capability(item) ? capability_words(value)
+                                       : value_words(shape_of(item), value);
 }
 
 std::string access_rights_words(std::uint32_t raw) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 
+#include "hypervisor/vmcs/entry_checks/vmcs_under_test.hpp"
 #include "hypervisor/vmcs/names/bit_names.hpp"
 #include "hypervisor/vmcs/names/field_names.hpp"
 
@@ -18,6 +19,12 @@ namespace hvp::tool {
 
 /// What a value of this shape says; empty where a number is all there is.
 [[nodiscard]] std::string value_words(vmx::Shape shape, std::uint64_t value);
+
+/// What a rule's item holds, in words; empty where a number is all there is.
+[[nodiscard]] std::string item_words(vmx::checks::Item item, std::uint64_t value);
+
+/// How the value of an item is read.
+[[nodiscard]] vmx::Shape shape_of(vmx::checks::Item item);
 
 /// `64-bit code, accessed, readable; DPL 0; present`
 [[nodiscard]] std::string access_rights_words(std::uint32_t rights);

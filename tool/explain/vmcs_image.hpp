@@ -49,8 +49,18 @@ public:
     [[nodiscard]] const Values& values() const { return values_; }
 
     std::vector<UnknownLine> unknown;
+    /// Sentences about how the dump was read: which of two values, which notation.
+    std::vector<std::string> notes;
+    /// CR0 and CR4 are what the guest reads, not what the VMCS has: an emulator's or debugger's
+    /// registers.
+    bool has_guests_view = false;
+    /// The text says that VM entry failed, by words without a number of the processor's.
+    bool says_it_failed = false;
 
-    friend bool operator==(const VmcsImage&, const VmcsImage&) = default;
+    /// The same fields, MSRs, facts and memory.
+    friend bool operator==(const VmcsImage& a, const VmcsImage& b) {
+        return a.values_ == b.values_;
+    }
 
 private:
     Values values_;

@@ -14,25 +14,6 @@ namespace {
 
 using Steps = std::vector<StoryStep>;
 
-// [Windows: NTSTATUS Values]
-constexpr auto all_status_names = std::to_array<StatusName>({
-    {"0x00000000", "STATUS_SUCCESS"},
-    {"0xc0000001", "STATUS_UNSUCCESSFUL"},
-    {"0xc0000002", "STATUS_NOT_IMPLEMENTED"},
-    {"0xc000000d", "STATUS_INVALID_PARAMETER"},
-    {"0xc0000010", "STATUS_INVALID_DEVICE_REQUEST"},
-    {"0xc0000022", "STATUS_ACCESS_DENIED"},
-    {"0xc0000059", "STATUS_REVISION_MISMATCH"},
-    {"0xc000009a", "STATUS_INSUFFICIENT_RESOURCES"},
-    {"0xc00000a3", "STATUS_DEVICE_NOT_READY"},
-    {"0xc00000bb", "STATUS_NOT_SUPPORTED"},
-    {"0xc00000e5", "STATUS_INTERNAL_ERROR"},
-    {"0xc0000184", "STATUS_INVALID_DEVICE_STATE"},
-    {"0xc0350002", "STATUS_HV_INVALID_HYPERCALL_CODE"},
-    {"0xc035001e", "STATUS_HV_FEATURE_UNAVAILABLE"},
-    {"0xc0351000", "STATUS_HV_NOT_PRESENT"},
-});
-
 std::string instruction(const Event& event) {
     return fmt::format("instruction {}", grouped(event.t));
 }
@@ -260,19 +241,6 @@ std::vector<StoryStep> Sentences::about(const Event& event) {
         return processor_event(*this, event);
     }
     return event.from == "lab" ? lab_event(*this, event) : driver_event(*this, event);
-}
-
-std::span<const StatusName> status_names() {
-    return all_status_names;
-}
-
-std::string status_name(std::string_view status) {
-    std::string lower{status};
-    std::ranges::transform(lower, lower.begin(), [](char c) {
-        return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    const auto* found = std::ranges::find(all_status_names, lower, &StatusName::number);
-    return found == all_status_names.end() ? std::string{status} : std::string{found->name};
 }
 
 std::string in_short(const Event& event) {

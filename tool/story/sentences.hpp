@@ -12,6 +12,7 @@
 #include "tool/record/event.hpp"
 #include "tool/record/exit_pairs.hpp"
 #include "tool/record/state_changes.hpp"
+#include "tool/record/status_names.hpp"
 #include "tool/story/sentence_table.hpp"
 #include "tool/story/story.hpp"
 
@@ -48,16 +49,6 @@ private:
     std::map<unsigned, std::string_view> entry_instructions_;  ///< by processor
     bool stays_loaded_ = false;
 };
-
-/// An NTSTATUS that the tool names.
-struct StatusName {
-    std::string_view number;  ///< as the lab writes it, in lower case
-    std::string_view name;
-};
-[[nodiscard]] std::span<const StatusName> status_names();
-
-/// Returns  the status with its name where we know it: `STATUS_SUCCESS`.
-[[nodiscard]] std::string status_name(std::string_view status);
 
 /// Returns  any event on one line: its witness and processor, its name and its fields.
 [[nodiscard]] std::string in_short(const Event& event);

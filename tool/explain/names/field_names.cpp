@@ -9,8 +9,8 @@
 
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tool/base/nearest.hpp"
+#include "tool/explain/dumps/numbers.hpp"
 #include "tool/explain/names/item_names.hpp"
-#include "tool/explain/numbers.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -73,6 +73,8 @@ constexpr auto synonyms = std::to_array<Synonym>({
     {"LIM", "LIMIT"},
     {"CPU", "PRIMARY"},
     {"PROC", "PROCESSOR"},
+    {"PRI", "PRIMARY"},
+    {"SEC", "SECONDARY"},
     {"PROCBASED", "PROCESSOR"},
     {"PINBASED", "PIN"},
     {"PROC2", "SECONDARY"},
@@ -165,6 +167,15 @@ constexpr auto aliases = std::to_array<Alias>({
     {"VIRTUAL_APIC_ADDRESS", vmx::virtual_apic_address.encoding},
     {"VMCS_CTRL_POSTED_INTERRUPT_DESCRIPTOR_ADDRESS",
      vmx::posted_interrupt_descriptor_address.encoding},
+    // bhyve's block on a VM exit
+    {"QUALIFICATION", vmx::exit_qualification.encoding},
+    {"INST_LENGTH", vmx::exit_instruction_length.encoding},
+    {"INST_ERROR", vmx::vm_instruction_error.encoding},
+    // HAXM
+    {"VM_EXIT_INFO_REASON", vmx::exit_reason.encoding},
+    {"VM_EXIT_INFO_QUALIFICATION", vmx::exit_qualification.encoding},
+    {"VM_EXIT_INFO_GUEST_PHYSICAL_ADDRESS", vmx::guest_physical_address.encoding},
+    {"GUEST_VMCS_LINK_PTR", vmx::guest_vmcs_link_pointer.encoding},
     {"ADDR_OF_MSR_BITMAPS", vmx::msr_bitmap_address.encoding},
 });
 
@@ -196,7 +207,9 @@ public:
 
     [[nodiscard]] std::optional<Item> find(std::string_view name) const {
         const auto found = items_.find(key(name));
-        return found == items_.end() ? std::nullopt : std::optional{found->second};
+        return found == items_.end() || !says_enough(name, found->second)
+                   ? std::nullopt
+                   : std::optional{found->second};
     }
     [[nodiscard]] std::span<const std::string> known() const { return known_; }
 
@@ -210,6 +223,23 @@ private:
         const bool is_capability = has("VMX") && has("CTLS");
         // "IA32_VMX_EXIT_CTLS" is an MSR, "VMCS_CTRL_VMEXIT_CONTROLS" a field.
         return (is_capability ? "MSR:" : "") + letters_of(name);
+    }
+    // "cpu=1" and "VM exit: 5" are no controls: a word of controls is called so.
+    static bool says_enough(std::string_view name, Item item) {
+        constexpr auto controls = std::to_array<std::uint64_t>(
+            {vmx::pin_based_controls.encoding, vmx::primary_processor_based_controls.encoding,
+             vmx::secondary_processor_based_controls.encoding, vmx::exit_controls.encoding,
+             vmx::entry_controls.encoding});
+        constexpr auto marks = std::to_array<std::string_view>(
+            {"CONTROL", "CONTROLS", "CTRL", "CTRLS", "CTL", "CTLS", "CTL2", "CONTROL2", "EXEC",
+             "BASED", "PINBASED", "PROCBASED"});
+        if (item.kind != Item::Kind::field ||
+            std::ranges::find(controls, item.number) == controls.end()) {
+            return true;
+        }
+        return std::ranges::any_of(words_of(name), [&](const std::string& word) {
+            return std::ranges::find(marks, word) != marks.end();
+        });
     }
     // "Guest TR access rights" as GUEST_TR_ACCESS_RIGHTS
     static std::string in_capitals(std::string_view name) {
@@ -275,13 +305,28 @@ std::string nearest_name(std::string_view name) {
     return near.empty() ? nearest(name, names().known()) : near;
 }
 
+namespace {
+
+// Four digits, as every list of fields has them; or fewer with a mark, if it is sure to be one.
+bool looks_like_an_encoding(std::string_view word, bool is_sure) {
+    constexpr std::size_t digits = 4;
+    const bool is_marked = word.starts_with("0x") || word.starts_with("0X");
+    const bool has_letter = word.ends_with('h') || word.ends_with('H');
+    const std::string_view number =
+        is_marked ? word.substr(2) : word.substr(0, word.size() - (has_letter ? 1 : 0));
+    return (number.size() == digits || (is_sure && is_marked)) &&
+           std::ranges::all_of(number, [](unsigned char c) { return std::isxdigit(c) != 0; });
+}
+
+}  // namespace
+
 std::optional<NamedItem> item_of_encoding_in(std::string_view name, bool is_sure) {
     while (!name.empty() && (name.back() == ')' || name.back() == ']')) {
         name.remove_suffix(1);
     }
     const std::size_t start = name.find_last_of(" \t([,:");
     const std::string_view word = start == std::string_view::npos ? name : name.substr(start + 1);
-    if (word.size() < 4 && !(is_sure && word.starts_with("0x"))) {
+    if (!looks_like_an_encoding(word, is_sure)) {
         return std::nullopt;
     }
     const auto value = number_in(word);

@@ -60,7 +60,7 @@ inline constexpr auto debug_and_link_texts = std::to_array<RuleText>({
     {"guest-pending-step",
      "With blocking by STI or MOV SS, or in HLT: BS (bit 14) is 1 if RFLAGS.TF is 1 and "
      "IA32_DEBUGCTL.BTF is 0.",
-     "A guest that is single-stepped owes a #DB for the last instruction: set bit 14, or clear "
+     "After an instruction that was single-stepped a #DB is pending: set bit 14, or clear "
      "the blocking when RIP moves on. Bochs 2.7 does not insist on it for blocking by STI."},
     {"guest-no-pending-step",
      "With blocking by STI or MOV SS, or in HLT: BS (bit 14) is 0 if RFLAGS.TF is 0 or "

@@ -20,7 +20,8 @@ inline constexpr auto guest_register_texts = std::to_array<RuleText>({
      "Set VMXE (bit 13), also for a guest that knows nothing of VMX; hide it from the guest by the "
      "CR4 guest/host mask and read shadow."},
     {"guest-cr4-fixed-0", "The guest CR4 has no bit that IA32_VMX_CR4_FIXED1 forbids.",
-     "Clear the bit: this processor does not have the feature."},
+     "Clear the bit: the processor by which this is judged does not have the feature. Without its "
+     "capability MSRs in the dump that is the model, not yours."},
     {"guest-debugctl-reserved",
      "With \"load debug controls\", the guest IA32_DEBUGCTL has no reserved bits.",
      "Write what RDMSR 1D9H says, or 0. Bochs 2.7 does not check this."},

@@ -9,11 +9,11 @@
 
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tests/repository/sources.hpp"
+#include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/explain/entry_failure.hpp"
 #include "tool/explain/explain_number.hpp"
 #include "tool/explain/explanation.hpp"
 #include "tool/explain/names/field_names.hpp"
-#include "tool/explain/vmcs_dump.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -30,7 +30,7 @@ const ModelProcessor& skylake() {
 std::string broken_ids(const VmcsImage& image) {
     const Judged judged{image, skylake()};
     std::string ids;
-    for (const BrokenRule& one : explain_image(image, judged).broken) {
+    for (const BrokenRule& one : explain_image(judged).broken) {
         ids += (ids.empty() ? "" : ", ") + rule_id(*one.rule);
     }
     return ids;
@@ -38,8 +38,7 @@ std::string broken_ids(const VmcsImage& image) {
 
 std::string text_of(const VmcsImage& image) {
     const Judged judged{image, skylake()};
-    return explanation_text(image, judged, explain_image(image, judged),
-                            {.model = "corei7_skylake_x"});
+    return explanation_text(judged, explain_image(judged), {.model = "corei7_skylake_x"});
 }
 
 // What stands behind "# name: " at the head of a dump.
@@ -103,11 +102,48 @@ TEST(Dumps, SayWhatTheyDoNotUnderstand) {
     EXPECT_THAT(image.values(), IsEmpty());
 }
 
+// An exit reason without a mark: decimal as in the manual, unless the dump's other numbers are
+// hexadecimal without a mark. Which one was taken is said, and why.
+TEST(Dumps, SayHowTheyReadANumberThatCouldBeBoth) {
+    const auto exit_of = [](const std::string& dump) {
+        return read_dump(dump).find(vmx::exit_reason.encoding).value_or(0);
+    };
+    EXPECT_EQ(exit_of("exit_reason 33\nGUEST_RFLAGS 0x0\n"), 33U);
+    EXPECT_EQ(exit_of("exit reason: 33\n"), 33U);
+    EXPECT_EQ(exit_of("exit_reason 30\nGUEST_RIP fffff80000abcdf8\n"), 0x30U);
+    EXPECT_EQ(exit_of("VM_EXIT_REASON = 0x33\n"), 0x33U);
+    EXPECT_EQ(exit_of("VM_EXIT_REASON = 00000030\n"), 0x30U);
+    EXPECT_EQ(exit_of("VM_EXIT_REASON = 2147483681\n"), 0x8000'0021U);
+    EXPECT_EQ(exit_of("VM_EXIT_REASON = 80000021\n"), 0x8000'0021U);
+    EXPECT_EQ(exit_of("KVM exit reason: 9\n"), 0U);
+    const VmcsImage image = read_dump("exit_reason 33\n");
+    ASSERT_EQ(image.notes.size(), 1U);
+    EXPECT_THAT(image.notes[0], HasSubstr("33 is taken for decimal 33"));
+    EXPECT_THAT(image.notes[0], HasSubstr("33H would be 51, RDTSCP"));
+}
+
+// Short words of a log are no fields.
+TEST(Dumps, DoNotTakeWordsOfALogForFields) {
+    for (const char* const line :
+         {"cpu=3", "CPU 3", "VM exit: 5", "vm-entry = 1", "pin: 3", "[ 1.0] exit = 7",
+          "VMCS 0000000012345678, last attempted VM-entry on CPU 3"}) {
+        EXPECT_THAT(read_dump(line).values(), IsEmpty()) << line;
+    }
+}
+
+// The example on the first page.
+TEST(Explanations, AreAsTheReadmeShowsOne) {
+    const std::string text =
+        text_of(read_dump(repository::read_file("tests/unit/tool/explain/dumps/few-fields.txt")));
+    const std::string shown = text.substr(0, text.find("\n\n270 of 305"));
+    EXPECT_THAT(repository::read_file("README.md"), HasSubstr(shown));
+}
+
 TEST(Explanations, ShowFieldsBitsRemedyAndPlace) {
     const VmcsImage image = read_dump("GUEST_TR_AR_BYTES = 0x89\nVM_ENTRY_CONTROLS = 0x13ff\n");
     const Judged judged{image, skylake()};
     const std::string text = explanation_text(
-        image, judged, explain_image(image, judged),
+        judged, explain_image(judged),
         {.model = "corei7_skylake_x", .where_set = [](Item) { return "driver.cpp:1"; }});
     EXPECT_THAT(text, HasSubstr("3C 26.3.1.2 \"Checks on Guest Segment Registers\""));
     EXPECT_THAT(text, HasSubstr("Guest TR access rights = 0x89  available TSS; DPL 0; present"));
@@ -124,13 +160,13 @@ TEST(Explanations, BelieveTheProcessorThatItGotPastTheControls) {
     EXPECT_EQ(broken_ids(read_dump(dump)), "pin-must-be-1");
     const VmcsImage late = read_dump(dump + "VM_EXIT_REASON = 0x80000021\n");
     EXPECT_EQ(broken_ids(late), "");
-    EXPECT_THAT(text_of(late), HasSubstr("It is another processor"));
+    EXPECT_THAT(text_of(late), HasSubstr("it is another processor"));
 }
 
 TEST(Explanations, AreAContractInJson) {
     const VmcsImage image = read_dump("GUEST_RFLAGS = 0x0\nFOO_BAR = 0x1\n");
     const Judged judged{image, skylake()};
-    const Json json = explanation_json(image, judged, explain_image(image, judged));
+    const Json json = explanation_json(judged, explain_image(judged), "corei7_skylake_x");
     const Json& broken = json.at("broken").at(0);
     EXPECT_EQ(broken.at("id"), "guest-rflags-bit-1");
     EXPECT_EQ(broken.at("section"), "26.3.1.4");

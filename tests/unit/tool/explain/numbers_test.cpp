@@ -1,5 +1,5 @@
 // Numbers in every notation that dumps have.
-#include "tool/explain/numbers.hpp"
+#include "tool/explain/dumps/numbers.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

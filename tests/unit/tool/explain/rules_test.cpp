@@ -5,6 +5,7 @@
 #include <regex>
 #include <set>
 
+#include "tests/repository/sources.hpp"
 #include "tool/explain/rule_words.hpp"
 
 namespace hvp::tool {
@@ -24,7 +25,8 @@ TEST(RuleWords, NameTheRegister) {
     const EntryRule& rule = *rules_matching("host-ds-rpl-ti").front();
     EXPECT_EQ(rule_sentence(rule), "RPL (bits 1:0) and TI (bit 2) of the host DS selector are 0.");
     EXPECT_EQ(rule_citation(rule),
-              R"([SDM 3C 26.2.3 "Checks on Host Segment and Descriptor-Table Registers"])");
+              R"([SDM 3C 26.2.3 "Checks on Host Segment and Descriptor-Table Registers"; )"
+              "2022: 27.2.3]");
     EXPECT_EQ(item_name_with_number(rule.items.items[0]), "Host DS selector (0C06H)");
 }
 
@@ -71,6 +73,29 @@ TEST(RulesPage, ListsItsSections) {
         rules += count;
     }
     EXPECT_EQ(rules, vmx::checks::all_rules.size());
+}
+
+// Where a text states how many rules there are, it is this number.
+TEST(RulesPage, HasAsManyRulesAsTheTextsSay) {
+    const std::regex stated{R"(\b([0-9]{3}) rules)"};
+    int found = 0;
+    for (const auto& file : repository::files_below({"docs", "stages"}, {".md"})) {
+        EXPECT_EQ(file.text.find("two hundred rules"), std::string::npos) << file.path;
+    }
+    for (const char* const name : {"README.md", "CHANGELOG.md", "stages/launch/README.md"}) {
+        const std::string text = repository::read_file(name);
+        for (std::sregex_iterator it{text.begin(), text.end(), stated}, end; it != end; ++it) {
+            EXPECT_EQ(std::stoul((*it)[1]), vmx::checks::all_rules.size()) << name;
+            ++found;
+        }
+    }
+    EXPECT_GE(found, 3);
+}
+
+TEST(RulesPage, NamesTheManualsEditionAndBothNumbers) {
+    EXPECT_THAT(rules_page(), HasSubstr("326019-060"));
+    EXPECT_THAT(rules_page(),
+                HasSubstr("## 26.3.1.2 Checks on Guest Segment Registers (27.3.1.2 since"));
 }
 
 TEST(RulesPage, HasAnAnchorForEachRule) {

@@ -19,13 +19,8 @@ enum class DumpPart : std::uint8_t { none, guest, host, controls };
 /// Returns  the encoding of the field that `name` means in this part; case and blanks do not matter
 [[nodiscard]] std::optional<std::uint32_t> encoding_in_part(DumpPart part, std::string_view name);
 
-/// The row of a segment register in such a dump: `CS:`, `LDTR:`, `GDTR:`.
-struct SegmentRow {
-    std::uint32_t selector;  ///< encodings; 0 where there is none
-    std::uint32_t rights;
-    std::uint32_t limit;
-    std::uint32_t base;
-};
-[[nodiscard]] std::optional<SegmentRow> segment_row(std::string_view name);
+/// Whether a line of such a dump has no field in it: its first one, which names an address and a
+/// processor, and the lists of MSRs, whose place in memory is not told.
+[[nodiscard]] bool is_without_fields(std::string_view line);
 
 }  // namespace hvp::tool

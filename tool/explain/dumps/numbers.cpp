@@ -1,4 +1,4 @@
-#include "tool/explain/numbers.hpp"
+#include "tool/explain/dumps/numbers.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -49,6 +49,28 @@ std::optional<std::uint64_t> number_in(std::string_view text) {
         letters.pop_back();
     }
     return digits(letters, 16);
+}
+
+std::optional<WrittenNumber> written_number(std::string_view text) {
+    const auto value = number_in(text);
+    const std::string_view word = number_word(trimmed(text));
+    const bool only_digits = std::ranges::all_of(
+        word, [](char letter) { return std::isdigit(static_cast<unsigned char>(letter)) != 0; });
+    const bool is_said_to_be_decimal =
+        starts_with_letters(trimmed(trimmed(text).substr(word.size())), "(dec");
+    if (word.empty() || is_said_to_be_decimal) {
+        return value ? std::optional{WrittenNumber{*value, {}, false}} : std::nullopt;
+    }
+    const bool is_padded = word.size() > 1 && word.front() == '0';
+    if (only_digits && !is_padded) {
+        const auto decimal = digits(word, 10);
+        return value || decimal
+                   ? std::optional{WrittenNumber{value.value_or(~0ULL), decimal, false}}
+                   : std::nullopt;
+    }
+    const bool is_marked = starts_with_letters(word, "0x") || starts_with_letters(word, "0n") ||
+                           word.ends_with('h') || word.ends_with('H');
+    return value ? std::optional{WrittenNumber{*value, {}, !is_marked}} : std::nullopt;
 }
 
 std::string_view number_word(std::string_view text) {

@@ -1,4 +1,4 @@
-#include "tool/explain/kernel_dumps.hpp"
+#include "tool/explain/dumps/kernel_dumps.hpp"
 
 #include <algorithm>
 #include <array>
@@ -150,17 +150,11 @@ std::span<const DumpName> names_of(DumpPart part) {
     return {};
 }
 
-SegmentRow row_of(SegmentIndex index) {
-    return {.selector = nth(guest_es_selector, index),
-            .rights = nth(guest_es_rights, index),
-            .limit = nth(guest_es_limit, index),
-            .base = nth(guest_es_base, index)};
-}
-
 }  // namespace
 
 std::optional<DumpPart> part_of_heading(std::string_view line) {
-    if (!line.contains("***")) {
+    constexpr std::size_t longest_heading = 200;
+    if (line.size() > longest_heading || !line.contains("***")) {
         return std::nullopt;
     }
     const std::string text = compact(line);
@@ -172,35 +166,19 @@ std::optional<DumpPart> part_of_heading(std::string_view line) {
 
 std::optional<std::uint32_t> encoding_in_part(DumpPart part, std::string_view name) {
     const std::span<const DumpName> names = names_of(part);
+    constexpr std::size_t longest_name = 64;
+    if (name.size() > longest_name) {
+        return std::nullopt;
+    }
     const std::string wanted = compact(name);
     const auto found = std::ranges::find(names, wanted, &DumpName::name);
     return found == names.end() ? std::nullopt : std::optional{found->encoding};
 }
 
-std::optional<SegmentRow> segment_row(std::string_view name) {
-    struct Row {
-        std::string_view name;
-        SegmentIndex index;
-    };
-    static constexpr auto rows = std::to_array<Row>({
-        {"es", SegmentIndex::es},
-        {"cs", SegmentIndex::cs},
-        {"ss", SegmentIndex::ss},
-        {"ds", SegmentIndex::ds},
-        {"fs", SegmentIndex::fs},
-        {"gs", SegmentIndex::gs},
-        {"ldtr", SegmentIndex::ldtr},
-        {"tr", SegmentIndex::tr},
-    });
-    const std::string wanted = compact(name);
-    if (wanted == "gdtr") {
-        return SegmentRow{0, 0, guest_gdtr_limit.encoding, guest_gdtr_base.encoding};
-    }
-    if (wanted == "idtr") {
-        return SegmentRow{0, 0, guest_idtr_limit.encoding, guest_idtr_base.encoding};
-    }
-    const auto* const found = std::ranges::find(rows, wanted, &Row::name);
-    return found == rows.end() ? std::nullopt : std::optional{row_of(found->index)};
+bool is_without_fields(std::string_view line) {
+    const bool is_first_line = line.contains("last attempted VM-entry on CPU");
+    const bool is_msr = line.contains("msr=") && line.contains("value=");
+    return is_first_line || is_msr;
 }
 
 }  // namespace hvp::tool
