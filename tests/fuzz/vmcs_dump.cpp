@@ -14,9 +14,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace hvp;
     static const auto model = *tool::ModelProcessor::of("corei7_skylake_x");
     const std::string_view text{reinterpret_cast<const char*>(data), size};
-    for (const bool json : {false, true}) {
+    {
         tool::ExplainOptions options;
-        options.json = json;
+        options.json = size % 2 != 0;
         const tool::DumpReport report = tool::explain_dump(text, options, model, 100);
         fuzz::require(report.output.empty() != report.complaint.empty());
         fuzz::require((report.output + report.complaint).find('\x1b') == std::string::npos);

@@ -10,6 +10,7 @@
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tool/base/files.hpp"
 #include "tool/explain/dumps/vmcs_dump.hpp"
+#include "tool/explain/names/item_names.hpp"
 #include "tool/record/exit_pairs.hpp"
 
 namespace hvp::tool {
@@ -77,6 +78,18 @@ void add_what_failed(const Timeline& timeline, VmcsImage& image) {
     }
 }
 
+// The VMCS with what its processor can do: whoever reads the dump later needs no model.
+VmcsImage with_capabilities(VmcsImage image, const ModelProcessor& processor) {
+    for (const MsrName& one : msr_names) {
+        if (const auto value = processor.msr(one.msr)) {
+            image.set(vmx::checks::item(one.msr), *value);
+        }
+    }
+    const auto width = vmx::checks::Fact::physical_address_bits;
+    image.set(vmx::checks::item(width), processor.fact(width).value_or(0));
+    return image;
+}
+
 }  // namespace
 
 std::string where_set(Item item, const Repository& repository, const std::string& stage) {
@@ -116,7 +129,7 @@ std::optional<EntryFailure> explain_entry_failure(const Timeline& timeline,
     const ExplanationStyle style{.model = model, .width = width, .where_set = [&](Item item) {
                                      return where_set(item, repository, stage);
                                  }};
-    return EntryFailure{.dump = write_dump(image),
+    return EntryFailure{.dump = write_dump(with_capabilities(image, *processor)),
                         .text = explanation_text(judged, explanation, style),
                         .json = explanation_json(judged, explanation, model)};
 }

@@ -32,6 +32,10 @@ std::expected<std::string, std::string> read_input(const std::string& file) {
     }
     fs::path path{file};
     std::error_code error;
+    // The summary of a run has the explanation of a failed VM entry; the VMCS is next to it.
+    if (path.filename() == "summary.json" && fs::exists(path.parent_path() / "vmcs.txt", error)) {
+        return read_text(path.parent_path() / "vmcs.txt");
+    }
     if (fs::is_directory(path, error)) {
         // A run's folder: what it recorded of a VM entry that failed.
         path /= "vmcs.txt";

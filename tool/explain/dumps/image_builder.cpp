@@ -14,7 +14,7 @@ namespace hvp::tool {
 namespace {
 
 constexpr std::size_t most_unknown = 100;
-constexpr std::size_t most_suggestions = 10;
+constexpr std::size_t most_suggestions = 5;
 constexpr std::size_t most_named = 4;
 
 // The fields that Intel's manual counts in decimal.

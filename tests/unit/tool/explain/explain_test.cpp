@@ -5,12 +5,15 @@
 #include <rapidcheck/gtest.h>
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tests/repository/sources.hpp"
+#include "tool/base/temporary_folder.hpp"
 #include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/explain/entry_failure.hpp"
+#include "tool/explain/explain.hpp"
 #include "tool/explain/explain_number.hpp"
 #include "tool/explain/explanation.hpp"
 #include "tool/explain/names/field_names.hpp"
@@ -202,6 +205,8 @@ TEST(ExplainNumbers, DecodeEachOption) {
                 HasSubstr("table entry     rwx, maps a page"));
     EXPECT_THAT(words(&ExplainOptions::cr4, "0x2000"), HasSubstr("VMXE"));
     EXPECT_THAT(words(&ExplainOptions::cr4, "much"), HasSubstr("this is no number"));
+    EXPECT_THAT(words(&ExplainOptions::status, "C0351000"), HasSubstr("STATUS_HV_NOT_PRESENT"));
+    EXPECT_THAT(words(&ExplainOptions::exit, "48"), HasSubstr("2022: 25.9.1"));
 }
 
 // What the driver notes of a failed entry, and where the stage's sources set the field.
@@ -221,7 +226,33 @@ TEST(EntryFailures, OfARunAreExplained) {
     EXPECT_THAT(failure->text, HasSubstr("VM-instruction error 7"));
     EXPECT_THAT(failure->text, HasSubstr("set in stages/launch/driver.cpp:"));
     EXPECT_THAT(failure->dump, HasSubstr("VM-instruction error = 0x7\n"));
+    // The dump is of this processor: `explain` takes it for no other.
+    EXPECT_THAT(failure->dump, HasSubstr("IA32_VMX_CR4_FIXED1 = 0x3727ff\n"));
+    EXPECT_THAT(failure->dump, HasSubstr("processor: physical-address width = 0x28\n"));
     EXPECT_EQ(failure->json.at("broken").at(0).at("id"), "guest-tr-type");
+}
+
+// A run's folder and its summary stand for the VMCS that the run recorded.
+TEST(EntryFailures, AreFoundInARunsFolderAndBySummary) {
+    const TemporaryFolder folder{"explain"};
+    const auto path = folder.path();
+    const auto explained = [&](const std::string& file) {
+        ExplainOptions options;
+        options.file = (path / file).string();
+        testing::internal::CaptureStdout();
+        testing::internal::CaptureStderr();
+        const ExitStatus status = explain(options, {});
+        return std::pair{status, testing::internal::GetCapturedStdout() +
+                                     testing::internal::GetCapturedStderr()};
+    };
+    std::ofstream{path / "summary.json"} << R"({"result": "passed"})";
+    EXPECT_EQ(explained("").first, ExitStatus::bad_usage);
+    EXPECT_THAT(explained("").second, HasSubstr("no VM entry failed in this run"));
+    std::ofstream{path / "vmcs.txt"} << "Guest RFLAGS = 0x0\n";
+    for (const char* const file : {"", "summary.json", "vmcs.txt"}) {
+        EXPECT_EQ(explained(file).first, ExitStatus::failed) << file;
+        EXPECT_THAT(explained(file).second, HasSubstr("guest-rflags-bit-1")) << file;
+    }
 }
 
 // From guest-state on the library writes the fields.
