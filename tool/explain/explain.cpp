@@ -14,6 +14,7 @@
 #include "tool/explain/explain_number.hpp"
 #include "tool/explain/explanation.hpp"
 #include "tool/explain/sentences.hpp"
+#include "tool/record/manual.hpp"
 #include "tool/story/terminal.hpp"
 
 namespace hvp::tool {
@@ -86,6 +87,8 @@ ExitStatus explain_numbers(const ExplainOptions& options, const ModelProcessor& 
     }
     if (options.json) {
         fmt::print("{}\n", json.dump(2));
+    } else {
+        fmt::print("{}", wrapped(manual_editions(), 0, layout_of_output().width));
     }
     return ExitStatus::passed;
 }

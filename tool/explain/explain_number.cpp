@@ -12,6 +12,7 @@
 #include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/explain/explanation.hpp"
 #include "tool/explain/names/field_names.hpp"
+#include "tool/explain/sentences.hpp"
 #include "tool/explain/value_words.hpp"
 #include "tool/record/manual.hpp"
 #include "tool/record/qualification_words.hpp"
@@ -34,14 +35,15 @@ std::unexpected<std::string> no_number(std::string_view option, std::string_view
 
 // The rules that a single field breaks by itself, whatever else is in the VMCS.
 std::string broken_by_itself(std::uint32_t encoding, std::uint64_t value,
-                             const ModelProcessor& model) {
+                             const ModelProcessor& model, std::string_view model_name) {
     VmcsImage image;
     image.set({Item::Kind::field, encoding}, value);
     const Judged judged{image, model, ModelIs::known};
     std::string text;
     for (const BrokenRule& broken : explain_image(judged).broken) {
         text += fmt::format(
-            "\nbreaks {}: {} wrong: {}", rule_id(*broken.rule), rule_sentence(*broken.rule),
+            "\nbreaks {}, as far as {} goes: {} wrong: {}", rule_id(*broken.rule), model_name,
+            rule_sentence(*broken.rule),
             broken.answer.wrong_bits != 0 ? bit_numbers(broken.answer.wrong_bits) : "the value");
     }
     return text;
@@ -78,11 +80,9 @@ Meaning error_meaning(const ExplainOptions& options) {
     }
     std::string words = vmx::instruction_error_name(
         static_cast<std::uint32_t>(std::min<std::uint64_t>(*number, 0xFFFF'FFFF)));
-    constexpr std::uint64_t controls = 7;
-    constexpr std::uint64_t host_state = 8;
-    words += *number == controls     ? "\nthe rules: ./playground rules 26.2.1"
-             : *number == host_state ? "\nthe rules: ./playground rules 26.2.2, 26.2.3 and 26.2.4"
-                                     : "";
+    const std::string_view advice =
+        *number > 0xFFFF'FFFF ? "" : advice_on_error(static_cast<std::uint32_t>(*number));
+    words += advice.empty() ? "" : fmt::format("\n{}", advice);
     return NumberMeaning{fmt::format("VM-instruction error {}", *number), words,
                          citation_for_readers({"3C", "30.4", "VM Instruction Error Numbers"})};
 }
@@ -137,10 +137,10 @@ Meaning controls_meaning(const ExplainOptions& options, const ModelProcessor& mo
         return no_number("controls", options.controls);
     }
     const auto* field = vmx::find_field(word->encoding);
-    return NumberMeaning{
-        fmt::format("{} = {:#x}", field->name, *value),
-        value_words(field->shape, *value) + broken_by_itself(word->encoding, *value, model),
-        citation_for_readers(word->source)};
+    return NumberMeaning{fmt::format("{} = {:#x}", field->name, *value),
+                         value_words(field->shape, *value) +
+                             broken_by_itself(word->encoding, *value, model, options.model),
+                         citation_for_readers(word->source)};
 }
 
 Meaning field_meaning(const ExplainOptions& options) {
@@ -177,7 +177,7 @@ Meaning field_meaning(const ExplainOptions& options) {
 
 Meaning word_meaning(std::string_view option, const std::string& text, std::string_view what,
                      std::uint32_t encoding, const vmx::Citation& source,
-                     const ModelProcessor& model) {
+                     const ModelProcessor& model, std::string_view model_name) {
     const auto value = number_in(text);
     const auto* field = vmx::find_field(encoding);
     if (!value || (field->bits() < 64 && *value >> field->bits() != 0)) {
@@ -188,7 +188,7 @@ Meaning word_meaning(std::string_view option, const std::string& text, std::stri
     return NumberMeaning{
         fmt::format("{} {:#x}", what, *value),
         value_words(field->shape, *value) +
-            (has_rules ? broken_by_itself(encoding, *value, model) : std::string{}),
+            (has_rules ? broken_by_itself(encoding, *value, model, model_name) : std::string{}),
         citation_for_readers(source)};
 }
 
@@ -226,18 +226,19 @@ std::expected<std::vector<NumberMeaning>, std::string> meanings(const ExplainOpt
     add(options.interruption, [&] {
         return word_meaning("interruption", options.interruption, "interruption information",
                             vmx::entry_interruption_information.encoding,
-                            {"3C", "24.8.3", "VM-Entry Controls for Event Injection"}, model);
+                            {"3C", "24.8.3", "VM-Entry Controls for Event Injection"}, model,
+                            options.model);
     });
     add(options.access_rights, [&] {
         return word_meaning("access-rights", options.access_rights, "access rights",
                             vmx::guest_cs_rights.encoding, {"3C", "24.4.1", "Guest Register State"},
-                            model);
+                            model, options.model);
     });
     add(options.ept_entry, [&] { return ept_meaning(options); });
     add(options.status, [&] { return status_meaning(options); });
     add(options.cr4, [&] {
         return word_meaning("cr4", options.cr4, "CR4", vmx::guest_cr4.encoding,
-                            {"3A", "2.5", "Control Registers"}, model);
+                            {"3A", "2.5", "Control Registers"}, model, options.model);
     });
     if (!complaint.empty()) {
         return std::unexpected{complaint};
