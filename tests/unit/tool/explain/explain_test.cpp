@@ -194,7 +194,8 @@ TEST(ExplainNumbers, DecodeEachOption) {
     EXPECT_THAT(words(&ExplainOptions::exit, "48"), HasSubstr("EPT violation"));
     EXPECT_THAT(words(&ExplainOptions::exit, "48"), HasSubstr("write"));
     EXPECT_THAT(words(&ExplainOptions::error, "7"), HasSubstr("invalid control field"));
-    EXPECT_THAT(words(&ExplainOptions::controls, "pin=0x0"), HasSubstr("breaks pin-must-be-1, as far as corei7_skylake_x goes"));
+    EXPECT_THAT(words(&ExplainOptions::controls, "pin=0x0"),
+                HasSubstr("breaks pin-must-be-1, as far as corei7_skylake_x goes"));
     EXPECT_THAT(words(&ExplainOptions::controls, "pim=0x0"), HasSubstr("did you mean pin?"));
     EXPECT_THAT(words(&ExplainOptions::field, "0x681e"), HasSubstr("Guest RIP"));
     EXPECT_THAT(words(&ExplainOptions::field, "GUEST_RIPP"), HasSubstr("did you mean GUEST_RIP?"));

@@ -158,6 +158,33 @@ RC_GTEST_PROP(AnyText, OfRandomBytesIsNoSuccess, ()) {
     RC_ASSERT(!report.output.empty() || !report.complaint.empty());
 }
 
+// Lines of real dumps, any of them in any order, some cut: a status, and either an answer or a
+// complaint.
+RC_GTEST_PROP(AnyText, OfPiecesOfRealDumpsIsAnswered, ()) {
+    static const ModelProcessor model = *ModelProcessor::of("corei7_skylake_x");
+    static const std::vector<std::string> all_lines = [] {
+        std::vector<std::string> lines;
+        for (const auto& file : repository::files_below({"tests/cases/dumps"}, {".txt"})) {
+            std::istringstream text{file.text};
+            for (std::string line; std::getline(text, line);) {
+                lines.push_back(line);
+            }
+        }
+        return lines;
+    }();
+    const auto count = *rc::gen::inRange(0, 30);
+    std::string text;
+    for (int i = 0; i < count; ++i) {
+        const std::string& line = all_lines[*rc::gen::inRange<std::size_t>(0, all_lines.size())];
+        text += line.substr(0, *rc::gen::inRange<std::size_t>(0, 2 * line.size() + 1)) + "\n";
+    }
+    const DumpReport report = explain_dump(text, {}, model, 100);
+    RC_ASSERT(report.output.empty() != report.complaint.empty());
+    RC_ASSERT(report.complaint.empty() || report.status == ExitStatus::bad_usage);
+    const VmcsImage image = read_dump(text);
+    RC_ASSERT(read_dump(write_dump(image)) == image);
+}
+
 // Words that a log may have, with separators and numbers: short words are no controls and
 // registers.
 RC_GTEST_PROP(AnyText, OfCommonWordsIsNoSuccess, ()) {
