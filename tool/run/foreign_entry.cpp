@@ -6,7 +6,7 @@
 #include <map>
 
 #include "hypervisor/vmcs/names/field_names.hpp"
-#include "tool/explain/vmcs_dump.hpp"
+#include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/run/source_places.hpp"
 
 namespace hvp::tool {
@@ -68,8 +68,8 @@ public:
     void add_to(VmcsImage& image, const ModelProcessor& processor) {
         constexpr unsigned most_rounds = 6;
         for (unsigned round = 0; round < most_rounds; ++round) {
-            const Judged judged{image, processor};
-            const std::vector<std::uint64_t> places = missing(explain_image(image, judged));
+            const Judged judged{image, processor, ModelIs::known};
+            const std::vector<std::uint64_t> places = missing(explain_image(judged));
             ask_for(places);
             const std::size_t before = image.values().size();
             for (const std::uint64_t place : places) {
@@ -217,8 +217,8 @@ std::optional<EntryFailure> explain_replayed_entry(const FailedEntry& failed,
     }
     VmcsImage image = image_at(failed, stops[1], stops[2]);
     Memory{failed, replay}.add_to(image, *processor);
-    const Judged judged{image, *processor};
-    const Explanation explanation = explain_image(image, judged);
+    const Judged judged{image, *processor, ModelIs::known};
+    const Explanation explanation = explain_image(judged);
     const Writers writers{failed, replay, driver, explanation};
     const ExplanationStyle style{.model = model, .width = width, .where_set = [&](Item item) {
                                      return writers.place_of(failed, item);
@@ -228,8 +228,8 @@ std::optional<EntryFailure> explain_replayed_entry(const FailedEntry& failed,
     const std::uint64_t rip = stops[1].find("rip").value_or(0);
     std::string text = fmt::format("{} at {}. The processor's log says: {}\n", instruction,
                                    places.place_at(rip), failed.text);
-    text += explanation_text(image, judged, explanation, style);
-    Json json = explanation_json(image, judged, explanation);
+    text += explanation_text(judged, explanation, style);
+    Json json = explanation_json(judged, explanation, style.model);
     json["instruction"] = instruction;
     json["rip"] = fmt::format("{:#x}", rip);
     json["processor"] = failed.text;
