@@ -53,6 +53,7 @@ std::string state_advice(std::string_view item, std::uint64_t after) {
 
 std::string StateChange::processors() const {
     std::vector<unsigned> cpus;
+    cpus.reserve(events.size());
     for (const Event* event : events) {
         cpus.push_back(event->cpu);
     }

@@ -249,7 +249,7 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome, const ReplayOfRun&
     recording_.write_evidence(
         folder_, verdict.result != Result::passed && verdict.result != Result::refused);
     const std::string head = head_line(options_, inputs_);
-    std::string end = fmt::format("{} in {:.1f} s · {}\n", result_name(verdict.result), seconds(),
+    std::string end = fmt::format("{} in {:.1f} s · {}\n", result_words(verdict.result), seconds(),
                                   shown_folder());
     if (recording_.dropped_bytes() > 0) {
         end += fmt::format("processor.log is cut: {} bytes left out; --keep keeps them\n",

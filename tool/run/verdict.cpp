@@ -273,6 +273,10 @@ std::string result_name(Result result) {
     return {};
 }
 
+std::string result_words(Result result) {
+    return result == Result::bugcheck ? "bug check" : result_name(result);
+}
+
 bool is_complete(const lab::EmulatorOutcome& outcome, const Timeline& timeline) {
     return outcome.ending == lab::Ending::ended && timeline.last("lab", "Summary") != nullptr;
 }

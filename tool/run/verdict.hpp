@@ -16,7 +16,10 @@ namespace hvp::tool {
 
 enum class Result { passed, refused, failed, bugcheck, hung };
 
+/// Returns  the result as summary.json has it
 [[nodiscard]] std::string result_name(Result result);
+/// Returns  the result as people read it: "bug check"
+[[nodiscard]] std::string result_words(Result result);
 
 struct Verdict {
     Result result = Result::failed;

@@ -59,7 +59,7 @@ void add_stack(const Sentences& sentences, const Event& event, Steps& steps) {
             ++same;
         }
         const std::string times = same - i > 1 ? fmt::format(" ({} times)", same - i) : "";
-        steps.push_back({"", called_from + callers[i] + times});
+        steps.push_back({"", fmt::format("{}{}{}", called_from, callers[i], times)});
         i = same;
     }
 }

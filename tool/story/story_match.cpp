@@ -38,7 +38,7 @@ std::regex pattern_of(const std::string& expected) {
 }
 
 // Where the driver starts is what the run was asked for, and none of the stage's story.
-std::string on_any_processor(std::string line) {
+std::string on_any_processor(const std::string& line) {
     static const std::regex start{"^driver DriverEntry on processor [0-9]+ "};
     return std::regex_replace(line, start, "driver DriverEntry on processor {number} ");
 }
@@ -73,7 +73,7 @@ std::vector<std::string> expected_lines(std::string_view story) {
         const std::size_t text = line.find_first_not_of("0123456789 ");
         line.erase(0, std::min(text, line.size()));
         if (std::ranges::any_of(witnesses, [&](auto who) { return line.starts_with(who); })) {
-            lines.push_back(on_any_processor(std::move(line)));
+            lines.push_back(on_any_processor(line));
         }
     }
     return lines;

@@ -59,6 +59,13 @@ Case with_summary(const char* result, const char* status = "0x00000000") {
     return c;
 }
 
+// "bugcheck" is the name in summary.json, which programs read.
+TEST(Verdict, ABugCheckIsTwoWordsForPeople) {
+    EXPECT_EQ(result_name(Result::bugcheck), "bugcheck");
+    EXPECT_EQ(result_words(Result::bugcheck), "bug check");
+    EXPECT_EQ(result_words(Result::refused), "refused");
+}
+
 TEST(Verdict, Passed) {
     const Verdict verdict = with_summary("passed").judged();
     EXPECT_EQ(verdict.result, Result::passed);
