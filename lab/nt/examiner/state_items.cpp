@@ -8,6 +8,7 @@
 #include "hypervisor/arch/instructions.hpp"
 #include "lab/nt/hal/apic.hpp"
 #include "lab/nt/hal/probe.hpp"
+#include "lab/nt/ke/ipi.hpp"
 #include "lab/nt/ke/processor.hpp"
 
 namespace hvp::lab::examiner {
@@ -72,14 +73,24 @@ void restore_selector(std::uint64_t before) {
     load(static_cast<std::uint16_t>(before));
 }
 
+/// Without the one by which a processor is asked to look at itself: in service on each that is
+/// asked, and not on the one that asks.
+template <std::uint32_t number>
+std::uint64_t interrupts_in_service() {
+    constexpr std::uint32_t vectors = 32;
+    constexpr std::uint64_t asked =
+        number == ke::ipi_vector / vectors ? 1ULL << ke::ipi_vector % vectors : 0;
+    return hal::interrupts_in_service(number) & ~asked;
+}
+
 /// The handler of an interrupt that was dropped never writes its EOI, and nothing of the same or of
 /// a lower priority comes any more. Each EOI ends one, whichever has the highest priority; as many
 /// as are too many.
 template <std::uint32_t number>
 constexpr StateItem in_service_item(std::string_view name) {
-    return {name, [] -> Value { return hal::interrupts_in_service(number); },
+    return {name, [] -> Value { return interrupts_in_service<number>(); },
             [](std::uint64_t before) {
-                const std::uint64_t more = hal::interrupts_in_service(number) & ~before;
+                const std::uint64_t more = interrupts_in_service<number>() & ~before;
                 for (int i = std::popcount(more); i > 0; --i) {
                     hal::end_of_interrupt();
                 }
