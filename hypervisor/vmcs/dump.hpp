@@ -21,7 +21,8 @@ struct VmcsDump {
 
 /// Reads the fields of the current VMCS. There is no list of them: every encoding is tried, and
 /// those that this processor does not have are left out. A VMREAD that fails leaves its own error
-/// number, 12, in the VM-instruction error field, so that field is read before all others.
+/// number, 12, in the VM-instruction error field, so the walk over all encodings begins with that
+/// field, and comes around to it.
 /// [SDM 3C 30.2 "Conventions"]
 ///
 /// Where    VMX root operation, with a current VMCS; a thousand VMREADs
@@ -31,18 +32,16 @@ struct VmcsDump {
     // stay 0. So do bit 12, which is reserved, and bit 0, the upper half of a 64-bit field. With
     // all of them at 1 an addition carries over them.
     constexpr std::uint32_t unused = 0x1381;
-    constexpr std::uint32_t end = 0x8000;
-    std::uint64_t instruction_error = 0;
-    static_cast<void>(arch::try_vmread(vm_instruction_error.encoding, instruction_error));
+    constexpr std::uint32_t encodings = 0x7FFF & ~unused;
+    constexpr std::uint32_t first = vm_instruction_error.encoding;
     std::uint32_t used = 0;
-    std::uint32_t encoding = 0;
+    std::uint32_t encoding = first;
     do {
         std::uint64_t* const pair = dump.words.data() + used;
         pair[0] = encoding;
         used += arch::try_vmread(encoding, pair[1]) ? 2 : 0;
-        pair[1] = encoding == vm_instruction_error.encoding ? instruction_error : pair[1];
-        encoding = ((encoding | unused) + 1) & ~unused;
-    } while (encoding < end && used < dump.words.size());
+        encoding = ((encoding | unused) + 1) & encodings;
+    } while (encoding != first && used < dump.words.size());
     dump.used = static_cast<std::uint16_t>(used);
 }
 

@@ -65,15 +65,15 @@ TEST_F(CurrentVmcsTest, HasAnErrorNumberOnlyAfterVmfailValid) {
     EXPECT_EQ(error_number_of(VmxResult::succeed), 0U);
 }
 
-// What this processor has is noted, in the order of the encodings; a VMREAD that fails ends
-// nothing.
+// What this processor has is noted, in the order of the encodings from 4400H on, around; a VMREAD
+// that fails ends nothing.
 TEST_F(CurrentVmcsTest, IsNotedFieldByField) {
     processor.vmcs = {{0x6C16, 5}, {0x0000, 1}, {0x201A, 0x1E}, {0x4012, 0x13FF}, {0x681E, 2}};
     VmcsDump dump{};
     read_all_fields(dump);
     const std::vector<std::uint64_t> noted(dump.all().begin(), dump.all().end());
-    EXPECT_EQ(noted, (std::vector<std::uint64_t>{0x0000, 1, 0x201A, 0x1E, 0x4012, 0x13FF, 0x681E, 2,
-                                                 0x6C16, 5}));
+    EXPECT_EQ(noted, (std::vector<std::uint64_t>{0x681E, 2, 0x6C16, 5, 0x0000, 1, 0x201A, 0x1E,
+                                                 0x4012, 0x13FF}));
 }
 
 // The first fields that this processor lacks are tried before 4400H is: each failure leaves its own
