@@ -111,8 +111,9 @@ TEST(BenchEpt, CostsTheSameEachTime) {
     ASSERT_EQ(answer.status, 0) << answer.errors;
     const Json results = Json::parse(answer.output)["results"];
     constexpr int a_few = 16;
+    constexpr int walk = 32;  // the stage looks afterwards what the EPT maps
     for (const auto& [name, times, most] :
-         {std::tuple{"build", 20, 0}, {"edit", 40, a_few}, {"EPT violation", 40, a_few}}) {
+         {std::tuple{"build", 20, 0}, {"edit", 40, a_few}, {"EPT violation", 40, walk}}) {
         const Json result = result_named(results, name);
         EXPECT_EQ(result["unit"], "instructions") << name;
         EXPECT_EQ(result["n"], times) << name;

@@ -64,7 +64,7 @@ TEST_P(ForeignEntry, IsExplainedFromTheMachinesMemory) {
     const auto driver = playground.driver("foreign", std::string{"foreign-"} + GetParam().name);
     const Answer answer = playground({"run", "--driver", driver});
     EXPECT_THAT(answer.errors, HasSubstr("VMLAUNCH at foreign-"));
-    EXPECT_THAT(answer.errors, HasSubstr("(hvp_run_guest). The processor's log says: VM"));
+    EXPECT_THAT(answer.errors, HasSubstr("(hvp_first_entry). The processor's log says: VM"));
     for (const char* words : GetParam().says) {
         EXPECT_THAT(answer.errors, HasSubstr(words));
     }
@@ -84,7 +84,8 @@ INSTANTIATE_TEST_SUITE_P(
                             {"host-ds-rpl-ti  ", "VM-instruction error 8",
                              "set in tests/drivers/foreign.cpp:", "keep_rpl)"}},
                     Refusal{"msr-load",
-                            {"msr-load-", "exit 34", "entry 1 of the VM-entry MSR-load area"}}),
+                            {"msr-load-", "exit 34",
+                             "(entry 1 of the\nVM-entry MSR-load area, from 1)"}}),
     [](const auto& info) {
         std::string name = info.param.name;
         std::ranges::replace(name, '-', '_');
