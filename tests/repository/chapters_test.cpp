@@ -49,12 +49,11 @@ std::vector<std::vector<std::string>> blocks(const std::string& page, const std:
     return found;
 }
 
-// A block of C++ is somewhere in the sources, or in a mutation of an exercise, line by line, with
-// any indentation.
+// A block of C++ is somewhere in the sources, line by line, with any indentation.
 TEST(Chapters, QuoteTheSource) {
     std::string everything = "\n";
-    for (const SourceFile& file : files_below({"hypervisor", "platform", "stages", "tests/broken"},
-                                              {".hpp", ".cpp", ".mutation"})) {
+    for (const SourceFile& file :
+         files_below({"hypervisor", "platform", "stages"}, {".hpp", ".cpp"})) {
         for (const std::string& line : lines_of(file.text)) {
             everything += trimmed(line) + "\n";
         }

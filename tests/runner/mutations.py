@@ -4,6 +4,7 @@ import pathlib
 import re
 import subprocess
 import threading
+import time
 
 import mutation
 from ctest import Counts
@@ -87,10 +88,10 @@ class _Verdicts:
         self.lock = threading.Lock()
         self.noticed = self.missed = 0
 
-    def add(self, name: str, complaint: str) -> None:
+    def add(self, name: str, complaint: str, seconds: float = 0) -> None:
         with self.lock:
-            print("MISSED   " if complaint else "noticed  ", name + (complaint and ": " + complaint),
-                  flush=True)
+            print(f"MISSED    {name}: {complaint}" if complaint
+                  else f"noticed   {name} ({seconds:.1f} s)", flush=True)
             if complaint:
                 self.missed += 1
             else:
@@ -129,8 +130,10 @@ def run(root: pathlib.Path, build: pathlib.Path, filters: list[str], all_of_them
     copies = [TreeCopy(root, build, name) for name in ("1", "2")]
     tried = list(mutations.values())
     try:
+        begin = time.monotonic()
         _on_each(copies, lambda copy: _prepare(copy, tried))
         _check_without_mutation(copies[0], tried)
+        print(f"mutations: the copies are built and pass ({time.monotonic() - begin:.0f} s)", flush=True)
     except Failed as why:
         print("mutations: the copy", why, flush=True)
         return Counts(verdicts.noticed, verdicts.missed + len(mutations))
@@ -143,8 +146,9 @@ def run(root: pathlib.Path, build: pathlib.Path, filters: list[str], all_of_them
                 name, one = next(left, ("", None))
             if one is None:
                 return
+            begin = time.monotonic()
             complaint = _judge(copy, one)
             copy.restore()
-            verdicts.add(name, complaint)
+            verdicts.add(name, complaint, time.monotonic() - begin)
     _on_each(copies, judge_what_is_left)
     return Counts(verdicts.noticed, verdicts.missed)

@@ -69,6 +69,14 @@ struct NewOptions {
     std::string from = "guest-state";  ///< a stage
 };
 
+/// An exercise of a chapter by its name; empty: all of them.
+struct BreakOptions {
+    std::string name;
+};
+struct UnbreakOptions {
+    std::string name;
+};
+
 struct ListOptions {};
 struct CleanOptions {};
 
@@ -106,7 +114,8 @@ struct Done {
     ExitStatus status;
 };
 
-using Options = std::variant<RunOptions, DiffOptions, NewOptions, ListOptions, CleanOptions,
-                             BenchOptions, RulesOptions, ExplainOptions, Done>;
+using Options =
+    std::variant<RunOptions, DiffOptions, NewOptions, BreakOptions, UnbreakOptions, ListOptions,
+                 CleanOptions, BenchOptions, RulesOptions, ExplainOptions, Done>;
 
 }  // namespace hvp::tool

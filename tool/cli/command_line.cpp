@@ -8,6 +8,7 @@
 #include <map>
 
 #include "tool/base/nearest.hpp"
+#include "tool/cli/exercises.hpp"
 #include "tool/cli/new_stage.hpp"
 
 namespace hvp::tool {
@@ -219,6 +220,12 @@ Options finish_new(const NewOptions& options, const Repository& repository) {
     return complaint.empty() ? Options{options} : Options{bad_usage(complaint)};
 }
 
+template <class AnyOptions>
+Options finish_exercise(const AnyOptions& options, const Repository& repository) {
+    const std::string complaint = exercise_name_complaint(options.name, repository);
+    return complaint.empty() ? Options{options} : Options{bad_usage(complaint)};
+}
+
 // CLI11 says which argument it did not expect; we add what may have been meant.
 std::string explain_extras(const CLI::App& app, const std::string& extra) {
     std::vector<std::string> known;
@@ -283,6 +290,16 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
         ->type_name("STAGE")
         ->capture_default_str();
 
+    BreakOptions break_options;
+    CLI::App* make_break = app.add_subcommand(
+        "break",
+        "make the edits of an exercise in the sources; without a name: list all exercises");
+    make_break->add_option("name", break_options.name, "the exercise's name")->type_name("NAME");
+    UnbreakOptions unbreak_options;
+    CLI::App* undo_break = app.add_subcommand(
+        "unbreak", "undo an exercise's edits; without a name: all that are in the sources");
+    undo_break->add_option("name", unbreak_options.name, "the exercise's name")->type_name("NAME");
+
     CLI::App* list = app.add_subcommand("list", "show the stages");
     CLI::App* clean = app.add_subcommand("clean", "remove what was built and all runs");
 
@@ -334,6 +351,12 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     }
     if (*make_new) {
         return finish_new(new_options, repository);
+    }
+    if (*make_break) {
+        return finish_exercise(break_options, repository);
+    }
+    if (*undo_break) {
+        return finish_exercise(unbreak_options, repository);
     }
     if (*list) {
         return ListOptions{};

@@ -7,6 +7,7 @@
 #include "tool/bench/bench.hpp"
 #include "tool/cli/command_line.hpp"
 #include "tool/cli/diff.hpp"
+#include "tool/cli/exercises.hpp"
 #include "tool/cli/housekeeping.hpp"
 #include "tool/cli/new_stage.hpp"
 #include "tool/explain/explain.hpp"
@@ -31,6 +32,12 @@ public:
     ExitStatus operator()(const DiffOptions& options) const { return diff(options, repository_); }
     ExitStatus operator()(const NewOptions& options) const {
         return new_stage(options, repository_);
+    }
+    ExitStatus operator()(const BreakOptions& options) const {
+        return make_break(options, repository_);
+    }
+    ExitStatus operator()(const UnbreakOptions& options) const {
+        return undo_break(options, repository_);
     }
     ExitStatus operator()(const ListOptions&) const { return list(repository_); }
     ExitStatus operator()(const CleanOptions&) const { return clean(repository_); }
