@@ -75,7 +75,7 @@ function(hvp_checked_headers)
     add_library(checked_headers OBJECT ${source})
     hvp_checked(checked_headers)
     target_precompile_headers(checked_headers PRIVATE <gmock/gmock.h>
-        ${PROJECT_SOURCE_DIR}/tool/base/json_templates.hpp)
+        <tool/base/json_templates.hpp>)
 endfunction()
 
 # hvp_test(NAME source... [LIBS library...] [UNCHECKED]): a GoogleTest program, checked as above.

@@ -14,7 +14,7 @@ add_library(tool_checked OBJECT ${tool_sources})
 hvp_checked(tool_checked)
 hvp_fuzzed(tool_checked)
 target_link_libraries(tool_checked PUBLIC fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11 util)
-target_precompile_headers(tool_checked PRIVATE ${tool}/base/json_templates.hpp)
+target_precompile_headers(tool_checked PRIVATE <tool/base/json_templates.hpp>)
 
 file(GLOB machine_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/lab_machine/*_test.cpp)
 hvp_test(machine_tests ${machine_tests} LIBS machine_checked rapidcheck)
