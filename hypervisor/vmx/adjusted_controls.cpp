@@ -7,14 +7,14 @@
 
 namespace hvp::vmx {
 
-ControlCapability capability_of(const ControlMsrs& msrs) {
+ControlCapability capability_of(ControlMsrs msrs) {
     const auto basic = std::bit_cast<VmxBasic>(arch::rdmsr(arch::Msr::vmx_basic));
     return ControlCapability::from_msr(
         arch::rdmsr(basic.has_true_controls != 0 ? msrs.true_capability : msrs.plain));
 }
 
 void write_adjusted(CurrentVmcs& vmcs, std::uint32_t encoding, std::uint32_t wanted,
-                    const ControlMsrs& msrs) {
+                    ControlMsrs msrs) {
     const ControlCapability capability = capability_of(msrs);
     if (const std::uint32_t missing = capability.refused(wanted); missing != 0) {
         vmcs.note_missing_controls(encoding, missing);

@@ -40,7 +40,7 @@ struct ControlMsrs {
 /// Writes one word of controls, or notes in `vmcs` which of them this processor lacks: see
 /// `written`.
 void write_adjusted(CurrentVmcs& vmcs, std::uint32_t encoding, std::uint32_t wanted,
-                    const ControlMsrs& msrs);
+                    ControlMsrs msrs);
 
 /// The same, with the field's type checked.
 template <typename F>
@@ -49,7 +49,7 @@ void write_controls(CurrentVmcs& vmcs, F, std::type_identity_t<typename F::Value
 }
 
 /// What this processor allows of the word of controls that has these MSRs.
-[[nodiscard]] ControlCapability capability_of(const ControlMsrs& msrs);
+[[nodiscard]] ControlCapability capability_of(ControlMsrs msrs);
 
 /// Whether this processor lets a control be 1.
 template <typename Control>

@@ -15,9 +15,8 @@ namespace hvp::vmx {
 
 /// A VMX instruction failed; the VM-instruction error number is read if there is a current VMCS.
 /// [SDM 3C 30.2 "Conventions"]
-[[nodiscard]] inline std::unexpected<Failure> instruction_failed(const Explanation& why,
-                                                                 arch::VmxResult result,
-                                                                 std::uint32_t number = 0) {
+[[nodiscard, gnu::noinline]] inline std::unexpected<Failure> instruction_failed(
+    const Explanation& why, arch::VmxResult result, std::uint32_t number = 0) {
     return std::unexpected{Failure{.kind = FailureKind::instruction_failed,
                                    .result = result,
                                    .error_number = error_number_of(result),

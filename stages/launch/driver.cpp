@@ -29,6 +29,7 @@
 #include "hypervisor/vmx/adjusted_controls.hpp"
 #include "hypervisor/vmx/capabilities.hpp"
 #include "hypervisor/vmx/failure.hpp"
+#include "hypervisor/vmx/guest_instructions.hpp"
 #include "hypervisor/vmx/vmx_operation.hpp"
 #include "platform/host.hpp"
 #include "platform/windows/nt.hpp"
@@ -58,11 +59,13 @@ struct Regions {
     std::optional<platform::PageRun> vmm_stack;
 };
 
-Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive, Journal& journal);
+// The two long ones are not inlined into their only callers: the driver would be larger.
+[[gnu::noinline]] Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive,
+                                                Journal& journal);
 Regions take_memory(const platform::AtPassiveLevel& passive, const vmx::VmxBasic& basic);
 Expected<void> prepare(const Regions& regions, const vmx::VmxBasic& basic);
-Expected<void> write_vmcs(const arch::ProcessorState& state, const Regions& regions,
-                          vmx::ExitFrame* frame);
+[[gnu::noinline]] Expected<void> write_vmcs(const arch::ProcessorState& state,
+                                            const Regions& regions, vmx::ExitFrame* frame);
 Expected<void> verify(const ExitNote& exit, const Mailbox& mailbox);
 void on_vm_exit(void* stage);
 void on_unload(PDRIVER_OBJECT) {}
@@ -123,9 +126,8 @@ Expected<void> launch_a_guest(const platform::AtPassiveLevel& passive, Journal& 
 
     {
         // No interrupt may arrive from here on. In the guest Windows' handlers would run with our
-        // controls: RDTSCP, which Windows executes there, is #UD unless a control allows it, and
-        // the guest ends at its first exit. In the VMM they would find a stack that Windows does
-        // not know.  [SDM 3C 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"]
+        // controls, and the guest ends at its first exit. In the VMM they would find a stack that
+        // Windows does not know.
         const arch::InterruptsOff interrupts_off;
         const arch::ProcessorStateGuard kept;
 
@@ -297,6 +299,9 @@ void write_execution_controls(vmx::CurrentVmcs& vmcs) {
     vmx::write_controls(vmcs, vmx::pin_based_controls, {});
     vmx::write_controls(vmcs, vmx::primary_processor_based_controls,
                         vmx::PrimaryControl::hlt_exiting);
+    // RDTSCP, INVPCID and XSAVES are #UD in a guest unless a control gives them to it.
+    // [SDM 3C 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"]
+    vmx::give_instructions(vmcs);
     vmcs.write(vmx::exception_bitmap, 0);  // no exception causes an exit
     vmcs.write(vmx::page_fault_error_code_mask, 0);
     vmcs.write(vmx::page_fault_error_code_match, 0);

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "hypervisor/vmcs/controls.hpp"
 #include "tests/lab/places.hpp"
 #include "tests/lab/playground.hpp"
 
@@ -75,6 +76,29 @@ TEST_P(BrokenLaunch, EndsAsItsMutationSays) {
         EXPECT_THAT(answer.output + answer.errors, testing::Not(testing::HasSubstr(words)));
     }
     EXPECT_THAT(answer.errors, testing::StartsWith("broken-" + mistake.name + ": "));
+}
+
+/// What the driver read from this field after its VM entry had failed.
+std::uint64_t field_after_failed_entry(const Playground& playground, const std::string& encoding) {
+    const Json fields = playground.events("VmcsFields").at(0)["fields"];
+    for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+        if (fields[i] == encoding) {
+            return std::stoull(fields[i + 1].get<std::string>(), nullptr, 0);
+        }
+    }
+    throw std::out_of_range{"no field " + encoding};
+}
+
+TEST(BrokenLaunchControls, GiveTheGuestTheInstructionsThatCpuidTellsOf) {
+    Playground playground;
+    const Answer answer =
+        playground({"run", "--driver", drivers_folder() / "broken-guest-rflags-bit-1-clear.sys"});
+    ASSERT_EQ(answer.status, 1) << answer.errors;
+    const auto secondary = arch::Flags<vmx::SecondaryControl>{
+        static_cast<std::uint32_t>(field_after_failed_entry(playground, "0x401e"))};
+    EXPECT_EQ(secondary, vmx::SecondaryControl::enable_rdtscp |
+                             vmx::SecondaryControl::enable_invpcid |
+                             vmx::SecondaryControl::enable_xsaves);
 }
 
 INSTANTIATE_TEST_SUITE_P(, BrokenLaunch, testing::ValuesIn(all_mistakes()), [](const auto& info) {
