@@ -12,13 +12,11 @@
 // Three things a processor can be in the middle of, and no instruction brings it back there:
 //
 // - Blocking by STI or MOV SS. It ends with the instruction after these, and what we end with,
-// IRETQ
-//   or a jump, is that instruction: an interrupt may come before the guest's. Where
-//   that is HLT, it then sleeps until the next interrupt.
+//   IRETQ or a jump, is that instruction: an interrupt may come before the guest's. Where that is
+//   HLT, it then sleeps until the next interrupt.
 //   [SDM 3A 6.8.3 "Masking Exceptions and Interrupts When Switching Stacks"]
 // - A pending debug exception. VM entry has a field for it, and a processor outside VMX operation
-// has
-//   none: it is lost. With RFLAGS.TF the next instruction reports a single step.
+//   has none: it is lost. With RFLAGS.TF the next instruction reports a single step.
 //   [SDM 3C 26.6.3 "Delivery of Pending Debug Exceptions after VM Entry"]
 // - Blocking by NMI, in the guest's handler of one. Virtual NMIs block none of the processor's, and
 //   only the delivery of an NMI does. Those that we have counted wait until the guest's function

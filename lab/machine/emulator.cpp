@@ -89,8 +89,8 @@ EmulatorOutcome Session::to_its_end() {
         if (!run_.go_on()) {
             end(Ending::stopped);
         }
-        started_ +=
-            Clock::now() - asked;  // the emulator was not read: its silence counts for nothing
+        // The emulator was not read: its silence counts for nothing.
+        started_ += Clock::now() - asked;
         act(talk_.on_time(now()));
         if (sources[1].revents == POLLIN && !interrupt_in_pause_) {
             std::this_thread::sleep_for(gathering);

@@ -11,6 +11,9 @@ namespace hvp::tool {
 /// Returns  the text without blanks at its ends.
 [[nodiscard]] std::string_view trimmed(std::string_view text);
 
+/// Returns  the text with its ASCII letters small
+[[nodiscard]] std::string lower_case(std::string_view text);
+
 /// Takes the text's first line, without its line end.
 [[nodiscard]] std::string_view take_line(std::string_view& text);
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 
 #include "hypervisor/vmcs/names/field_names.hpp"
@@ -14,14 +13,6 @@
 
 namespace hvp::tool {
 namespace {
-
-std::string lower(std::string_view text) {
-    std::string result{text};
-    std::ranges::transform(result, result.begin(), [](unsigned char letter) {
-        return static_cast<char>(std::tolower(letter));
-    });
-    return result;
-}
 
 // Every "{}" becomes the subject.
 std::string with_subject(std::string_view text, std::string_view subject) {
@@ -41,7 +32,7 @@ bool is_in_section(const EntryRule& rule, std::string_view section) {
 
 bool has_word(const EntryRule& rule, const std::string& word) {
     const auto contains = [&](const std::string& text) {
-        return lower(text).find(word) != std::string::npos;
+        return lower_case(text).find(word) != std::string::npos;
     };
     return contains(rule_id(rule)) || contains(rule_sentence(rule)) ||
            contains(rule_remedy(rule)) || contains(rule.section->title) ||
@@ -64,7 +55,7 @@ std::vector<std::pair<const vmx::Citation*, std::vector<const EntryRule*>>> by_s
 }  // namespace
 
 std::string rule_id(const EntryRule& rule) {
-    return with_subject(rule.id, lower(rule.subject));
+    return with_subject(rule.id, lower_case(rule.subject));
 }
 
 std::string rule_sentence(const EntryRule& rule) {
@@ -109,7 +100,7 @@ std::string item_name_with_number(Item item) {
 
 std::vector<const EntryRule*> rules_matching(std::string_view word) {
     std::vector<const EntryRule*> found;
-    const std::string small = lower(word);
+    const std::string small = lower_case(word);
     for (const EntryRule& rule : vmx::checks::all_rules) {
         if (is_in_section(rule, word) || has_word(rule, small)) {
             found.push_back(&rule);

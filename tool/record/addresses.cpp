@@ -7,6 +7,7 @@
 #include <ranges>
 
 #include "tool/base/subprocess.hpp"
+#include "tool/base/text.hpp"
 #include "tool/record/image_functions.hpp"
 
 namespace hvp::tool {
@@ -14,20 +15,6 @@ namespace {
 
 // Each is an argument of the symbolizer, twice.
 constexpr std::size_t most_symbols = 200;
-
-std::string_view take_line(std::string_view& text) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return line;
-}
-
-// `stages\launch\driver.cpp:72:0` as people on this host write it, without the column.
-std::string place(std::string_view line) {
-    std::string text{line.substr(0, line.rfind(':'))};
-    std::ranges::replace(text, '\\', '/');
-    return text.starts_with("??") ? "" : text;
-}
 
 // Names as the source has them.
 std::string plain(std::string_view function) {
@@ -54,6 +41,24 @@ bool is_address(std::string_view word) {
 
 }  // namespace
 
+std::string ask_symbolizer(const std::filesystem::path& image,
+                           std::span<const std::uint64_t> offsets) {
+    Command command{.arguments = {"llvm-symbolizer-19", "--relative-address",
+                                  "--obj=" + image.filename().string()},
+                    .folder = image.parent_path()};
+    for (const std::uint64_t offset : offsets) {
+        command.arguments.push_back(fmt::format("{:#x}", offset));
+    }
+    const auto answer = capture(command);
+    return answer ? answer->output : "";
+}
+
+std::string source_place(std::string_view line) {
+    std::string text{line.substr(0, line.rfind(':'))};
+    std::ranges::replace(text, '\\', '/');
+    return text.starts_with("??") ? "" : text;
+}
+
 std::vector<Symbol> read_symbols(std::string_view answer) {
     std::vector<Symbol> symbols;
     while (!answer.empty()) {
@@ -64,7 +69,7 @@ std::vector<Symbol> read_symbols(std::string_view answer) {
             if (function.empty()) {
                 break;  // the block is over
             }
-            const std::string where = place(take_line(answer));
+            const std::string where = source_place(take_line(answer));
             if (function.starts_with("??")) {
                 continue;
             }
@@ -178,14 +183,11 @@ std::vector<Symbol> AddressNames::symbols_of(const Image& image,
     if (addresses.empty()) {
         return {};
     }
-    Command command{.arguments = {"llvm-symbolizer-19", "--relative-address",
-                                  "--obj=" + image.file.filename().string()},
-                    .folder = image.file.parent_path()};
+    std::vector<std::uint64_t> offsets;
     for (const std::uint64_t address : addresses) {
-        command.arguments.push_back(fmt::format("{:#x}", address - image.base));
+        offsets.push_back(address - image.base);
     }
-    const auto answer = capture(command);
-    auto symbols = read_symbols(answer ? answer->output : "");
+    auto symbols = read_symbols(ask_symbolizer(image.file, offsets));
     return symbols.size() == addresses.size() ? symbols : std::vector<Symbol>{};
 }
 

@@ -24,6 +24,16 @@ struct Symbol {
 /// the innermost of inlined functions first.
 [[nodiscard]] std::vector<Symbol> read_symbols(std::string_view answer);
 
+/// Asks the symbolizer about offsets in an image, whose PDB is in the same folder.
+///
+/// Returns  its answer, for `read_symbols`; empty when it cannot be asked
+[[nodiscard]] std::string ask_symbolizer(const std::filesystem::path& image,
+                                         std::span<const std::uint64_t> offsets);
+
+/// Returns  `stages\launch\driver.cpp:72:0` as people on this host write it, without the column;
+///          empty when the symbolizer knew no place
+[[nodiscard]] std::string source_place(std::string_view line);
+
 class AddressNames {
 public:
     struct Image {

@@ -59,7 +59,7 @@ EndlessExit::Values state_of(const DebuggerStop& stop, std::uint64_t address) {
         {"CR0", vmcs.read(vmx::guest_cr0)},
         {"CR3", vmcs.read(vmx::guest_cr3)},
         {"CR4", vmcs.read(vmx::guest_cr4)},
-        {"CS", vmcs.find(vmx::guest_es_selector.encoding + 2).value_or(0)},
+        {"CS", vmcs.find(nth(vmx::guest_es_selector, vmx::SegmentIndex::cs)).value_or(0)},
         {"activity state", vmcs.read(vmx::guest_activity_state)},
         {"interruptibility state", vmcs.read(vmx::guest_interruptibility_state)},
         {"exit qualification", vmcs.read(vmx::exit_qualification)},

@@ -118,7 +118,7 @@ private:
 // Where the driver wrote the fields that broken rules are about, the last time before it failed.
 class Writers {
 public:
-    Writers(const FailedEntry& failed, const ReplayOfRun& replay, const DriverImage& driver,
+    Writers(const FailedEntry& failed, const ReplayOfRun& replay, const SourcePlaces& places,
             const Explanation& explanation) {
         std::vector<std::uint64_t> watched;
         std::string commands;
@@ -140,7 +140,7 @@ public:
         for (unsigned i = 0; i < most_writes; ++i) {
             commands += "c\nregs\n";
         }
-        take_last_writes(replay(commands), failed, driver);
+        take_last_writes(replay(commands), failed, places);
     }
 
     [[nodiscard]] std::string place_of(const FailedEntry& failed, Item item) const {
@@ -153,7 +153,7 @@ public:
 
 private:
     void take_last_writes(const std::vector<lab::DebuggerStop>& stops, const FailedEntry& failed,
-                          const DriverImage& driver) {
+                          const SourcePlaces& places) {
         constexpr std::string_view watch_point = "write watch point at 0x";
         std::map<std::uint64_t, std::uint64_t> writers;  // address, RIP behind the instruction
         bool all_seen = false;
@@ -168,7 +168,6 @@ private:
         if (!all_seen) {
             return;  // more writes than we look at: the last one is not known
         }
-        const SourcePlaces places{driver.file, driver.base};
         for (const auto& [address, rip] : writers) {
             if (places.is_vmwrite_before(rip)) {
                 places_[address] = places.place_before(rip);
@@ -219,11 +218,11 @@ std::optional<EntryFailure> explain_replayed_entry(const FailedEntry& failed,
     Memory{failed, replay}.add_to(image, *processor);
     const Judged judged{image, *processor, ModelIs::known};
     const Explanation explanation = explain_image(judged);
-    const Writers writers{failed, replay, driver, explanation};
+    const SourcePlaces places{driver.file, driver.base};
+    const Writers writers{failed, replay, places, explanation};
     const ExplanationStyle style{.model = model, .width = width, .where_set = [&](Item item) {
                                      return writers.place_of(failed, item);
                                  }};
-    const SourcePlaces places{driver.file, driver.base};
     const std::string instruction = failed.is_resume ? "VMRESUME" : "VMLAUNCH";
     const std::uint64_t rip = stops[1].find("rip").value_or(0);
     std::string text = fmt::format("{} at {}. The processor's log says: {}\n", instruction,

@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <span>
 #include <string_view>
 
 #include "lab/nt/hosted/mapped_image.hpp"
 #include "tool/base/files.hpp"
-#include "tool/base/subprocess.hpp"
 #include "tool/base/text.hpp"
+#include "tool/record/addresses.hpp"
 
 namespace hvp::tool {
 
@@ -35,11 +35,8 @@ std::string SourcePlaces::symbolized(std::uint64_t address, std::uint64_t shown)
         return fmt::format("{:#x}", shown);
     }
     const std::string plain = fmt::format("{}+{:#x}", driver_.filename().string(), shown - base_);
-    const auto answer = capture(
-        {.arguments = {"llvm-symbolizer-19", "--relative-address",
-                       "--obj=" + driver_.filename().string(), fmt::format("{:#x}", offset)},
-         .folder = driver_.parent_path()});
-    std::string_view lines = answer ? std::string_view{answer->output} : std::string_view{};
+    const std::string answer = ask_symbolizer(driver_, std::span{&offset, 1});
+    std::string_view lines = answer;
     // Function and place in turn, the innermost first: the last pair is the function itself.
     std::string_view function;
     std::string_view place;
@@ -51,13 +48,12 @@ std::string SourcePlaces::symbolized(std::uint64_t address, std::uint64_t shown)
             place = where;
         }
     }
-    if (place.empty() || place.starts_with("??")) {
+    const std::string path = source_place(place);
+    if (path.empty()) {
         return function.empty() || function.starts_with("??")
                    ? plain
                    : fmt::format("{} ({})", plain, function);
     }
-    std::string path{place.substr(0, place.rfind(':'))};
-    std::ranges::replace(path, '\\', '/');
     return fmt::format("{} ({})", path, function);
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string>
 
 #include "hypervisor/vmcs/fields.hpp"
@@ -46,14 +45,6 @@ constexpr auto reason_marks = std::to_array<std::string_view>({
     "exit reason ",
     "exit reason: ",
 });
-
-std::string lower(std::string_view text) {
-    std::string letters{text};
-    std::ranges::transform(letters, letters.begin(), [](unsigned char letter) {
-        return static_cast<char>(std::tolower(letter));
-    });
-    return letters;
-}
 
 // The number after a mark, behind `=`, `:` and blanks.
 std::optional<WrittenNumber> number_after(std::string_view line, std::string_view mark) {
@@ -180,7 +171,7 @@ bool read_virtualbox(std::string_view line, ImageBuilder& builder) {
 
 bool read_message(std::string_view whole, ImageBuilder& builder) {
     constexpr std::size_t longest_message = 400;
-    const std::string line = lower(whole.substr(0, longest_message));
+    const std::string line = lower_case(whole.substr(0, longest_message));
     read_exit(line, builder);
     read_instruction_error(line, builder);
     read_reason_in_words(line, builder);

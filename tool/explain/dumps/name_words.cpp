@@ -31,6 +31,17 @@ bool contains_ignoring_case(std::string_view text, std::string_view small) {
            }).begin() != text.end();
 }
 
+std::string lower_letters(std::string_view text) {
+    std::string letters;
+    for (const char letter : text) {
+        const auto byte = static_cast<unsigned char>(letter);
+        if (std::isalnum(byte) != 0) {
+            letters += static_cast<char>(std::tolower(byte));
+        }
+    }
+    return letters;
+}
+
 std::string_view without_index(std::string_view name) {
     const std::size_t open = name.find_last_of('[');
     return open != std::string_view::npos && name.ends_with(']') && open > 0 ? name.substr(0, open)

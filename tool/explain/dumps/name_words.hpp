@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace hvp::tool {
@@ -19,6 +20,9 @@ inline constexpr std::size_t most_name_letters = 100;
 
 /// Returns  the name in front of a virtual processor's number: `efer` of `efer[1]`
 [[nodiscard]] std::string_view without_index(std::string_view name);
+
+/// Returns  its letters and digits, small
+[[nodiscard]] std::string lower_letters(std::string_view name);
 
 /// `small`: lower case
 [[nodiscard]] bool contains_ignoring_case(std::string_view text, std::string_view small);

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "hypervisor/vmcs/fields.hpp"
+#include "tool/base/text.hpp"
+#include "tool/explain/dumps/name_words.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -72,10 +74,7 @@ constexpr auto other_names = std::to_array<std::string_view>({
 }  // namespace
 
 std::optional<std::uint32_t> register_field(std::string_view name, Side side) {
-    std::string wanted;
-    for (const char letter : name) {
-        wanted += static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
-    }
+    const std::string wanted = lower_case(name);
     const auto* const found = std::ranges::find(register_names, wanted, &RegisterName::name);
     if (found == register_names.end()) {
         return std::nullopt;
@@ -85,13 +84,7 @@ std::optional<std::uint32_t> register_field(std::string_view name, Side side) {
 }
 
 bool is_no_field(std::string_view name) {
-    std::string letters;
-    for (const char letter : name) {
-        const auto byte = static_cast<unsigned char>(letter);
-        if (std::isalnum(byte) != 0) {
-            letters += static_cast<char>(std::tolower(byte));
-        }
-    }
+    const std::string letters = lower_letters(name);
     const auto has_number_after = [&](std::string_view prefix) {
         return letters.starts_with(prefix) && letters.size() > prefix.size() &&
                std::ranges::all_of(letters.substr(prefix.size()),

@@ -2,29 +2,18 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string>
 #include <vector>
 
 #include "hypervisor/vmcs/fields.hpp"
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tool/base/text.hpp"
+#include "tool/explain/dumps/name_words.hpp"
 
 namespace hvp::tool {
 namespace {
 
 using vmx::SegmentIndex;
-
-std::string lower_letters(std::string_view text) {
-    std::string letters;
-    for (const char letter : text) {
-        const auto byte = static_cast<unsigned char>(letter);
-        if (std::isalnum(byte) != 0) {
-            letters += static_cast<char>(std::tolower(byte));
-        }
-    }
-    return letters;
-}
 
 struct SegmentName {
     std::string_view name;
@@ -123,6 +112,14 @@ WrittenNumber exactly(std::uint64_t value) {
     return {value, {}, false};
 }
 
+// A descriptor table: base, limit.
+bool take_table(const SegmentFields& fields, const std::vector<WrittenNumber>& n,
+                ImageBuilder& builder) {
+    set(builder, fields.base, n[0]);
+    set(builder, fields.limit, n[1]);
+    return true;
+}
+
 // QEMU: selector, base, limit, descriptor; base and limit of a table.
 bool take_emulators(const SegmentFields& fields, const std::vector<WrittenNumber>& n,
                     ImageBuilder& builder) {
@@ -132,9 +129,7 @@ bool take_emulators(const SegmentFields& fields, const std::vector<WrittenNumber
     }
     builder.mark_as_guests_view();
     if (is_table) {
-        set(builder, fields.base, n[0]);
-        set(builder, fields.limit, n[1]);
-        return true;
+        return take_table(fields, n, builder);
     }
     set(builder, fields.selector, n[0]);
     set(builder, fields.base, n[1]);
@@ -183,9 +178,7 @@ bool take_table_row(const SegmentFields& fields, const std::vector<WrittenNumber
     }
     builder.mark_as_guests_view();
     if (is_table) {
-        set(builder, fields.base, n[0]);
-        set(builder, fields.limit, n[1]);
-        return true;
+        return take_table(fields, n, builder);
     }
     constexpr std::array<std::string_view, 8> keys{"type", "p", "dpl", "db", "s", "l", "g", "avl"};
     SegmentParts parts;
