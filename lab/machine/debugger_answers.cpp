@@ -42,6 +42,38 @@ void read_register(std::string_view line, DebuggerStop& stop) {
     }
 }
 
+// `(0) [0x00000051ad84] 0010:fffff801a5e51d84 (unk. ctxt): ud2                       ; 0f0b`
+void read_instruction(std::string_view line, DebuggerStop& stop) {
+    const std::size_t context = line.find(" ctxt): ");
+    const std::size_t bytes = line.rfind(" ; ");
+    if (!line.starts_with('(') || context == std::string_view::npos ||
+        bytes == std::string_view::npos || bytes < context || !stop.instruction.empty()) {
+        return;
+    }
+    const std::size_t start = line.find(": ", context) + 2;
+    const std::string_view text = line.substr(start, bytes - start);
+    stop.instruction = text.substr(0, text.find_last_not_of(' ') + 1);
+}
+
+// `idtr:base=0xfffff80000046000, limit=0x0`
+void read_table_register(std::string_view line, DebuggerStop& stop) {
+    for (const std::string_view table : {"gdtr", "idtr"}) {
+        if (!line.starts_with(table)) {
+            continue;
+        }
+        for (const std::string_view part : {":base=0x", "limit=0x"}) {
+            const std::size_t at = line.find(part);
+            const auto value = at == std::string_view::npos
+                                   ? std::nullopt
+                                   : number_at<std::uint64_t>(line.substr(at + part.size()), 16);
+            if (value) {
+                stop.registers.emplace(
+                    std::string{table} + (part.starts_with(':') ? " base" : " limit"), *value);
+            }
+        }
+    }
+}
+
 // `CR3=0x000000039000`, `eflags 0x00000002: id vip …`
 void read_special_register(std::string_view line, DebuggerStop& stop) {
     const std::size_t value = line.find("0x");
@@ -114,6 +146,8 @@ std::vector<DebuggerStop> read_stops(std::string_view console) {
             read_register(line, stops.back());
             read_special_register(line, stops.back());
             read_words(line, stops.back());
+            read_instruction(line, stops.back());
+            read_table_register(line, stops.back());
         }
     }
     return stops;

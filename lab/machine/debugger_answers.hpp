@@ -16,7 +16,9 @@ namespace hvp::lab {
 struct DebuggerStop {
     std::string why;  ///< "time breakpoint", "VMEXIT breakpoint", "write watch point at 0x…"
     std::uint64_t tick = 0;
-    /// By their names in the debugger's words: rax, r8, rip, eflags, cr3.
+    std::string instruction{};  ///< the next one, as the debugger writes it: "mov eax, ebx"
+    /// By their names in the debugger's words: rax, r8, rip, eflags, cr3; "idtr base", "gdtr
+    /// limit".
     std::map<std::string, std::uint64_t, std::less<>> registers;
     std::map<std::uint64_t, std::uint32_t> words;  ///< of physical memory, by address
 
@@ -26,7 +28,7 @@ struct DebuggerStop {
     [[nodiscard]] std::optional<std::uint64_t> memory(std::uint64_t address, unsigned bytes) const;
 };
 
-/// Reads the answers to `regs`, `creg` and `xp /Nwx`, stop by stop.
+/// Reads the answers to `regs`, `creg`, `sreg` and `xp /Nwx`, stop by stop.
 [[nodiscard]] std::vector<DebuggerStop> read_stops(std::string_view console);
 
 }  // namespace hvp::lab

@@ -93,7 +93,9 @@ void ProcessorLog::line(std::string_view whole) {
         panic_ = text;
     }
     if (who.starts_with("CPU") && who[3] >= '0' && who[3] < '0' + int{most_processors}) {
-        processor_line(*t, static_cast<unsigned>(who[3] - '0'), text, whole);
+        const auto cpu = static_cast<unsigned>(who[3] - '0');
+        exceptions_.line(*t, cpu, level == 'e', text);
+        processor_line(*t, cpu, text, whole);
     } else if (emulator_.empty() && take(text, "Bochs x86 Emulator ")) {
         emulator_ = fmt::format("Bochs {}", text);
     }

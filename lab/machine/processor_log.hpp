@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "lab/machine/exception_log.hpp"
+
 namespace hvp::lab {
 
 /// The only emulator whose log this parser knows.
@@ -69,6 +71,8 @@ public:
     }
     /// Returns  the text of the emulator's last panic, for example that of a triple fault.
     [[nodiscard]] const std::string& panic() const { return panic_; }
+    /// Returns  the exceptions that the processors raised last.
+    [[nodiscard]] const ExceptionLog& exceptions() const { return exceptions_; }
 
 private:
     // VMLAUNCH or VMRESUME has begun on a processor, and the log does not have its result yet.
@@ -89,6 +93,7 @@ private:
     std::string rest_;  ///< the incomplete last line
     std::string emulator_;
     std::string panic_;
+    ExceptionLog exceptions_;
     std::bitset<most_processors> halted_;
     std::uint64_t last_tick_ = 0;
     std::array<std::optional<Attempt>, most_processors> attempts_;

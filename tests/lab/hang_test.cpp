@@ -15,14 +15,18 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 // The files of every run that did not pass.
-void expect_evidence(const Playground& playground, const Answer& answer, const char* result) {
-    EXPECT_EQ(answer.error_lines(), 1U) << answer.errors;
+void expect_files(const Playground& playground, const char* result) {
     EXPECT_EQ(playground.summary()["result"], result);
     EXPECT_NE(playground.summary()["reason"], "");
     EXPECT_NE(playground.file("bochs.log"), "");
     EXPECT_NE(playground.file("console.log"), "");
     EXPECT_NE(playground.file("story.txt"), "");
     EXPECT_EQ(playground.processes(), 0U);
+}
+
+void expect_evidence(const Playground& playground, const Answer& answer, const char* result) {
+    EXPECT_EQ(answer.error_lines(), 1U) << answer.errors;
+    expect_files(playground, result);
 }
 
 TEST(Hang, WhileExecutingIsReportedWithItsAddress) {
@@ -93,7 +97,10 @@ TEST(TripleFault, EndsTheRunWithTheRegisters) {
     const Answer answer = playground({"run", "--driver", driver});
     EXPECT_EQ(answer.status, 1);
     EXPECT_THAT(answer.errors, HasSubstr("triple fault on processor 0"));
-    expect_evidence(playground, answer, "bugcheck");
+    EXPECT_THAT(answer.errors, HasSubstr("  #BP (vector 3)\n      int3\n"));
+    EXPECT_THAT(answer.errors, HasSubstr("then #DF (vector 8)"));
+    EXPECT_THAT(answer.errors, HasSubstr("limit 0x0."));
+    expect_files(playground, "bugcheck");
     EXPECT_THAT(playground.file("bochs.log"), HasSubstr("CR2="));
     EXPECT_EQ(playground.events("TripleFault").size(), 1U);
 }

@@ -87,6 +87,20 @@ std::vector<const Event*> Timeline::all(std::string_view from, std::string_view 
     return found;
 }
 
+std::vector<Timeline::Repeated> Timeline::repeated(std::string_view from,
+                                                   std::string_view name) const {
+    std::vector<Repeated> different;
+    std::map<std::string, std::size_t> known;  // what it says, and which one it is
+    for (const Event* event : all(from, name)) {
+        const auto [place, is_new] = known.emplace(event->fields.dump(), different.size());
+        if (is_new) {
+            different.push_back({event, 0});
+        }
+        ++different[place->second].times;
+    }
+    return different;
+}
+
 std::vector<const Event*> Timeline::before(const Event& event, std::size_t most) const {
     const auto last_of = [&](const auto& from, std::size_t count) {
         std::vector<const Event*> found;

@@ -37,6 +37,15 @@ public:
     /// Returns  the content of events.jsonl; a kind that flooded has one line more, with its count.
     [[nodiscard]] std::string json_lines() const;
 
+    /// An event, and how many there are that say the same.
+    struct Repeated {
+        const Event* first;
+        std::uint64_t times;
+    };
+    /// Returns  the different ones of that name, each with the first of its kind
+    [[nodiscard]] std::vector<Repeated> repeated(std::string_view from,
+                                                 std::string_view name) const;
+
 private:
     enum class Turn : std::uint8_t;
     [[nodiscard]] std::vector<Turn> turns() const;

@@ -14,6 +14,7 @@
 #include "tool/explain/entry_failure.hpp"
 #include "tool/record/recording.hpp"
 #include "tool/run/endless_exit.hpp"
+#include "tool/run/fault_report.hpp"
 #include "tool/run/foreign_entry.hpp"
 #include "tool/run/progress.hpp"
 #include "tool/run/run_inputs.hpp"
@@ -118,6 +119,9 @@ public:
 private:
     ExitStatus conclude(const lab::EmulatorOutcome& outcome, const ReplayOfRun& replay);
     [[nodiscard]] std::optional<EntryFailure> explain_failed_entry(const ReplayOfRun& replay) const;
+    [[nodiscard]] std::optional<FaultReport> explain_fault(const Verdict& verdict,
+                                                           const ReplayOfRun& replay,
+                                                           AddressNames& names) const;
     [[nodiscard]] bool gets_nowhere(const ReplayOfRun& replay);
     void tell_endless_exit(Verdict& verdict, AddressNames& names);
     void check_story(Verdict& verdict, const std::vector<StoryStep>& steps) const;
@@ -219,6 +223,17 @@ std::optional<EntryFailure> Run::explain_failed_entry(const ReplayOfRun& replay)
                                   options_.model, width);
 }
 
+// An exception that ended the run. With several processors a replay's tick is not one's own.
+std::optional<FaultReport> Run::explain_fault(const Verdict& verdict, const ReplayOfRun& replay,
+                                              AddressNames& names) const {
+    if (options_.cpus != 1 ||
+        (verdict.result != Result::failed && verdict.result != Result::bugcheck)) {
+        return std::nullopt;
+    }
+    const auto fault = ending_fault(recording_.timeline(), recording_.log().exceptions());
+    return fault ? report_fault(*fault, recording_.timeline(), replay, names) : std::nullopt;
+}
+
 ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome, const ReplayOfRun& replay) {
     const Timeline& timeline = recording_.timeline();
     AddressNames names = address_names(inputs_, repository_, timeline, outcome.evidence);
@@ -239,8 +254,11 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome, const ReplayOfRun&
         tell_endless_exit(verdict, names);
     }
     entry_failure_ = explain_failed_entry(replay);
+    const auto fault = entry_failure_ ? std::nullopt : explain_fault(verdict, replay, names);
     if (entry_failure_) {
         report_ = entry_failure_->text;
+    } else if (fault) {
+        report_ = fault->text;
     } else if (options_.cpus != 1 && last_failed_entry(timeline)) {
         report_ = "With --cpus 1 the tool can run the machine once more, and explain the VMCS.\n";
     }
@@ -258,6 +276,9 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome, const ReplayOfRun&
     Json facts = summary(options_, inputs_.driver_facts, recording_, verdict, witnesses, seconds());
     if (entry_failure_) {
         facts["explanation"] = entry_failure_->json;
+    }
+    if (fault) {
+        facts["fault"] = fault->json;
     }
     if (endless_) {
         facts["endless_exit"] = to_json(*endless_);

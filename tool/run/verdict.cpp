@@ -116,6 +116,21 @@ Verdict with_failure_of_driver(Verdict verdict, const RunFacts& facts) {
     return verdict;
 }
 
+// Whether the system was called on a stack of the driver's own between a VM exit and the next
+// entry.
+bool calls_in_root(const Timeline& timeline) {
+    const Event* last = nullptr;
+    for (const Event& event : timeline.events()) {
+        if (event.from == "processor" && (event.name == "VmEntry" || event.name == "VmExit")) {
+            last = &event;
+        } else if (event.is("lab", "Finding") && event.text("rule") == "UnknownStack" &&
+                   last != nullptr && last->name == "VmExit" && last->cpu == event.cpu) {
+            return true;
+        }
+    }
+    return false;
+}
+
 Verdict failed(const RunFacts& facts) {
     std::vector<std::string> complaints;
     for (const std::string_view kind : complaint_kinds) {
@@ -125,8 +140,9 @@ Verdict failed(const RunFacts& facts) {
             }
             continue;
         }
-        for (const Event* event : facts.timeline.all("lab", kind)) {
-            complaints.push_back(complaint(*event));
+        for (const auto& [event, times] : facts.timeline.repeated("lab", kind)) {
+            complaints.push_back(complaint(*event) +
+                                 (times > 1 ? fmt::format(" (× {})", grouped(times)) : ""));
         }
     }
     if (complaints.empty()) {
@@ -134,9 +150,15 @@ Verdict failed(const RunFacts& facts) {
                                       facts);
     }
     const std::string first = facts.names.explain(complaints.front());
-    return complaints.size() == 1
-               ? verdict_of(VerdictId::complaint, first)
-               : verdict_of(VerdictId::complaint_and_more, first, complaints.size() - 1);
+    Verdict verdict = complaints.size() == 1
+                          ? verdict_of(VerdictId::complaint, first)
+                          : verdict_of(VerdictId::complaint_and_more, first, complaints.size() - 1);
+    if (calls_in_root(facts.timeline)) {
+        verdict.remedy =
+            "in VMX root operation nothing of the system may be called: write down what "
+            "happened, and report it when the guest is over";
+    }
+    return verdict;
 }
 
 // Where the driver went wrong: the instruction, or the call into the kernel that ended there.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
+#include <map>
 
 #include "tool/base/text.hpp"
 #include "tool/record/exit_pairs.hpp"
@@ -56,8 +58,20 @@ std::vector<StoryStep> story_of(const Timeline& timeline, const AddressNames& na
     std::vector<StoryStep> steps;
     const ExitPairs exits{timeline};
     Sentences sentences{table, names, exits, timeline};
+    std::map<const Event*, std::uint64_t> findings;
+    for (const auto& [first, times] : timeline.repeated("lab", "Finding")) {
+        findings.emplace(first, times);
+    }
     for (const Event& event : timeline.events()) {
-        std::ranges::move(sentences.about(event), std::back_inserter(steps));
+        const auto finding = findings.find(&event);
+        if (event.is("lab", "Finding") && finding == findings.end()) {
+            continue;  // told where it came first
+        }
+        std::vector<StoryStep> about = sentences.about(event);
+        if (finding != findings.end() && finding->second > 1 && !about.empty()) {
+            about.front().text += fmt::format(" × {}", grouped(finding->second));
+        }
+        std::ranges::move(about, std::back_inserter(steps));
         if (event.is("lab", "BugCheck")) {
             add_latest_events(timeline, event, steps);
         }

@@ -21,6 +21,7 @@ constexpr std::string_view console =
     "rip: fffff801_a5e52ac8\r\n"
     "eflags 0x00000002: id vip vif ac vm rf nt IOPL=0 of df if tf sf zf af pf cf\r\n"
     "CR3=0x000000039000\r\n"
+    "idtr:base=0xfffff80000046000, limit=0xfff\r\n"
     "    PCD=page-level cache disable=0\r\n"
     "[bochs]:\r\n"
     "0x000000001fffea90 <bogus+       0>:\t0x01000000\t0x00000000\t0x00008b00\t0x00000000\r\n"
@@ -40,6 +41,10 @@ TEST(DebuggerAnswers, AreReadStopByStop) {
     EXPECT_EQ(stops[1].find("rip"), 0xfffff801a5e52ac8U);
     EXPECT_EQ(stops[1].find("eflags"), 2U);
     EXPECT_EQ(stops[1].find("cr3"), 0x39000U);
+    EXPECT_EQ(stops[1].find("idtr base"), 0xfffff80000046000U);
+    EXPECT_EQ(stops[1].find("idtr limit"), 0xfffU);
+    EXPECT_EQ(stops[0].instruction, "jmpf 0xf000:0000");
+    EXPECT_EQ(stops[1].instruction, "vmlaunch");
     EXPECT_EQ(stops[1].find("rbx"), std::nullopt);
     EXPECT_EQ(stops[2].why, "write watch point at 0x00001fffee88");
     EXPECT_TRUE(stops[2].registers.empty());

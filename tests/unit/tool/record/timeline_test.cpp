@@ -23,6 +23,24 @@ TEST(Timeline, OrdersByTimeAndKeepsTheOrderOfOneTick) {
               "{\"t\":5,\"cpu\":0,\"from\":\"lab\",\"event\":\"C\"}\n");
 }
 
+TEST(Timeline, CountsWhatIsSaidAgain) {
+    Timeline timeline{100};
+    Event one = at(1, "lab", "Finding");
+    one.fields["caller"] = "0x1";
+    Event other = at(2, "lab", "Finding");
+    other.fields["caller"] = "0x2";
+    Event again = one;
+    again.t = 3;
+    for (const Event& event : {one, other, again, at(4, "lab", "Leak")}) {
+        timeline.add(event);
+    }
+    const auto findings = timeline.repeated("lab", "Finding");
+    ASSERT_EQ(findings.size(), 2U);
+    EXPECT_EQ(findings[0].first->t, 1U);
+    EXPECT_EQ(findings[0].times, 2U);
+    EXPECT_EQ(findings[1].times, 1U);
+}
+
 // On several processors one tick is several instructions, and the channels of lab and processor are
 // read as the host likes: each mixture of the two gives the same order.
 TEST(Timeline, TheOrderOfOneTickDoesNotDependOnTheHost) {
