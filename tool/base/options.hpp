@@ -56,6 +56,7 @@ struct RunOptions {
     bool keep = false;
     bool json = false;
     bool all_events = false;
+    bool record = false;
     bool processor_log = true;
 };
 
@@ -75,6 +76,15 @@ struct BreakOptions {
 };
 struct UnbreakOptions {
     std::string name;
+};
+
+/// Recorded states; a moment is `exit:N` or `entry:N`, empty: the first entry.
+struct VmcsOptions {
+    std::string run;  ///< a run's folder; empty: runs/latest
+    std::string at;
+    std::vector<std::string> difference;  ///< two moments
+    bool all = false;
+    bool json = false;
 };
 
 struct ListOptions {};
@@ -115,7 +125,7 @@ struct Done {
 };
 
 using Options =
-    std::variant<RunOptions, DiffOptions, NewOptions, BreakOptions, UnbreakOptions, ListOptions,
-                 CleanOptions, BenchOptions, RulesOptions, ExplainOptions, Done>;
+    std::variant<RunOptions, VmcsOptions, DiffOptions, NewOptions, BreakOptions, UnbreakOptions,
+                 ListOptions, CleanOptions, BenchOptions, RulesOptions, ExplainOptions, Done>;
 
 }  // namespace hvp::tool

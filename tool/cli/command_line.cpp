@@ -111,6 +111,9 @@ void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std
         ->type_name("N")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}));
     run.add_flag("--keep", options.keep, "keep the emulator's whole log and its files");
+    run.add_flag("--record", options.record,
+                 "run the machine once more, and write what the VMCS held at each VM entry and "
+                 "exit to vmcs.jsonl, for ./playground vmcs; on one processor");
     run.add_flag("--json", options.json, "print summary.json and nothing else");
     run.add_flag("--all-events", options.all_events,
                  "list all events of a kind, even more than 10,000");
@@ -127,6 +130,12 @@ Options finish_run(RunOptions options, const std::string& firmware, const std::s
             "--processor {}: there {} {} processor{}, numbered from 0; --cpus gives more",
             *options.processor, options.cpus == 1 ? "is" : "are", options.cpus,
             options.cpus == 1 ? "" : "s"));
+    }
+    if (options.record && (options.cpus != 1 || !options.processor_log)) {
+        return bad_usage(
+            options.cpus != 1
+                ? "--record needs --cpus 1: with more, a tick of the log is no tick of the debugger"
+                : "--record needs the processor's log; leave out --no-processor-log");
     }
     if (driver.empty() && !options.processor_log) {
         return bad_usage(
@@ -152,6 +161,21 @@ Options finish_run(RunOptions options, const std::string& firmware, const std::s
         return bad_usage(complaint);
     }
     return options;
+}
+
+void describe_vmcs(CLI::App& vmcs, VmcsOptions& options) {
+    vmcs.add_option("run", options.run, "the folder of a run with --record (default: runs/latest)")
+        ->type_name("RUN");
+    CLI::Option* at =
+        vmcs.add_option("--at", options.at,
+                        "exit:N or entry:N, from 1; entry:N comes before exit:N (default: entry:1)")
+            ->type_name("MOMENT");
+    vmcs.add_option("--diff", options.difference, "two moments: what differs between them")
+        ->type_name("MOMENT MOMENT")
+        ->expected(2)
+        ->excludes(at);
+    vmcs.add_flag("--all", options.all, "fields that are 0, too");
+    vmcs.add_flag("--json", options.json, "print JSON and nothing else");
 }
 
 void describe_explain(CLI::App& explain, ExplainOptions& options) {
@@ -276,6 +300,11 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
         "test", "build everything and run all tests; test --help shows its options");
     test->allow_extras();
 
+    VmcsOptions vmcs_options;
+    CLI::App* vmcs = app.add_subcommand(
+        "vmcs", "show what the VMCS held at a VM entry or exit of a recorded run");
+    describe_vmcs(*vmcs, vmcs_options);
+
     DiffOptions diff_options;
     CLI::App* diff = app.add_subcommand("diff", "show what a stage adds to another");
     diff->add_option("before", diff_options.before, "a stage")->required()->type_name("STAGE");
@@ -345,6 +374,9 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     }
     if (*test) {
         return bad_usage("test is run by the script ./playground, not by this program");
+    }
+    if (*vmcs) {
+        return vmcs_options;
     }
     if (*diff) {
         return finish_diff(diff_options, repository);

@@ -13,6 +13,7 @@
 #include "tool/explain/explain.hpp"
 #include "tool/explain/rules.hpp"
 #include "tool/run/run.hpp"
+#include "tool/vmcs/vmcs_command.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -29,6 +30,7 @@ public:
         return options.name == "ept" ? bench_ept(options, repository_)
                                      : bench_exits(options, repository_);
     }
+    ExitStatus operator()(const VmcsOptions& options) const { return vmcs(options, repository_); }
     ExitStatus operator()(const DiffOptions& options) const { return diff(options, repository_); }
     ExitStatus operator()(const NewOptions& options) const {
         return new_stage(options, repository_);

@@ -8,7 +8,7 @@
 #include "tool/record/addresses.hpp"
 #include "tool/record/event.hpp"
 #include "tool/record/no_progress.hpp"
-#include "tool/run/replayed_vmcs.hpp"
+#include "tool/replay/replayed_vmcs.hpp"
 
 namespace hvp::tool {
 

@@ -9,7 +9,7 @@
 #include "lab/machine/exception_log.hpp"
 #include "tool/record/addresses.hpp"
 #include "tool/record/timeline.hpp"
-#include "tool/run/replayed_vmcs.hpp"
+#include "tool/replay/replayed_vmcs.hpp"
 
 namespace hvp::tool {
 

@@ -8,7 +8,7 @@
 
 #include "tool/explain/entry_failure.hpp"
 #include "tool/record/timeline.hpp"
-#include "tool/run/replayed_vmcs.hpp"
+#include "tool/replay/replayed_vmcs.hpp"
 
 namespace hvp::tool {
 

@@ -13,6 +13,7 @@
 #include "lab/machine/emulator.hpp"
 #include "tool/explain/entry_failure.hpp"
 #include "tool/record/recording.hpp"
+#include "tool/replay/recorder.hpp"
 #include "tool/run/endless_exit.hpp"
 #include "tool/run/fault_report.hpp"
 #include "tool/run/foreign_entry.hpp"
@@ -32,24 +33,6 @@ using Clock = std::chrono::steady_clock;
 
 // A replay does what the run did, and nobody reads its log.
 constexpr std::chrono::minutes longest_replay{2};
-
-// The kernel's image, as the lab links it; the driver says where it was loaded.
-AddressNames address_names(const RunInputs& inputs, const Repository& repository,
-                           const Timeline& timeline, std::string_view evidence) {
-    AddressNames names;
-    names.add({.name = "ntoskrnl.exe",
-               .base = inputs.kernel.base,
-               .bytes = inputs.kernel.bytes.size(),
-               .file = repository.kernel()});
-    for (const Event* loaded : timeline.all("lab", "ImageLoaded")) {
-        names.add({.name = inputs.driver_facts.name,
-                   .base = loaded->number("base"),
-                   .bytes = loaded->number("bytes"),
-                   .file = inputs.driver_path});
-    }
-    names.find_symbols(addresses_to_explain(timeline, evidence));
-    return names;
-}
 
 std::string head_line(const RunOptions& options, const RunInputs& inputs) {
     return fmt::format("{} · {} · {} processor{} · real {}, {}\n", inputs.name, options.model,
@@ -124,6 +107,7 @@ private:
                                                            AddressNames& names) const;
     [[nodiscard]] bool gets_nowhere(const ReplayOfRun& replay);
     void tell_endless_exit(Verdict& verdict, AddressNames& names);
+    [[nodiscard]] std::string record(const ReplayOfRun& replay);
     void check_story(Verdict& verdict, const std::vector<StoryStep>& steps) const;
     void write_results(const Verdict& verdict, const std::string& story,
                        const std::string& summary);
@@ -236,7 +220,8 @@ std::optional<FaultReport> Run::explain_fault(const Verdict& verdict, const Repl
 
 ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome, const ReplayOfRun& replay) {
     const Timeline& timeline = recording_.timeline();
-    AddressNames names = address_names(inputs_, repository_, timeline, outcome.evidence);
+    AddressNames names = image_names(inputs_, repository_, timeline);
+    names.find_symbols(addresses_to_explain(timeline, outcome.evidence));
     const WitnessReport witnesses =
         options_.processor_log && is_complete(outcome, timeline)
             ? compare_witnesses(timeline, recording_.processors(), !options_.driver)
@@ -273,6 +258,9 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome, const ReplayOfRun&
         end += fmt::format("processor.log is cut: {} bytes left out; --keep keeps them\n",
                            grouped(recording_.dropped_bytes()));
     }
+    if (options_.record) {
+        end += record(replay);
+    }
     Json facts = summary(options_, inputs_.driver_facts, recording_, verdict, witnesses, seconds());
     if (entry_failure_) {
         facts["explanation"] = entry_failure_->json;
@@ -293,6 +281,17 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome, const ReplayOfRun&
             ExitStatus::failed);
     }
     return status_of(verdict, outcome);
+}
+
+// Returns  what to say of it, as a line of the end
+std::string Run::record(const ReplayOfRun& replay) {
+    const RecordedStates recorded = record_states(recording_.timeline(), replay);
+    if (const auto written =
+            write_file(folder_.path() / "vmcs.jsonl", write_states(recorded.states));
+        !written) {
+        recording_.note_write_error(written.error());
+    }
+    return words_of(recorded) + "; ./playground vmcs shows them\n";
 }
 
 void Run::check_story(Verdict& verdict, const std::vector<StoryStep>& steps) const {

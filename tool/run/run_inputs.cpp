@@ -175,4 +175,20 @@ std::expected<void, std::string> write_machine(const RunOptions& options, const 
     return {};
 }
 
+AddressNames image_names(const RunInputs& inputs, const Repository& repository,
+                         const Timeline& timeline) {
+    AddressNames names;
+    names.add({.name = "ntoskrnl.exe",
+               .base = inputs.kernel.base,
+               .bytes = inputs.kernel.bytes.size(),
+               .file = repository.kernel()});
+    for (const Event* loaded : timeline.all("lab", "ImageLoaded")) {
+        names.add({.name = inputs.driver_facts.name,
+                   .base = loaded->number("base"),
+                   .bytes = loaded->number("bytes"),
+                   .file = inputs.driver_path});
+    }
+    return names;
+}
+
 }  // namespace hvp::tool

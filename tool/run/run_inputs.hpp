@@ -35,4 +35,9 @@ struct RunInputs {
                                                              const Repository& repository,
                                                              const RunFolder& folder);
 
+/// Returns  the names of what lies in the machine: the kernel, as the lab links it, and the driver where
+///          the timeline says that it was loaded
+[[nodiscard]] AddressNames image_names(const RunInputs& inputs, const Repository& repository,
+                                       const Timeline& timeline);
+
 }  // namespace hvp::tool

@@ -1,4 +1,4 @@
-#include "tool/run/replayed_vmcs.hpp"
+#include "tool/replay/replayed_vmcs.hpp"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,138 @@
+// `run --record` and `vmcs`: what a replay finds in the VMCS is what the processor's log says.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "tests/lab/places.hpp"
+#include "tests/lab/playground.hpp"
+
+namespace hvp::tests {
+namespace {
+
+using testing::HasSubstr;
+
+std::vector<Json> recorded(const Playground& playground) {
+    std::vector<Json> states;
+    std::istringstream lines{playground.file("vmcs.jsonl")};
+    for (std::string line; std::getline(lines, line);) {
+        states.push_back(Json::parse(line));
+    }
+    return states;
+}
+
+std::uint64_t number(const Json& text) {
+    return std::stoull(text.get<std::string>(), nullptr, 0);
+}
+
+class RecordedStage : public testing::TestWithParam<const char*> {};
+
+TEST_P(RecordedStage, HasEachEntryAndExitOfTheProcessorsLog) {
+    Playground playground;
+    const Answer answer = playground({"run", GetParam(), "--record"});
+    ASSERT_EQ(answer.status, 0) << answer.errors;
+    EXPECT_THAT(answer.output, HasSubstr(" in vmcs.jsonl; ./playground vmcs shows them\n"));
+    std::vector<Json> entries;
+    std::vector<Json> exits;
+    std::uint64_t reason = 0;
+    std::uint64_t qualification = 0;
+    for (const Json& state : recorded(playground)) {
+        const Json& fields = state["fields"];
+        reason = fields.contains("0x4402") ? number(fields["0x4402"]) : reason;
+        qualification = fields.contains("0x6400") ? number(fields["0x6400"]) : qualification;
+        auto& states = state["at"] == "exit" ? exits : entries;
+        states.push_back({{"t", state["t"]}, {"n", state["n"]}});
+        if (state["at"] == "exit") {
+            states.back()["reason"] = reason;
+            states.back()["qualification"] = qualification;
+        }
+    }
+    std::vector<Json> logged_entries;
+    std::vector<Json> logged_exits;
+    for (const Json& event : playground.all_events()) {
+        if (event["from"] != "processor") {
+            continue;
+        }
+        if (event["event"] == "VmEntry") {
+            logged_entries.push_back({{"t", event["t"]}, {"n", logged_entries.size() + 1}});
+        } else if (event["event"] == "VmExit") {
+            logged_exits.push_back({{"t", event["t"]},
+                                    {"n", logged_exits.size() + 1},
+                                    {"reason", event["reason_number"]},
+                                    {"qualification", number(event["qualification"])}});
+        }
+    }
+    EXPECT_FALSE(exits.empty());
+    EXPECT_EQ(entries, logged_entries);
+    EXPECT_EQ(exits, logged_exits);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, RecordedStage,
+                         testing::Values("launch", "guest-state", "ept", "ept-identity",
+                                         "event-injection"),
+                         [](const auto& info) {
+                             std::string name = info.param;
+                             std::ranges::replace(name, '-', '_');
+                             return name;
+                         });
+
+TEST(Vmcs, ShowsWhatTheRecordingHas) {
+    Playground playground;
+    ASSERT_EQ(playground({"run", "guest-state", "--record"}).status, 0);
+    const Answer exit = playground({"vmcs", "--at", "exit:2"});
+    EXPECT_EQ(exit.status, 0) << exit.errors;
+    EXPECT_THAT(exit.output, HasSubstr("exit 2: exit 10 CPUID, at instruction "));
+    EXPECT_THAT(exit.output, HasSubstr("* has changed since entry 2.\n"));
+    // The recording is altered: what is shown follows.
+    std::string text = playground.file("vmcs.jsonl");
+    const std::string before = R"("0x4402":"0xa")";
+    text.replace(text.find(before), before.size(), R"("0x4402":"0x12")");
+    std::ofstream{playground.runs() / "latest" / "vmcs.jsonl"} << text;
+    EXPECT_THAT(playground({"vmcs", "--at", "exit:2"}).output, HasSubstr("exit 2: exit 18 VMCALL"));
+    EXPECT_THAT(playground({"vmcs", "--diff", "entry:1", "exit:2"}).output,
+                HasSubstr("from entry 1 to exit 2: exit 18 VMCALL"));
+    EXPECT_EQ(Json::parse(playground({"vmcs", "--json"}).output)["at"], "entry");
+}
+
+TEST(Vmcs, SaysWhatIsWrongInOneLine) {
+    Playground playground;
+    struct Wrong {
+        std::vector<std::string> arguments;
+        const char* says;
+    };
+    ASSERT_EQ(playground({"run", "launch"}).status, 0);
+    EXPECT_THAT(
+        playground({"vmcs"}).errors,
+        HasSubstr("has no vmcs.jsonl: the run was not recorded; add --record to the run\n"));
+    ASSERT_EQ(playground({"run", "launch", "--record"}).status, 0);
+    for (const Wrong& wrong :
+         {Wrong{{"vmcs", "--at", "exit:2"}, "exit:2: the recording has 1 exit\n"},
+          Wrong{{"vmcs", "--at", "exit:0"}, "a moment is exit:N or entry:N"},
+          Wrong{{"vmcs", "--at", "exit:1x"}, "a moment is exit:N or entry:N"},
+          Wrong{{"vmcs", "/nowhere"}, "/nowhere is no folder of a run"},
+          Wrong{{"vmcs", "--diff", "exit:1"}, "--diff"},
+          Wrong{{"run", "launch", "--record", "--cpus", "2"}, "--cpus 1"}}) {
+        const Answer answer = playground(wrong.arguments);
+        EXPECT_EQ(answer.status, 2) << wrong.says;
+        EXPECT_EQ(answer.error_lines(), 1U) << answer.errors;
+        EXPECT_THAT(answer.errors, HasSubstr(wrong.says));
+    }
+    std::ofstream{playground.runs() / "latest" / "vmcs.jsonl"} << "nonsense\n";
+    const Answer damaged = playground({"vmcs"});
+    EXPECT_EQ(damaged.status, 1);
+    EXPECT_THAT(damaged.errors, HasSubstr("vmcs.jsonl: line 1 is no state of a guest"));
+}
+
+TEST(Vmcs, AFailedEntryIsAnEntry) {
+    Playground playground;
+    const std::string driver = drivers_folder() / "broken-guest-rflags-bit-1-clear.sys";
+    EXPECT_EQ(playground({"run", "--driver", driver, "--record"}).status, 1);
+    const Answer answer = playground({"vmcs"});
+    EXPECT_THAT(answer.output, HasSubstr("failed entry 1, at instruction "));
+    EXPECT_THAT(answer.output, HasSubstr("  Guest RIP "));
+    EXPECT_THAT(playground({"vmcs", "--all"}).output, HasSubstr("Guest RFLAGS "));
+}
+
+}  // namespace
+}  // namespace hvp::tests
