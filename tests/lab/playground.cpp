@@ -168,6 +168,12 @@ void Playground::start(const std::vector<std::string>& arguments) {
             dup2(output[1], STDOUT_FILENO);
         }
         dup2(errors[1], STDERR_FILENO);
+        if (output_file_) {
+            close(STDOUT_FILENO);  // and the next file that is opened has its number
+        }
+        if (output_file_ && !output_file_->empty()) {
+            open(output_file_->c_str(), O_WRONLY);
+        }
         become(arguments);
     }
     if (output[1] >= 0) {

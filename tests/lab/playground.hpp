@@ -40,6 +40,9 @@ public:
     /// Runs the tool on a terminal of this width instead of pipes.
     void use_terminal(unsigned short width) { terminal_width_ = width; }
 
+    /// Gives the tool this file as its standard output; an empty path: none at all.
+    void write_output_to(std::filesystem::path file) { output_file_ = std::move(file); }
+
     /// Runs a copy of the tool, for which the playground's folder is the repository.
     void use_copy_of_program();
 
@@ -78,6 +81,7 @@ private:
     std::string program_;
     std::vector<std::pair<std::string, std::string>> environment_;
     unsigned file_limit_ = 0;
+    std::optional<std::filesystem::path> output_file_;
     unsigned short terminal_width_ = 0;
     pid_t process_ = -1;
     int output_ = -1;

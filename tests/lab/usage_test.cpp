@@ -72,6 +72,39 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"NoLoads", {"run", "--loads", "0"}, "--loads"},
         Mistake{"NoTicks", {"run", "--timeout-ticks", "0"}, "--timeout-ticks"},
         Mistake{"Seed", {"run", "--seed", "luck"}, "--seed"},
+        Mistake{"NegativeSeed", {"run", "--seed", "-1"}, "--seed: -1 is not a whole number from 0"},
+        Mistake{"LargeSeed",
+                {"run", "--seed", "18446744073709551616"},
+                "--seed: 18446744073709551616 is not a whole number from 0"},
+        Mistake{"NegativeProcessor",
+                {"run", "--processor", "-1"},
+                "--processor: -1 is not a whole number from 0 to 7"},
+        Mistake{"VeryManyProcessors",
+                {"run", "--cpus", "99999999999999999999"},
+                "--cpus: 99999999999999999999 is not a whole number from 1 to 8"},
+        Mistake{"ProcessorsThatWrapAround",
+                {"run", "--cpus", "4294967298"},
+                "--cpus: 4294967298 is not a whole number from 1 to 8"},
+        Mistake{"HalfALoad", {"run", "--loads", "1.5"}, "--loads: 1.5 is not a whole number"},
+        Mistake{"VeryManyTicks",
+                {"run", "--timeout-ticks", "99999999999999999999"},
+                "--timeout-ticks: 99999999999999999999 is not a whole number from 1 to"},
+        Mistake{"NegativeAllocation",
+                {"run", "--fail-allocation", "-1"},
+                "--fail-allocation: -1 is not a whole number from 1 to 1000000"},
+        Mistake{"ManyMeasurements",
+                {"bench", "startup", "-n", "99999999999999999999"},
+                "-n: 99999999999999999999 is not a whole number from 1 to 1000"},
+        Mistake{"EmptySeed", {"run", "--seed", ""}, "--seed: an empty word is no value"},
+        Mistake{"EmptyDriver", {"run", "--driver", ""}, "--driver: an empty word is no value"},
+        Mistake{"EmptyStage", {"run", ""}, "stage: an empty word is no value"},
+        Mistake{"EmptyDump", {"explain", ""}, "file: an empty word is no value"},
+        Mistake{"EmptyExit", {"explain", "--exit", ""}, "--exit: an empty word is no value"},
+        Mistake{"EmptyExercise", {"unbreak", ""}, "name: an empty word is no value"},
+        Mistake{"EmptyCommand", {""}, "unknown command ''"},
+        Mistake{"LargeExit",
+                {"explain", "--exit", "99999999999999999999"},
+                "--exit 99999999999999999999: this is no number"},
         Mistake{"Firmware", {"run", "--firmware-vmx", "on"}, "locked-on"},
         Mistake{"ValueIsMissing", {"run", "--model"}, "--model"},
         Mistake{"TwoStages", {"run", "launch", "launch"}, "unknown argument launch"},
@@ -88,6 +121,58 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"BenchmarkOfEptIsExact", {"bench", "ept", "-n", "3"}, "no -n"},
         Mistake{"BenchmarkIsMissing", {"bench"}, "name"}),
     [](const auto& instance) { return std::string{instance.param.name}; });
+
+// A number has one meaning, however it is written: no octal ones.
+TEST(Numbers, AreDecimalOrMarked) {
+    for (const char* const typed : {"0100", "0x64"}) {
+        Playground playground;
+        EXPECT_EQ(playground({"run", "--memory", typed}).status, 0);
+        EXPECT_EQ(playground.summary()["machine"]["memory_mib"], 100) << typed;
+    }
+}
+
+class LostOutput : public testing::TestWithParam<std::vector<std::string>> {};
+
+TEST_P(LostOutput, IsAFailureWithASentence) {
+    for (const auto& [file, why] : {std::pair{"/dev/full", "No space left on device"},
+                                    std::pair{"", "Bad file descriptor"}}) {
+        Playground playground;
+        playground.write("dump.txt", "guest_rip = 0x1000\n");
+        playground.write_output_to(file);
+        const Answer answer = playground(GetParam());
+        EXPECT_EQ(answer.status, 1) << file;
+        EXPECT_EQ(answer.errors,
+                  std::string{"playground: standard output cannot be written: "} + why + "\n");
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(OfEveryCommand, LostOutput,
+                         testing::ValuesIn(std::vector<std::vector<std::string>>{
+                             {"--help"},
+                             {},
+                             {"run"},
+                             {"run", "--json"},
+                             {"list"},
+                             {"break"},
+                             {"unbreak"},
+                             {"diff", "launch", "launch"},
+                             {"diff", "launch", "ept"},
+                             {"rules"},
+                             {"rules", "--page"},
+                             {"rules", "tr-type"},
+                             {"explain", "dump.txt"},
+                             {"explain", "dump.txt", "--json"},
+                             {"explain", "--exit", "48"},
+                             {"bench", "startup", "-n", "1"}}),
+                         [](const auto& instance) {
+                             std::string name = std::to_string(instance.index);
+                             for (const std::string& word : instance.param) {
+                                 name += "_" + word;
+                             }
+                             std::erase_if(name,
+                                           [](char c) { return c != '_' && std::isalnum(c) == 0; });
+                             return name;
+                         });
 
 TEST(Help, IsThereForEveryCommand) {
     for (const std::vector<std::string>& arguments :

@@ -225,6 +225,14 @@ class Usage(unittest.TestCase):
             self.assertEqual((ended.returncode, ended.stdout, ended.stderr.count("\n")), (2, "", 1))
             self.assertIn(help_, ended.stderr)
 
+    def test_that_cannot_be_shown_is_a_failure_with_a_sentence(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            ended = subprocess.run([HERE / "run", "/", "CHECK", "--help"], stdout=full, check=False,
+                                   stderr=subprocess.PIPE, text=True)
+        self.assertEqual(ended.returncode, 1)
+        self.assertEqual(ended.stderr, "playground: standard output cannot be written: "
+                                       "No space left on device\n")
+
     def test_that_is_right_goes_on(self):
         for arguments in ([], ["--quick", "launch", "--all"], ["--long"], ["--mutations", "ept"]):
             subprocess.run([HERE / "run", "/", "CHECK", *arguments], check=True)

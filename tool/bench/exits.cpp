@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "tool/base/output.hpp"
 #include "tool/base/temporary_folder.hpp"
 #include "tool/bench/bench.hpp"
 #include "tool/bench/costs.hpp"
@@ -122,7 +123,7 @@ ExitStatus bench_exits(const BenchOptions& options, const Repository& repository
     } else {
         print_table(*figures);
     }
-    std::fflush(stdout);
+    flush_output();
     return all_are_cheap(*figures) ? ExitStatus::passed : ExitStatus::failed;
 }
 

@@ -5,11 +5,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <map>
 
 #include "tool/base/nearest.hpp"
 #include "tool/cli/exercises.hpp"
 #include "tool/cli/new_stage.hpp"
+#include "tool/cli/option_checks.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -78,14 +80,15 @@ void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std
         ->capture_default_str();
     run.add_option("--cpus", options.cpus, "processors, 1 to 8")
         ->type_name("N")
-        ->check(CLI::Range(1U, 8U))
+        ->transform(whole_number(1, 8))
         ->capture_default_str();
     run.add_option("--processor", options.processor,
                    "the driver starts on this one, 0 and up; by default the seed chooses")
-        ->type_name("N");
+        ->type_name("N")
+        ->transform(whole_number(0, 7));
     run.add_option("--memory", options.memory_mib, "RAM in MiB, 64 to 4096")
         ->type_name("MIB")
-        ->check(CLI::Range(64U, 4096U))
+        ->transform(whole_number(64, 4096))
         ->capture_default_str();
     run.add_option("--firmware-vmx", firmware,
                    "how firmware leaves IA32_FEATURE_CONTROL: locked-on, locked-off, unlocked")
@@ -95,21 +98,22 @@ void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std
     run.add_option("--timeout-ticks", options.timeout_ticks,
                    "end a machine that still executes after so many instructions")
         ->type_name("N")
-        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 60))
+        ->transform(whole_number(1, std::uint64_t{1} << 60))
         ->capture_default_str();
     run.add_option("--seed", options.seed, "for everything the lab chooses at random")
         ->type_name("N")
+        ->transform(whole_number(0, std::numeric_limits<std::uint64_t>::max()))
         ->capture_default_str();
     run.add_option("--loads", options.loads, "load and unload the driver so many times in a row")
         ->type_name("N")
-        ->check(CLI::Range(1U, 10'000U))
+        ->transform(whole_number(1, 10'000))
         ->capture_default_str();
     run.add_flag("--odd-state", options.odd_state,
                  "give DR7, FS base, SYSENTER, DEBUGCTL, RFLAGS.AC unusual values before");
     run.add_option("--fail-allocation", options.fail_allocation,
                    "let the driver's Nth allocation fail")
         ->type_name("N")
-        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}));
+        ->transform(whole_number(1, 1'000'000));
     run.add_flag("--keep", options.keep, "keep the emulator's whole log and its files");
     run.add_flag("--record", options.record,
                  "run the machine once more, and write what the VMCS held at each VM entry and "
@@ -264,7 +268,7 @@ std::string explain_extras(const CLI::App& app, const std::string& extra) {
     const std::string near = nearest(extra, known);
     const bool is_command = app.get_parent() == nullptr;
     const char* kind = extra.starts_with("-") ? "option" : is_command ? "command" : "argument";
-    return fmt::format("unknown {} {}{}", kind, extra,
+    return fmt::format("unknown {} {}{}", kind, extra.empty() ? "''" : extra,
                        near.empty() ? "; --help shows what there is" : maybe(near));
 }
 
@@ -345,7 +349,7 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     bench->add_flag("--json", bench_options.json, "print the figures as JSON and nothing else");
     bench->add_option("-n", bench_options.runs, "startup: how often")
         ->type_name("N")
-        ->check(CLI::Range(1U, 1000U))
+        ->transform(whole_number(1, 1000))
         ->capture_default_str();
 
     RulesOptions rules_options;
@@ -361,6 +365,7 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
         app.add_subcommand("explain", "say why a VM entry fails, or what a number means");
     describe_explain(*explain_command, explain_options);
 
+    refuse_empty_words(app);
     try {
         app.parse(count, arguments);
     } catch (const CLI::CallForHelp&) {

@@ -1,9 +1,12 @@
 // The host program that ./playground starts.
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <system_error>
 #include <variant>
 
+#include "tool/base/output.hpp"
 #include "tool/bench/bench.hpp"
 #include "tool/cli/command_line.hpp"
 #include "tool/cli/diff.hpp"
@@ -53,6 +56,15 @@ private:
     const Repository& repository_;
 };
 
+// Printing ends with an exception where standard output cannot be written.
+void complain(const std::exception& exception, int error) {
+    if (std::ferror(stdout) != 0) {
+        note_output_error(error);
+    } else {
+        std::fprintf(stderr, "playground: %s\n", exception.what());
+    }
+}
+
 }  // namespace
 }  // namespace hvp::tool
 
@@ -61,12 +73,20 @@ int main(int count, char** arguments) {
     // is a reader of our output that has gone away.
     std::signal(SIGXFSZ, SIG_IGN);
     std::signal(SIGPIPE, SIG_IGN);
+    hvp::tool::keep_standard_streams();
+    auto status = hvp::tool::ExitStatus::failed;
     try {
         const auto repository = hvp::tool::Repository::of_this_program();
         const auto options = hvp::tool::read_command_line(count, arguments, repository);
-        return static_cast<int>(std::visit(hvp::tool::Dispatch{repository}, options));
+        status = std::visit(hvp::tool::Dispatch{repository}, options);
+    } catch (const std::system_error& error) {
+        hvp::tool::complain(error, error.code().value());
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "playground: %s\n", error.what());
-        return static_cast<int>(hvp::tool::ExitStatus::failed);
+        hvp::tool::complain(error, EIO);
     }
+    if (const std::string unwritten = hvp::tool::unwritten_output(); !unwritten.empty()) {
+        std::fprintf(stderr, "playground: %s\n", unwritten.c_str());
+        status = hvp::tool::ExitStatus::failed;
+    }
+    return static_cast<int>(status);
 }

@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "tool/base/files.hpp"
+#include "tool/base/output.hpp"
 #include "tool/base/visible.hpp"
 #include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/explain/explain_number.hpp"
@@ -109,7 +110,7 @@ ExitStatus explain(const ExplainOptions& options, const Repository&) {
         return complain(text.error());
     }
     const DumpReport report = explain_dump(*text, options, *model, layout_of_output().width);
-    fmt::print("{}", report.output);
+    write_output(report.output);
     return report.complaint.empty()
                ? report.status
                : complain(fmt::format("{}: {}", options.file, report.complaint));

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "tool/base/output.hpp"
 #include "tool/story/story.hpp"
 
 namespace hvp::tool {
@@ -30,14 +31,14 @@ void Progress::show(std::uint64_t ticks, std::uint64_t exits) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - started_).count();
     fmt::print("{}{} s, instruction {}, {} VM exits; Ctrl-C ends it", erase_line, seconds,
                grouped(ticks), grouped(exits));
-    std::fflush(stdout);
+    flush_output();
     is_shown_ = true;
 }
 
 void Progress::clear() {
     if (is_shown_) {
         std::fputs(erase_line, stdout);
-        std::fflush(stdout);
+        flush_output();
         is_shown_ = false;
     }
 }

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "lab/machine/emulator.hpp"
+#include "tool/base/output.hpp"
 #include "tool/explain/entry_failure.hpp"
 #include "tool/record/recording.hpp"
 #include "tool/replay/recorder.hpp"
@@ -340,11 +341,11 @@ void Run::print(const Verdict& verdict, const std::string& head,
                 const std::vector<StoryStep>& steps, const std::string& end,
                 const std::string& summary) const {
     if (options_.json) {
-        fmt::print("{}", summary);
+        write_output(summary);
     } else {
-        fmt::print("{}{}{}", head, lay_out(steps, layout_of_output()), end);
+        write_output(head + lay_out(steps, layout_of_output()) + end);
     }
-    std::fflush(stdout);
+    flush_output();
     if (verdict.reason.empty()) {
         return;
     }
