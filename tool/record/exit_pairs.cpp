@@ -1,6 +1,7 @@
 #include "tool/record/exit_pairs.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "hypervisor/vmcs/exit_reason.hpp"
 
@@ -17,8 +18,13 @@ void DriverReport::add(const Event& event) {
     } else if (event.name == "EntryFailure") {
         withdraw_entry();
         failures_.push_back(&event);
-    } else if (event.name == "VmxInstructionFailed" && is_vm_entry(event)) {
-        withdraw_entry();
+    } else if (event.name == "VmxInstructionFailed") {
+        if (is_vm_entry(event)) {
+            withdraw_entry();
+        }
+        if (auto failed = reported_failure(event)) {
+            failed_instructions_.push_back(std::move(*failed));
+        }
     }
 }
 

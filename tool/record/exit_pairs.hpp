@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "tool/record/failed_instruction.hpp"
 #include "tool/record/timeline.hpp"
 
 namespace hvp::tool {
@@ -31,6 +32,10 @@ public:
     [[nodiscard]] const std::vector<const Event*>& entries() const { return entries_; }
     [[nodiscard]] const std::vector<ReportedExit>& exits() const { return exits_; }
     [[nodiscard]] const std::vector<const Event*>& entry_failures() const { return failures_; }
+    /// VMX instructions that ended with VMfail, as far as the log tells of them, too.
+    [[nodiscard]] const std::vector<FailedInstruction>& failed_instructions() const {
+        return failed_instructions_;
+    }
     [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
     /// Returns  how many exits there must have been.
     [[nodiscard]] std::uint64_t exits_in_all() const { return exits_so_far_; }
@@ -46,6 +51,7 @@ private:
     std::vector<const Event*> entries_;
     std::vector<ReportedExit> exits_;
     std::vector<const Event*> failures_;
+    std::vector<FailedInstruction> failed_instructions_;
     std::uint64_t dropped_ = 0;
     std::uint64_t exits_so_far_ = 0;
     std::uint64_t next_sequence_ = 1;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace hvp::tool {
 namespace {
@@ -74,6 +75,13 @@ void ProcessorRecord::add(const ProcessorEvent& event) {
     } else if (event.kind == ProcessorEventKind::vm_launch ||
                event.kind == ProcessorEventKind::vm_resume) {
         processor.last_is_vmlaunch = event.kind == ProcessorEventKind::vm_launch;
+        processor.last_attempt_at = event.t;
+    } else if (event.kind == ProcessorEventKind::vm_fail) {
+        const bool is_entry = event.t == processor.last_attempt_at;
+        const char* const entry = processor.last_is_vmlaunch ? "VMLAUNCH" : "VMRESUME";
+        if (auto failed = logged_failure(event.text, is_entry ? entry : "")) {
+            processor.failed_instructions.push_back(std::move(*failed));
+        }
     } else if (event.kind == ProcessorEventKind::entry_failure) {
         processor.entry_failures.push_back(event);
     } else if (event.kind == ProcessorEventKind::vm_exit) {

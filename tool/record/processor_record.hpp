@@ -8,6 +8,7 @@
 
 #include "lab/machine/processor_log.hpp"
 #include "tool/record/event.hpp"
+#include "tool/record/failed_instruction.hpp"
 
 namespace hvp::tool {
 
@@ -29,6 +30,8 @@ public:
         std::vector<Entry> entries;
         std::vector<Exit> exits;
         std::vector<lab::ProcessorEvent> entry_failures;
+        std::vector<FailedInstruction> failed_instructions;  ///< VMfail
+        std::uint64_t last_attempt_at = ~std::uint64_t{0};   ///< the last VMLAUNCH or VMRESUME
         bool last_is_vmlaunch = false;  ///< of the instructions that enter a guest
     };
 

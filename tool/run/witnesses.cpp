@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -104,13 +105,43 @@ std::optional<std::string> compare_failures(unsigned cpu, const DriverReport& re
     return std::nullopt;
 }
 
+// A VM entry that was refused is known to both. Of other instructions that fail, a driver reports
+// what it likes, but what it reports must have happened, in that order.
+std::optional<std::string> compare_failed_instructions(unsigned cpu, const DriverReport& report,
+                                                       const Processor& processor) {
+    auto logged = processor.failed_instructions.begin();
+    const auto end = processor.failed_instructions.end();
+    for (const FailedInstruction& reported : report.failed_instructions()) {
+        while (logged != end && !logged->is_vm_entry() && !reports_failure(reported, *logged)) {
+            ++logged;
+        }
+        if (logged == end || !reports_failure(reported, *logged)) {
+            return fmt::format(
+                "instructions that failed on processor {}: the driver says {}, the processor "
+                "logged {}",
+                cpu, reported.words, logged == end ? "none" : logged->words);
+        }
+        ++logged;
+    }
+    logged = std::find_if(logged, end, std::mem_fn(&FailedInstruction::is_vm_entry));
+    if (logged == end) {
+        return std::nullopt;
+    }
+    return fmt::format(
+        "instructions that failed on processor {}: the driver reports no {}, the processor logged "
+        "{}",
+        cpu, logged->instruction, logged->words);
+}
+
 }  // namespace
 
 WitnessReport compare_witnesses(const Timeline& timeline, const ProcessorRecord& processors,
                                 bool driver_must_report) {
     std::map<unsigned, DriverReport> reports = driver_reports(timeline);
     const bool reports_any = std::ranges::any_of(reports, [](const auto& entry) {
-        return !entry.second.entries().empty() || !entry.second.exits().empty();
+        const DriverReport& report = entry.second;
+        return !report.entries().empty() || !report.exits().empty() ||
+               !report.entry_failures().empty() || !report.failed_instructions().empty();
     });
     if (!reports_any && !driver_must_report) {
         return {.answer = "driver silent", .disagreement = {}};
@@ -125,6 +156,9 @@ WitnessReport compare_witnesses(const Timeline& timeline, const ProcessorRecord&
         }
         if (!difference) {
             difference = compare_failures(cpu, reported, did);
+        }
+        if (!difference) {
+            difference = compare_failed_instructions(cpu, reported, did);
         }
         if (difference) {
             return {.answer = "disagree", .disagreement = *difference};

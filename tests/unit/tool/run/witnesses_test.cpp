@@ -185,6 +185,70 @@ TEST(Witnesses, AnEntryThatFailsIsNone) {
     EXPECT_EQ(testimony.compare().answer, "disagree");
 }
 
+// [SDM 3C 30.4 "VM Instruction Error Numbers", Table 30-1]
+struct Refusal {
+    Testimony testimony;
+
+    void claim(const char* instruction, unsigned number) {
+        testimony.claim("VmxInstructionFailed",
+                        {{"instruction", instruction},
+                         {"result", number == 0 ? "VMfailInvalid" : "VMfailValid"},
+                         {"error_number", number}});
+    }
+    void log(ProcessorEventKind attempt, const char* text) {
+        ++t;
+        testimony.processors.add({.kind = attempt, .t = t, .cpu = 0});
+        log_fail(text);
+    }
+    void log_fail(const char* text) {
+        testimony.processors.add(
+            {.kind = ProcessorEventKind::vm_fail, .t = t, .cpu = 0, .text = text});
+    }
+    std::uint64_t t = 5;
+};
+
+TEST(Witnesses, CompareRefusedEntriesOneByOne) {
+    Refusal refusal;
+    refusal.claim("VMLAUNCH", 7);
+    EXPECT_EQ(refusal.testimony.compare().disagreement,
+              "instructions that failed on processor 0: the driver says VMLAUNCH: VM-instruction "
+              "error 7, the processor logged none");
+    refusal.log(ProcessorEventKind::vm_launch,
+                "VMFAIL: VMCS EXEC CTRL: MSR bitmap phy addr malformed");
+    EXPECT_EQ(refusal.testimony.compare().disagreement, "");
+    refusal.log(ProcessorEventKind::vm_resume, "VMFAIL: VMCS host RIP non-canonical");
+    EXPECT_EQ(refusal.testimony.compare().disagreement,
+              "instructions that failed on processor 0: the driver reports no VMRESUME, the "
+              "processor logged VMFAIL: VMCS host RIP non-canonical");
+    refusal.claim("VM entry", 8);
+    EXPECT_EQ(refusal.testimony.compare().disagreement, "");
+    refusal.log(ProcessorEventKind::vm_launch, "VMFAIL: VMLAUNCH with non-clear VMCS!");
+    refusal.claim("VMLAUNCH", 5);
+    EXPECT_EQ(refusal.testimony.compare().disagreement,
+              "instructions that failed on processor 0: the driver says VMLAUNCH: VM-instruction "
+              "error 5, the processor logged VMFAIL: VMLAUNCH with non-clear VMCS!");
+}
+
+TEST(Witnesses, KnowAnotherInstructionThanTheOneThatFailed) {
+    Refusal refusal;
+    refusal.claim("VMRESUME", 7);
+    refusal.log(ProcessorEventKind::vm_launch,
+                "VMFAIL: VMCS EXEC CTRL: MSR bitmap phy addr malformed");
+    EXPECT_EQ(refusal.testimony.compare().answer, "disagree");
+}
+
+// A driver need not report that it has tried an instruction, but must not make it up.
+TEST(Witnesses, BelieveNoFailedSetUpThatWasNone) {
+    Refusal refusal;
+    refusal.claim("VMXON", 0);
+    EXPECT_EQ(refusal.testimony.compare().answer, "disagree");
+    refusal.log_fail("VMFAIL: VMCLEAR with invalid physical address!");
+    refusal.log_fail("VMXON: not expected (44 != 43) VMCS revision id !");
+    refusal.log_fail("#GP: VMXON is not allowed !");
+    refusal.claim("VMXON", 15);  // in VMX root operation: the emulator logs nothing
+    EXPECT_EQ(refusal.testimony.compare().disagreement, "");
+}
+
 TEST(Witnesses, AForeignDriverMayBeSilentAStageMayNot) {
     Testimony testimony;
     testimony.log_entry();
