@@ -6,7 +6,7 @@
 #include <cstdio>
 
 #include "tool/base/subprocess.hpp"
-#include "tool/cli/stage_sources.hpp"
+#include "tool/base/stage_sources.hpp"
 #include "tool/story/terminal.hpp"
 
 namespace hvp::tool {

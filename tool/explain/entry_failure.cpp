@@ -9,6 +9,7 @@
 
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tool/base/files.hpp"
+#include "tool/base/stage_sources.hpp"
 #include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/explain/names/item_names.hpp"
 #include "tool/record/exit_pairs.hpp"
@@ -18,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t most_places = 2;
+constexpr std::size_t most_places = 3;
 
 bool is_word_at(std::string_view line, std::size_t place, std::size_t size) {
     const auto is_part = [&](std::size_t at) {
@@ -29,9 +30,9 @@ bool is_word_at(std::string_view line, std::size_t place, std::size_t size) {
 }
 
 // Lines that write the field: `write(…, identifier, …)`, perhaps over two or three lines.
-void find_writes(const fs::path& file, const std::string& shown, std::string_view identifier,
+void find_writes(const Repository& repository, const std::string& path, std::string_view identifier,
                  std::vector<std::string>& places) {
-    const auto text = read_text(file);
+    const auto text = read_text(repository.root / path);
     if (!text) {
         return;
     }
@@ -42,27 +43,38 @@ void find_writes(const fs::path& file, const std::string& shown, std::string_vie
         ++number;
         const std::size_t place = line.find(identifier);
         if (place != std::string::npos && place > 0 && is_word_at(line, place, identifier.size()) &&
-            (before + line).contains("write") && places.size() < most_places) {
-            places.push_back(fmt::format("{}:{}", shown, number));
+            (before + line).contains("write")) {
+            places.push_back(fmt::format("{}:{}", path, number));
         }
         // A statement ends at its semicolon.
         before = line.contains(';') || line.contains('{') ? "" : before + line;
     }
 }
 
-void search(const Repository& repository, const std::string& folder, std::string_view identifier,
-            std::vector<std::string>& places) {
-    std::vector<fs::path> files;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator{repository.root / folder, error}) {
-        if (entry.path().extension() == ".cpp") {
-            files.push_back(entry.path());
-        }
+// The stage's own files, then those of the library that it uses, and no others.
+std::vector<std::string> files_of(const std::string& stage, const Repository& repository) {
+    std::vector<std::string> files;
+    for (const std::string& name : stage_sources(repository.stage(stage))) {
+        files.push_back(fmt::format("stages/{}/{}", stage, name));
     }
-    std::ranges::sort(files);
-    for (const fs::path& file : files) {
-        find_writes(file, folder + "/" + file.filename().string(), identifier, places);
+    for (const std::string& piece : used_pieces(repository, stage)) {
+        files.push_back(piece);
+        files.push_back(fs::path{piece}.replace_extension(".cpp").string());
     }
+    return files;
+}
+
+// A loop over the segments writes the fields of ES, "at" the segment's index.
+std::string identifier_in_a_loop(const std::string& identifier) {
+    constexpr std::string_view guest = "guest_";
+    const std::size_t end = identifier.find('_', guest.size());
+    if (!identifier.starts_with(guest) || end == std::string::npos) {
+        return "";
+    }
+    const std::string es = std::string{guest} + "es" + identifier.substr(end);
+    const bool is_segment =
+        std::ranges::any_of(vmx::field_facts, [&](const auto& f) { return f.identifier == es; });
+    return is_segment ? es : "";
 }
 
 // What the VMX instruction that failed said; the fields were read only after it.
@@ -99,11 +111,21 @@ std::string where_set(Item item, const Repository& repository, const std::string
     if (field == nullptr || stage.empty()) {
         return "";
     }
+    const std::vector<std::string> files = files_of(stage, repository);
     std::vector<std::string> places;
-    search(repository, "stages/" + stage, field->identifier, places);
-    search(repository, "hypervisor/vcpu", field->identifier, places);
-    search(repository, "hypervisor/vmx", field->identifier, places);
-    return fmt::format("{}", fmt::join(places, ", "));
+    const std::string identifier{field->identifier};
+    for (const std::string& written : {identifier, identifier_in_a_loop(identifier)}) {
+        if (!places.empty() || written.empty()) {
+            continue;
+        }
+        for (const std::string& file : files) {
+            find_writes(repository, file, written, places);
+        }
+    }
+    const std::size_t more = places.size() - std::min(places.size(), most_places);
+    places.resize(places.size() - more);
+    return fmt::format("{}{}", fmt::join(places, ", "),
+                       more == 0 ? "" : fmt::format(" and {} more", more));
 }
 
 std::optional<EntryFailure> explain_entry_failure(const Timeline& timeline,

@@ -264,6 +264,30 @@ TEST(EntryFailures, NameTheLineOfTheLibraryThatSetsAField) {
                 testing::StartsWith("hypervisor/vcpu/"));
 }
 
+// launch writes each field itself, in its driver.cpp: no file of the library that it does not use.
+TEST(EntryFailures, NameNoFileThatTheStageDoesNotUse) {
+    const Repository repository{.root = repository::repository_root(), .build = {}};
+    std::size_t named = 0;
+    for (const auto& field : vmx::field_facts) {
+        const std::string where =
+            where_set({vmx::checks::Item::Kind::field, field.encoding}, repository, "launch");
+        EXPECT_THAT(where, testing::Not(HasSubstr("hypervisor/vcpu"))) << field.name;
+        EXPECT_THAT(where, testing::Not(HasSubstr("hypervisor/exits"))) << field.name;
+        named += where.empty() ? 0 : 1;
+    }
+    EXPECT_GT(named, 80U);
+}
+
+// The loop over the segments writes each of them.
+TEST(EntryFailures, NameTheLoopThatSetsASegment) {
+    const Repository repository{.root = repository::repository_root(), .build = {}};
+    for (const std::uint64_t rights : {0x4814U, 0x4816U, 0x4822U}) {
+        EXPECT_THAT(where_set({vmx::checks::Item::Kind::field, rights}, repository, "launch"),
+                    testing::MatchesRegex("stages/launch/driver.cpp:[0-9]+"))
+            << rights;
+    }
+}
+
 TEST(EntryFailures, WithoutAVmcsNeedNoFields) {
     Timeline timeline{100};
     Event failed{.t = 2, .from = "driver", .name = "VmxInstructionFailed"};

@@ -1,4 +1,4 @@
-#include "tool/cli/stage_sources.hpp"
+#include "tool/base/stage_sources.hpp"
 
 #include <algorithm>
 #include <fstream>
