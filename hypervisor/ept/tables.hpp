@@ -186,6 +186,10 @@ public:
     /// Explains a guest-physical address.
     [[nodiscard]] Walk walk(arch::GuestPhysicalAddress guest) const;
 
+    /// Counts the pages by looking at each entry of each table: not what was asked for, but what is
+    /// there.
+    [[nodiscard]] PageCounts count_pages() const;
+
     /// Writes an entry as it is, wrong or not: for tests and exercises that want a
     /// misconfiguration.
     ///
@@ -215,6 +219,7 @@ private:
     [[nodiscard]] bool references_own(Level level, Entry entry) const {
         return entry.references_table(level) && pool_->owns(entry.address());
     }
+    void count_pages(Level level, const Table& table, PageCounts& counts) const;
     [[nodiscard]] Level largest_allowed(Level wanted) const;
     /// The entry of this level for an address, or the one of a larger page, with its level.
     struct Place {

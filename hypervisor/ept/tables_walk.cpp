@@ -44,4 +44,26 @@ Walk Tables::walk(arch::GuestPhysicalAddress guest) const {
     }
 }
 
+PageCounts Tables::count_pages() const {
+    PageCounts counts;
+    count_pages(Level::pml4, *root_, counts);
+    return counts;
+}
+
+void Tables::count_pages(Level level, const Table& table, PageCounts& counts) const {
+    std::uint64_t pages = 0;
+    for (const Entry entry : table) {
+        if (entry.references_table(level)) {
+            if (const Table* const next = table_at(entry.address())) {
+                count_pages(below(level), *next, counts);
+            }
+        } else if (entry.is_present()) {
+            ++pages;
+        }
+    }
+    if (pages != 0) {
+        counts.of_level[static_cast<std::size_t>(level) - 1] += pages;
+    }
+}
+
 }  // namespace hvp::ept

@@ -43,4 +43,13 @@ struct Walk {
     [[nodiscard]] const WalkStep& last() const { return steps[step_count - 1]; }
 };
 
+/// How many pages of each size an EPT maps.
+struct PageCounts {
+    std::array<std::uint64_t, 3> of_level{};  ///< 4 KBytes, 2 MBytes, 1 GByte
+
+    [[nodiscard]] std::uint64_t of(Level level) const {
+        return of_level[static_cast<std::size_t>(level) - 1];
+    }
+};
+
 }  // namespace hvp::ept

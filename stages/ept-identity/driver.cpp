@@ -114,7 +114,7 @@ extern "C" NTSTATUS DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING) {
         for (const arch::MappedRange& range : hidden_ranges(setting, *stage)) {
             hidden += range.pages;
         }
-        report_identity(provider, *limits, mtrrs, stage->vmm(), hidden);
+        report_identity(provider, *limits, stage->vmm(), hidden);
         return run_guest(setting, *stage);
     }();  // the memory is freed
     if (!outcome) {

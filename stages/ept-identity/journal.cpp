@@ -80,39 +80,6 @@ const char* name_of(const Touched& page) {
     return page.written ? "accessed and dirty" : page.read_or_written ? "accessed" : "clear";
 }
 
-/// How many pages of each size the MTRRs lead to: as large as fits, from the lowest address on.
-struct PageCounts {
-    std::array<std::uint64_t, 3> of_level{};  ///< 4 KBytes, 2 MBytes, 1 GByte
-
-    PageCounts(const ept::Limits& limits, const arch::MtrrSnapshot& mtrrs) {
-        const arch::HostPhysicalAddress end{ept::identity_end(limits)};
-        for (arch::HostPhysicalAddress start{0}; start < end;) {
-            const arch::UniformRange range = arch::next_uniform(mtrrs, start, end);
-            count(limits, range.start.raw(), range.end.raw());
-            start = range.end;
-        }
-    }
-
-private:
-    static bool fits(const ept::Limits& limits, Level level, std::uint64_t at, std::uint64_t end) {
-        const bool can = level == Level::page_table ||
-                         (level == Level::directory ? limits.capability.pages_2_mb != 0
-                                                    : limits.capability.pages_1_gb != 0);
-        const std::uint64_t bytes = ept::bytes_of_entry(level);
-        return can && at % bytes == 0 && end - at >= bytes;
-    }
-    void count(const ept::Limits& limits, std::uint64_t at, std::uint64_t end) {
-        while (at < end) {
-            Level level = Level::pointers;
-            while (!fits(limits, level, at, end)) {
-                level = ept::below(level);
-            }
-            ++of_level[std::to_underlying(level) - 1];
-            at += ept::bytes_of_entry(level);
-        }
-    }
-};
-
 void report_change(const TraceProvider& provider, const ViewChange& change, std::uint64_t at) {
     provider.write<ViewChanged>(name_of(change.event.qualification), name_of(change.to),
                                 yes_or_no(change.goes_on), change.event.guest_physical.raw(),
@@ -231,14 +198,13 @@ constexpr vmx::Explanation memory_types{
 
 }  // namespace
 
-void report_identity(const TraceProvider& provider, const ept::Limits& limits,
-                     const arch::MtrrSnapshot& mtrrs, const VmmPages& vmm,
+void report_identity(const TraceProvider& provider, const ept::Limits& limits, const VmmPages& vmm,
                      std::size_t hidden_pages) {
-    const PageCounts pages{limits, mtrrs};
+    const ept::PageCounts& pages = vmm.machine->pages_of_all();
     const std::size_t tables = vmm.machine->tables_of_all();
-    provider.write<IdentityMapped>(limits.physical_address_bits, pages.of_level[2],
-                                   pages.of_level[1], pages.of_level[0], std::uint64_t{tables},
-                                   std::uint64_t{tables * arch::page_bytes});
+    provider.write<IdentityMapped>(limits.physical_address_bits, pages.of(Level::pointers),
+                                   pages.of(Level::directory), pages.of(Level::page_table),
+                                   std::uint64_t{tables}, std::uint64_t{tables * arch::page_bytes});
     provider.write<VmmHidden>(std::uint64_t{hidden_pages},
                               std::uint64_t{vmm.machine->views().identity().pool().used()});
 }

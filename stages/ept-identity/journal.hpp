@@ -11,11 +11,9 @@
 
 namespace hvp::identity_stage {
 
-/// What the identity is made of; `predicted_tables`: for what the MTRRs say, before anything was
-/// hidden.
+/// What the identity is made of, as its tables were before anything was hidden.
 void report_identity(const platform::TraceProvider& provider, const ept::Limits& limits,
-                     const arch::MtrrSnapshot& mtrrs, const VmmPages& vmm,
-                     std::size_t hidden_pages);
+                     const VmmPages& vmm, std::size_t hidden_pages);
 
 /// What happened, in the order in which it happened; empties the ring.
 ///

@@ -74,6 +74,7 @@ std::expected<void, ept::EditError> Machine::build(const arch::MtrrSnapshot& mtr
         return built;
     }
     tables_of_all_ = views_.identity().pool().used();
+    pages_of_all_ = views_.identity().count_pages();
     for (const arch::MappedRange& range : hidden) {
         const auto hides = views_.hide(arch::GuestPhysicalAddress{range.physical.raw()},
                                        range.pages * arch::page_bytes, decoy);

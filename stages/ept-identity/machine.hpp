@@ -91,6 +91,8 @@ public:
     [[nodiscard]] const ept::SplitViews& views() const { return views_; }
     /// How many tables map all of memory, before anything is hidden.
     [[nodiscard]] std::size_t tables_of_all() const { return tables_of_all_; }
+    /// Which pages the entries of these tables map.
+    [[nodiscard]] const ept::PageCounts& pages_of_all() const { return pages_of_all_; }
     [[nodiscard]] auto epts() const { return vmx::all_views(views_, 0); }
 
     [[nodiscard]] std::span<const ViewChange> changes() const {
@@ -127,6 +129,7 @@ private:
     std::array<MtrrWrite, 8> mtrr_writes_{};
     std::size_t mtrr_write_count_{};
     std::size_t tables_of_all_{};
+    ept::PageCounts pages_of_all_{};
 };
 
 /// The VMM's table of handlers, with those of the exits that the machine answers.

@@ -72,7 +72,12 @@ std::uint64_t least_tables(const Model& model) {
 void expect_facts(Playground& playground, const Model& model) {
     expect_passed(playground.summary());
     EXPECT_EQ(playground.summary()["exits"]["0"], exits_of_the_stage);
-    EXPECT_EQ(number(only_event(playground, "IdentityMapped")["tables"]), least_tables(model));
+    const Json identity = only_event(playground, "IdentityMapped");
+    EXPECT_EQ(number(identity["tables"]), least_tables(model));
+    // Together the pages are all of memory.
+    EXPECT_EQ((number(identity["pages_1_gb"]) << 30) + (number(identity["pages_2_mb"]) << 21) +
+                  (number(identity["pages_4_kb"]) << 12),
+              1ULL << number(identity["physical_address_bits"]));
     const Json features = only_event(playground, "GuestFeatures");
     EXPECT_EQ(features["vpid"], "yes");
     // Bochs 2.7 offers the monitor trap flag on two models, and it does nothing.

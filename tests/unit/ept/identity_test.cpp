@@ -22,6 +22,7 @@ Limits limits_of(std::uint32_t bits, bool gb, bool mb) {
 /// Looks at each page of the EPT, whatever its size.
 void expect_identity(const Tables& tables, const MtrrSnapshot& mtrrs, RandomMtrrs& random) {
     const std::uint64_t end = identity_end(tables.limits());
+    PageCounts counts;
     for (std::uint64_t address = 0; address < end;) {
         const Walk walk = tables.walk(guest(address));
         ASSERT_EQ(walk.end, WalkEnd::page) << std::hex << address;
@@ -32,8 +33,10 @@ void expect_identity(const Tables& tables, const MtrrSnapshot& mtrrs, RandomMtrr
         for (const std::uint64_t offset : {std::uint64_t{0}, bytes - 1, random.below(bytes)}) {
             ASSERT_EQ(walk.type, arch::by_the_text(mtrrs, address + offset)) << std::hex << address;
         }
+        ++counts.of_level[static_cast<std::size_t>(walk.last().level) - 1];
         address += bytes;
     }
+    ASSERT_EQ(tables.count_pages().of_level, counts.of_level);
     if (end < 1ULL << 48) {
         ASSERT_EQ(tables.walk(guest(end)).end, WalkEnd::not_present);
     }

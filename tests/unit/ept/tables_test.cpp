@@ -205,6 +205,8 @@ TEST_F(EptTables, SplitAndMergeKeepAllButTheSize) {
     }
     EXPECT_EQ(tables.walk(guest(gb_1 + 5 * mb_2)).last().level, Level::page_table);
     EXPECT_EQ(tables.walk(guest(gb_1 + 6 * mb_2)).last().level, Level::directory);
+    const std::array<std::uint64_t, 3> all_parts{512, 511, 0};
+    EXPECT_EQ(tables.count_pages().of_level, all_parts);
     EXPECT_EQ(tables.merge(guest(gb_1), Level::pointers).error(), EditError::not_one_page)
         << "one part is not a page of 2 MBytes";
     ASSERT_TRUE(tables.merge(guest(gb_1 + 5 * mb_2), Level::directory));
