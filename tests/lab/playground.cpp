@@ -168,6 +168,10 @@ void Playground::start(const std::vector<std::string>& arguments) {
             dup2(output[1], STDOUT_FILENO);
         }
         dup2(errors[1], STDERR_FILENO);
+        if (input_file_) {
+            close(STDIN_FILENO);
+            open(input_file_->c_str(), O_RDONLY);
+        }
         if (output_file_) {
             close(STDOUT_FILENO);  // and the next file that is opened has its number
         }

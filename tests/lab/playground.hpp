@@ -42,6 +42,8 @@ public:
 
     /// Gives the tool this file as its standard output; an empty path: none at all.
     void write_output_to(std::filesystem::path file) { output_file_ = std::move(file); }
+    /// Gives the tool this file or folder as its standard input.
+    void read_input_from(std::filesystem::path file) { input_file_ = std::move(file); }
 
     /// Runs a copy of the tool, for which the playground's folder is the repository.
     void use_copy_of_program();
@@ -82,6 +84,7 @@ private:
     std::vector<std::pair<std::string, std::string>> environment_;
     unsigned file_limit_ = 0;
     std::optional<std::filesystem::path> output_file_;
+    std::optional<std::filesystem::path> input_file_;
     unsigned short terminal_width_ = 0;
     pid_t process_ = -1;
     int output_ = -1;

@@ -101,6 +101,12 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"EmptyDump", {"explain", ""}, "file: an empty word is no value"},
         Mistake{"EmptyExit", {"explain", "--exit", ""}, "--exit: an empty word is no value"},
         Mistake{"EmptyExercise", {"unbreak", ""}, "name: an empty word is no value"},
+        Mistake{"StageOfNoCharacters", {"run", "\xFF\x1B[31m"}, R"(stage \xff\x1b[31m;)"},
+        Mistake{"DumpOfNoCharacters", {"explain", "\xFF\n"}, R"(cannot read \xff\x0a: No such)"},
+        Mistake{"FieldOfNoCharacters",
+                {"explain", "--json", "--field", "\xC3\x1B"},
+                R"(--field \xc3\x1b: no such field)"},
+        Mistake{"RuleOfNoCharacters", {"rules", "\xFF"}, R"(no rule has \xff)"},
         Mistake{"EmptyCommand", {""}, "unknown command ''"},
         Mistake{"LargeExit",
                 {"explain", "--exit", "99999999999999999999"},
@@ -129,6 +135,15 @@ TEST(Numbers, AreDecimalOrMarked) {
         EXPECT_EQ(playground({"run", "--memory", typed}).status, 0);
         EXPECT_EQ(playground.summary()["machine"]["memory_mib"], 100) << typed;
     }
+}
+
+// What cannot be read is said, not taken for an empty dump.
+TEST(StandardInput, ThatIsAFolderCannotBeRead) {
+    Playground playground;
+    playground.read_input_from("/");
+    const Answer answer = playground({"explain", "-"});
+    EXPECT_EQ(answer.status, 2);
+    EXPECT_EQ(answer.errors, "playground: cannot read standard input: Is a directory\n");
 }
 
 class LostOutput : public testing::TestWithParam<std::vector<std::string>> {};

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace hvp::tool {
@@ -45,6 +47,27 @@ std::expected<std::vector<std::byte>, std::string> read_bytes(const std::filesys
     }
     bytes.resize(done);
     return bytes;
+}
+
+std::filesystem::path absolute_path(const std::filesystem::path& path) {
+    std::error_code error;
+    std::filesystem::path absolute = std::filesystem::absolute(path, error);
+    return error ? path : absolute;  // the current folder is gone: what follows fails, and says it
+}
+
+std::expected<std::string, std::string> read_standard_input() {
+    std::string text;
+    std::array<char, buffer_bytes> buffer{};
+    for (;;) {
+        const ssize_t count = read(STDIN_FILENO, buffer.data(), buffer.size());
+        if (count == 0) {
+            return text;
+        }
+        if (count < 0 && errno != EINTR) {
+            return std::unexpected{cannot("read", "standard input", errno)};
+        }
+        text.append(buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    }
 }
 
 std::expected<std::string, std::string> read_text(const std::filesystem::path& path) {

@@ -17,6 +17,11 @@ namespace hvp::tool {
 
 [[nodiscard]] std::expected<std::string, std::string> read_text(const std::filesystem::path& path);
 
+[[nodiscard]] std::expected<std::string, std::string> read_standard_input();
+
+/// Returns  the path from the root; as it is, where the current folder has been removed
+[[nodiscard]] std::filesystem::path absolute_path(const std::filesystem::path& path);
+
 /// A file that grows while the machine runs.
 class OutputFile {
 public:

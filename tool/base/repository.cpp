@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "tool/base/files.hpp"
+
 namespace hvp::tool {
 
 namespace fs = std::filesystem;
@@ -11,7 +13,7 @@ namespace fs = std::filesystem;
 fs::path Repository::runs() const {
     // Absolute: the emulator runs in a folder of its own.
     const char* elsewhere = std::getenv("HVP_RUNS");
-    return elsewhere != nullptr && *elsewhere != '\0' ? fs::absolute(elsewhere) : root / "runs";
+    return elsewhere != nullptr && *elsewhere != '\0' ? absolute_path(elsewhere) : root / "runs";
 }
 
 std::vector<std::string> Repository::stages() const {

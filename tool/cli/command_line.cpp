@@ -9,6 +9,7 @@
 #include <map>
 
 #include "tool/base/nearest.hpp"
+#include "tool/base/text.hpp"
 #include "tool/cli/exercises.hpp"
 #include "tool/cli/new_stage.hpp"
 #include "tool/cli/option_checks.hpp"
@@ -23,7 +24,7 @@ const std::map<std::string, lab::FirmwareVmx> firmware_settings{
 };
 
 Done bad_usage(const std::string& message) {
-    fmt::print(stderr, "playground: {}\n", message);
+    fmt::print(stderr, "playground: {}\n", printable(message));
     return {ExitStatus::bad_usage};
 }
 

@@ -5,11 +5,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <iostream>
-#include <iterator>
 
 #include "tool/base/files.hpp"
 #include "tool/base/output.hpp"
+#include "tool/base/text.hpp"
 #include "tool/base/visible.hpp"
 #include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/explain/explain_number.hpp"
@@ -24,13 +23,13 @@ namespace {
 namespace fs = std::filesystem;
 
 ExitStatus complain(const std::string& sentence) {
-    fmt::print(stderr, "playground: {}\n", sentence);
+    fmt::print(stderr, "playground: {}\n", printable(sentence));
     return ExitStatus::bad_usage;
 }
 
 std::expected<std::string, std::string> read_input(const std::string& file) {
     if (file == "-") {
-        return std::string{std::istreambuf_iterator<char>{std::cin}, {}};
+        return read_standard_input();
     }
     fs::path path{file};
     std::error_code error;
@@ -87,7 +86,7 @@ ExitStatus explain_numbers(const ExplainOptions& options, const ModelProcessor& 
         }
     }
     if (options.json) {
-        fmt::print("{}\n", json.dump(2));
+        fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
     } else {
         fmt::print("{}", wrapped(manual_editions(), 0, layout_of_output().width));
     }

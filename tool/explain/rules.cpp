@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "tool/base/nearest.hpp"
+#include "tool/base/text.hpp"
 #include "tool/explain/rule_words.hpp"
 #include "tool/record/manual.hpp"
 #include "tool/story/terminal.hpp"
@@ -52,7 +53,7 @@ void complain_about(const std::string& word) {
         known.push_back(id.substr(id.find('-') + 1));  // without "guest-" or "host-"
     }
     const std::string near = nearest(word, known);
-    fmt::print(stderr, "playground: no rule has {}{}\n", word,
+    fmt::print(stderr, "playground: no rule has {}{}\n", printable(word),
                near.empty() ? "; ./playground rules shows all of them"
                             : fmt::format("; did you mean {}?", near));
 }

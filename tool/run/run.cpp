@@ -12,6 +12,7 @@
 
 #include "lab/machine/emulator.hpp"
 #include "tool/base/output.hpp"
+#include "tool/base/text.hpp"
 #include "tool/explain/entry_failure.hpp"
 #include "tool/record/recording.hpp"
 #include "tool/replay/recorder.hpp"
@@ -377,7 +378,7 @@ ExitStatus run(const RunOptions& options, const Repository& repository) {
     const auto started = Clock::now();
     const auto inputs = read_inputs(options, repository);
     if (!inputs) {
-        fmt::print(stderr, "playground: {}\n", inputs.error());
+        fmt::print(stderr, "playground: {}\n", printable(inputs.error()));
         return options.driver ? ExitStatus::bad_usage : ExitStatus::failed;
     }
     const auto folder = RunFolder::create(repository.runs(), inputs->name);

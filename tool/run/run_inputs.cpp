@@ -80,7 +80,7 @@ std::expected<RunInputs, std::string> read_inputs(const RunOptions& options,
                                                   const Repository& repository) {
     RunInputs inputs;
     inputs.driver_path =
-        options.driver ? fs::absolute(*options.driver) : repository.stage_driver(options.stage);
+        options.driver ? absolute_path(*options.driver) : repository.stage_driver(options.stage);
     inputs.name = options.driver ? plain_name(inputs.driver_path) : options.stage;
     std::error_code error;
     const std::uint64_t bytes = fs::file_size(inputs.driver_path, error);
