@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 namespace hvp::tool {
 namespace {
@@ -43,9 +42,9 @@ std::string_view trimmed(std::string_view text) {
 
 std::string lower_case(std::string_view text) {
     std::string letters{text};
-    std::ranges::transform(letters, letters.begin(), [](unsigned char letter) {
-        return static_cast<char>(std::tolower(letter));
-    });
+    for (char& letter : letters) {
+        letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+    }
     return letters;
 }
 
@@ -71,6 +70,16 @@ std::string printable(std::string_view text) {
         text.remove_prefix(character.size());
     }
     return shown;
+}
+
+bool is_text(std::string_view text) {
+    constexpr std::ptrdiff_t one_in = 50;
+    const auto is_unexpected = [](unsigned char c) {
+        return (c < 0x20 && !std::string_view{"\t\n\r\f\b\x1b\a"}.contains(static_cast<char>(c))) ||
+               c == 0x7F;
+    };
+    return text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") ||
+           std::ranges::count_if(text, is_unexpected) * one_in <= std::ssize(text);
 }
 
 std::size_t columns(std::string_view text) {

@@ -14,6 +14,9 @@ namespace hvp::tool {
 /// Returns  the text with its ASCII letters small
 [[nodiscard]] std::string lower_case(std::string_view text);
 
+/// Whether this is text: few of its bytes are control characters. UTF-16 begins with its mark.
+[[nodiscard]] bool is_text(std::string_view text);
+
 /// Takes the text's first line, without its line end.
 [[nodiscard]] std::string_view take_line(std::string_view& text);
 

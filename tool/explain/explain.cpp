@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -46,17 +45,6 @@ std::expected<std::string, std::string> read_input(const std::string& file) {
         }
     }
     return read_text(path);
-}
-
-// A log has few control characters. UTF-16 begins with its mark.
-bool is_text(std::string_view text) {
-    constexpr std::ptrdiff_t one_in = 50;
-    const auto is_control = [](unsigned char c) {
-        return (c < 0x20 && !std::string_view{"\t\n\r\f\b\x1b\a"}.contains(static_cast<char>(c))) ||
-               c == 0x7F;
-    };
-    return text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") ||
-           std::ranges::count_if(text, is_control) * one_in <= std::ssize(text);
 }
 
 std::string why_nothing_was_found(const VmcsImage& image) {
