@@ -35,4 +35,17 @@ std::string citation_for_readers(const vmx::Citation& section) {
                        section.title, newer.empty() ? "" : "; 2022: " + newer);
 }
 
+std::string with_newer_section(std::string_view text) {
+    constexpr std::string_view volume = "SDM 3C ";
+    if (!text.starts_with(volume)) {
+        return std::string{text};
+    }
+    const std::string_view rest = text.substr(volume.size());
+    const std::string_view section = rest.substr(0, rest.find(' '));
+    const std::string newer = newer_section("3C", section);
+    return newer.empty() ? std::string{text}
+                         : fmt::format("{}{} (2022: {}){}", volume, section, newer,
+                                       rest.substr(section.size()));
+}
+
 }  // namespace hvp::tool

@@ -24,4 +24,8 @@ inline constexpr std::string_view manual_address = "https://www.intel.com/sdm";
 /// `[SDM 3C 26.3.1.2 "Checks on Guest Segment Registers"; 2022: 27.3.1.2]`
 [[nodiscard]] std::string citation_for_readers(const vmx::Citation& section);
 
+/// `SDM 3C 24.2` or `SDM 3C 24.2 Format of the VMCS Region`, as drivers and sentences name a
+/// section, with the newer number after it: `SDM 3C 24.2 (2022: 25.2)`. Other text as it is.
+[[nodiscard]] std::string with_newer_section(std::string_view text);
+
 }  // namespace hvp::tool

@@ -14,6 +14,7 @@
 #include "tool/base/output.hpp"
 #include "tool/base/text.hpp"
 #include "tool/explain/entry_failure.hpp"
+#include "tool/record/manual.hpp"
 #include "tool/record/recording.hpp"
 #include "tool/replay/recorder.hpp"
 #include "tool/run/endless_exit.hpp"
@@ -353,8 +354,8 @@ void Run::print(const Verdict& verdict, const std::string& head,
     fmt::print(stderr, "{}: {}\n", inputs_.name, verdict.reason);
     if (!verdict.rule.empty() || !verdict.remedy.empty()) {
         const bool both = !verdict.rule.empty() && !verdict.remedy.empty();
-        fmt::print(stderr, "{}{}{}{}\n", std::string(inputs_.name.size() + 2, ' '), verdict.rule,
-                   both ? "  " : "", verdict.remedy);
+        fmt::print(stderr, "{}{}{}{}\n", std::string(inputs_.name.size() + 2, ' '),
+                   with_newer_section(verdict.rule), both ? "  " : "", verdict.remedy);
     }
     if (!report_.empty()) {
         fmt::print(stderr, "\n{}", report_);

@@ -9,6 +9,7 @@
 
 #include "tool/base/text.hpp"
 #include "tool/record/exit_pairs.hpp"
+#include "tool/record/manual.hpp"
 #include "tool/story/fold.hpp"
 #include "tool/story/sentences.hpp"
 
@@ -89,7 +90,7 @@ std::string lay_out(const std::vector<StoryStep>& steps, const StoryLayout& layo
         number += step.witness.empty() ? 0 : 1;
         std::vector<std::string> lines = wrapped_lines(printable(step.text), text_width);
         if (!step.aside.empty()) {
-            const std::string aside = printable(step.aside);
+            const std::string aside = printable(with_newer_section(step.aside));
             const std::size_t used = columns(lines.back()) + 2 + columns(aside);
             if (used > text_width) {
                 lines.emplace_back();

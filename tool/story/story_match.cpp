@@ -11,8 +11,11 @@
 namespace hvp::tool {
 namespace {
 
-// Leading and trailing spaces go, inner runs become one.
-std::string squeezed(std::string_view line) {
+// Leading and trailing spaces go, inner runs become one. A section's number in the newer edition is
+// added where a story is printed: it follows from the older one.
+std::string squeezed(std::string_view whole) {
+    static const std::regex newer{R"((SDM 3C [0-9.]+) +\(2022: [0-9.]+\))"};
+    const std::string line = std::regex_replace(std::string{whole}, newer, "$1");
     std::string result;
     for (const char c : line) {
         if (c != ' ' || (!result.empty() && result.back() != ' ')) {

@@ -25,6 +25,16 @@ TEST(Manual, HasTheNumbersOfBothEditions) {
               R"([SDM 3A 2.5 "Control Registers"])");
 }
 
+TEST(Manual, AddsTheNewerNumberToASectionThatADriverNames) {
+    EXPECT_EQ(with_newer_section("SDM 3C 24.2"), "SDM 3C 24.2 (2022: 25.2)");
+    EXPECT_EQ(with_newer_section("SDM 3C 26.1 Basic VM-Entry Checks"),
+              "SDM 3C 26.1 (2022: 27.1) Basic VM-Entry Checks");
+    for (const char* const same : {"SDM 3C 31.7 Handling of VM Exits", "SDM 3A 11.11.9", "",
+                                   "SDM 3C", "SDM 3C x", "instruction 458 753"}) {
+        EXPECT_EQ(with_newer_section(same), same);
+    }
+}
+
 TEST(Manual, NamesItsEditionsAlsoInTheReadme) {
     const std::string readme = repository::read_file("README.md");
     for (const char* const edition : {"326019-060", "253668-072", "332831-072", "September 2016",

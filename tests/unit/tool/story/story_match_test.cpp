@@ -28,6 +28,12 @@ constexpr std::string_view expected =
     "   2  lab        ends\n"
     "passed in 0.4 s\n";
 
+// The printed story has the section's number in the newer edition, too.
+TEST(StoryMatch, BothNumbersOfASectionAreOne) {
+    EXPECT_TRUE(matches("driver VMCS SDM 3C 24.2", "driver VMCS SDM 3C 24.2 (2022: 25.2)"));
+    EXPECT_FALSE(matches("driver VMCS SDM 3C 24.3", "driver VMCS SDM 3C 24.2 (2022: 25.2)"));
+}
+
 TEST(StoryMatch, AGoodStoryHasNoDifference) {
     EXPECT_EQ(
         story_difference(expected, Told{"driver begins ", "driver does 3 things", "lab ends"}, 1),

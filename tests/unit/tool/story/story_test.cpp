@@ -27,6 +27,11 @@ TEST(Story, StepsAreNumberedAndAsidesStandOnTheRight) {
               "                 more about it\n");
 }
 
+TEST(Story, HasASectionsNumberInBothEditions) {
+    EXPECT_EQ(lay_out({{"driver", "begins", "SDM 3C 24.2"}}, {.width = 60, .colour = false}),
+              "   0  driver     begins             SDM 3C 24.2 (2022: 25.2)\n");
+}
+
 TEST(Story, WrapsOnANarrowTerminal) {
     const std::string story = lay_out(
         {{"lab", "a sentence that is longer than the terminal is wide", "instruction 1 204 113"}},
