@@ -153,7 +153,7 @@ std::optional<EntryFailure> explain_entry_failure(const Timeline& timeline,
                                  }};
     return EntryFailure{.dump = write_dump(with_capabilities(image, *processor)),
                         .text = explanation_text(judged, explanation, style),
-                        .json = explanation_json(judged, explanation, model)};
+                        .json = explanation_json(judged, explanation, style)};
 }
 
 }  // namespace hvp::tool

@@ -117,7 +117,7 @@ DumpReport explain_dump(std::string_view text, const ExplainOptions& options,
     const Explanation explanation = explain_image(judged);
     std::string output =
         options.json
-            ? explanation_json(judged, explanation, options.model)
+            ? explanation_json(judged, explanation, {.model = options.model})
                       .dump(2, ' ', false, Json::error_handler_t::replace) +
                   "\n"
             : explanation_text(judged, explanation, {.model = options.model, .width = width});

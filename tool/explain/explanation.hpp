@@ -77,7 +77,7 @@ struct ExplanationStyle {
 
 /// What `--json` prints; a contract.
 [[nodiscard]] Json explanation_json(const Judged& judged, const Explanation& explanation,
-                                    std::string_view model);
+                                    const ExplanationStyle& style);
 
 /// Returns  whether VM entry fails or has failed, as far as can be said
 [[nodiscard]] bool is_a_failure(const Judged& judged, const Explanation& explanation);

@@ -37,6 +37,10 @@ Json rule_json(const EntryRule& rule, const vmx::checks::CheckResult& answer,
             {"title", section.title},
             {"fields", fields},
             {"wrong_bits", fmt::format("{:#x}", answer.wrong_bits)},
+            {"wrong_bits_in_words",
+             answer.wrong_bits == 0
+                 ? ""
+                 : named_bits(that_it_has(rule.items.items[0], judged), answer.wrong_bits)},
             {"sentence", rule_sentence(rule)},
             {"remedy", rule_remedy(rule)}};
 }
@@ -70,17 +74,20 @@ Json entry_json(const Judged& judged) {
 }  // namespace
 
 Json explanation_json(const Judged& judged, const Explanation& explanation,
-                      std::string_view model) {
+                      const ExplanationStyle& style) {
     Json broken = Json::array();
     for (const BrokenRule& one : explanation.broken) {
         broken.push_back(rule_json(*one.rule, one.answer, judged));
         broken.back()["likely"] = one.likely;
+        // As the text has it: of the first field, and only where somebody knows.
+        broken.back()["set_in"] =
+            style.where_set ? style.where_set(that_it_has(one.rule->items.items[0], judged)) : "";
     }
     Json aside = Json::array();
     for (const RuleAside& one : explanation.aside) {
         aside.push_back(rule_json(*one.rule, one.answer, judged));
         aside.back()["why"] = why_aside_name(one.why);
-        aside.back()["why_in_words"] = why_aside_words(one.why, model);
+        aside.back()["why_in_words"] = why_aside_words(one.why, style.model);
     }
     Json unknown = Json::array();
     for (const UnknownLine& line : judged.image().unknown) {
@@ -102,7 +109,7 @@ Json explanation_json(const Judged& judged, const Explanation& explanation,
             {"remarks", explanation.remarks},
             {"notes", judged.image().notes},
             {"unknown", unknown},
-            {"model", {{"name", model}, {"is_known", judged.model_is() == ModelIs::known}}},
+            {"model", {{"name", style.model}, {"is_known", judged.model_is() == ModelIs::known}}},
             {"manual", manual_editions()}};
 }
 

@@ -27,15 +27,6 @@ std::string words_of(Item item, std::uint64_t value, const Judged& judged, std::
     return words.empty() || of_model.empty() ? words + of_model : words + "  " + of_model;
 }
 
-// "bit 13 (VMXE)"
-std::string wrong_bits_text(Item item, std::uint64_t wrong) {
-    const std::string numbers = bit_numbers(wrong);
-    const auto names = names_of_bits(shape_of(item));
-    const std::uint64_t named = wrong & vmx::all_bits(names);
-    const std::string words = bit_words(names, named);
-    return named == 0 || words == numbers ? numbers : fmt::format("{} ({})", numbers, words);
-}
-
 std::string broken_text(const BrokenRule& broken, const Judged& judged,
                         const ExplanationStyle& style) {
     const EntryRule& rule = *broken.rule;
@@ -57,7 +48,7 @@ std::string broken_text(const BrokenRule& broken, const Judged& judged,
                             words.empty() ? "" : "  ", words);
         if (is_first && broken.answer.wrong_bits != 0) {
             text += fmt::format("      {:<{}}   wrong: {}\n", "", widest,
-                                wrong_bits_text(item, broken.answer.wrong_bits));
+                                named_bits(item, broken.answer.wrong_bits));
         }
         if (is_first && style.where_set) {
             const std::string place = style.where_set(item);
@@ -79,7 +70,7 @@ std::string aside_text(const RuleAside& one, const Judged& judged) {
     const Item first = that_it_has(one.rule->items.items[0], judged);
     return one.answer.wrong_bits == 0 ? rule_id(*one.rule)
                                       : fmt::format("{}: {}", rule_id(*one.rule),
-                                                    wrong_bits_text(first, one.answer.wrong_bits));
+                                                    named_bits(first, one.answer.wrong_bits));
 }
 
 std::string asides(const Judged& judged, const Explanation& explanation,

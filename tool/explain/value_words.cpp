@@ -290,4 +290,12 @@ std::string bit_numbers(std::uint64_t bits) {
     return fmt::format("{} {}", one ? "bit" : "bits", fmt::join(parts, ", "));
 }
 
+std::string named_bits(vmx::checks::Item item, std::uint64_t bits) {
+    const std::string numbers = bit_numbers(bits);
+    const auto names = names_of_bits(shape_of(item));
+    const std::uint64_t named = bits & vmx::all_bits(names);
+    const std::string words = bit_words(names, named);
+    return named == 0 || words == numbers ? numbers : fmt::format("{} ({})", numbers, words);
+}
+
 }  // namespace hvp::tool

@@ -38,4 +38,7 @@ namespace hvp::tool {
 /// `bits 7:0`, `bits 1, 2 and 4`
 [[nodiscard]] std::string bit_numbers(std::uint64_t bits);
 
+/// Bits of an item with their names, where they have some: `bit 13 (VMXE)`
+[[nodiscard]] std::string named_bits(vmx::checks::Item item, std::uint64_t bits);
+
 }  // namespace hvp::tool

@@ -228,7 +228,7 @@ std::optional<EntryFailure> explain_replayed_entry(const FailedEntry& failed,
     std::string text = fmt::format("{} at {}. The processor's log says: {}\n", instruction,
                                    places.place_at(rip), failed.text);
     text += explanation_text(judged, explanation, style);
-    Json json = explanation_json(judged, explanation, style.model);
+    Json json = explanation_json(judged, explanation, style);
     json["instruction"] = instruction;
     json["rip"] = fmt::format("{:#x}", rip);
     json["processor"] = failed.text;

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "tool/record/manual.hpp"
+
 namespace hvp::tool {
 namespace {
 
@@ -61,6 +63,8 @@ Json summary(const RunOptions& options, const DriverFile& driver, const Recordin
           {"memory_mib", options.memory_mib}}},
         {"result", result_name(verdict.result)},
         {"reason", verdict.reason},
+        {"rule", with_newer_section(verdict.rule)},
+        {"remedy", verdict.remedy},
         {"status", lab_summary == nullptr ? "" : lab_summary->text("status")},
         {"exits", recording.processors().exits()},
         {"entry_failures", recording.processors().entry_failures()},
@@ -70,6 +74,7 @@ Json summary(const RunOptions& options, const DriverFile& driver, const Recordin
         {"state_differences", changes_of(timeline, "StateDifference")},
         {"expected_changes", changes_of(timeline, "ExpectedChange")},
         {"witnesses", witnesses.answer},
+        {"processor_log_bytes_left_out", recording.dropped_bytes()},
         {"ticks", recording.log().last_tick()},
         {"wall_seconds", std::round(wall_seconds * milliseconds) / milliseconds},
     };

@@ -169,7 +169,9 @@ TEST(Explanations, BelieveTheProcessorThatItGotPastTheControls) {
 TEST(Explanations, AreAContractInJson) {
     const VmcsImage image = read_dump("GUEST_RFLAGS = 0x0\nFOO_BAR = 0x1\n");
     const Judged judged{image, skylake()};
-    const Json json = explanation_json(judged, explain_image(judged), "corei7_skylake_x");
+    const Json json = explanation_json(
+        judged, explain_image(judged),
+        {.model = "corei7_skylake_x", .where_set = [](Item) { return "driver.cpp:1"; }});
     const Json& broken = json.at("broken").at(0);
     EXPECT_EQ(broken.at("id"), "guest-rflags-bit-1");
     EXPECT_EQ(broken.at("section"), "26.3.1.4");
@@ -230,7 +232,13 @@ TEST(EntryFailures, OfARunAreExplained) {
     // The dump is of this processor: `explain` takes it for no other.
     EXPECT_THAT(failure->dump, HasSubstr("IA32_VMX_CR4_FIXED1 = 0x3727ff\n"));
     EXPECT_THAT(failure->dump, HasSubstr("processor: physical-address width = 0x28\n"));
-    EXPECT_EQ(failure->json.at("broken").at(0).at("id"), "guest-tr-type");
+    const Json& broken = failure->json.at("broken").at(0);
+    EXPECT_EQ(broken.at("id"), "guest-tr-type");
+    // As the text has it.
+    EXPECT_THAT(failure->text,
+                HasSubstr("set in " + broken.at("set_in").get<std::string>() + "\n"));
+    EXPECT_THAT(failure->text,
+                HasSubstr("wrong: " + broken.at("wrong_bits_in_words").get<std::string>() + "\n"));
 }
 
 // A run's folder and its summary stand for the VMCS that the run recorded.

@@ -24,6 +24,18 @@ TEST(Summary, HasWhatTheExaminerFound) {
     EXPECT_EQ(summary["expected_changes"], Json::array());
 }
 
+// What the run's last lines say is in it.
+TEST(Summary, HasTheRuleAndTheRemedy) {
+    const Recorded run{
+        {returned,
+         R"({"t":6,"cpu":0,"from":"driver","event":"Failure","step":"VMXON","number":"0x0",)"
+         R"("rule":"SDM 3C 24.11.5 VMXON Region","remedy":"align it"})",
+         end("refused")}};
+    EXPECT_EQ(run.summary()["rule"], "SDM 3C 24.11.5 (2022: 25.11.5) VMXON Region");
+    EXPECT_EQ(run.summary()["remedy"], "align it");
+    EXPECT_EQ(run.summary()["processor_log_bytes_left_out"], 0);
+}
+
 // After a bug check no processor is compared and no memory counted; a driver without DriverUnload
 // is never examined, and one that could not be loaded neither.
 TEST(Summary, IsNullWhereNobodyHasLooked) {
