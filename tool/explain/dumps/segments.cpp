@@ -245,12 +245,43 @@ bool SegmentParts::take(std::string_view key, const WrittenNumber& number) {
     return true;
 }
 
+void SegmentParts::take_packed_rights(const WrittenNumber& number) {
+    rights_ = number;
+    may_be_packed_ = true;
+}
+
+// [SDM 3C 24.4.1 "Guest Register State", Table 24-2] has bits 11:8 reserved.
+std::uint64_t SegmentParts::unpacked_rights() const {
+    constexpr std::uint64_t low = 0xFF;
+    constexpr std::uint64_t middle = 0xF00;
+    const std::uint64_t rights = rights_->value;
+    const std::uint64_t bits_19_16_of_limit = limit_ ? limit_->value >> 16 & 0xF : 0;
+    if ((rights & middle) == 0 || rights > 0xFFFF) {
+        return rights;
+    }
+    if (rights <= (low | middle)) {
+        return (rights & low) | (rights & middle) << 4;
+    }
+    return (rights & middle) >> 8 == bits_19_16_of_limit ? rights & ~middle : rights;
+}
+
 void SegmentParts::give(const SegmentFields& fields, ImageBuilder& builder) {
     const auto set_part = [&](std::uint32_t encoding, const std::optional<WrittenNumber>& part) {
         if (part && encoding != 0) {
             set(builder, encoding, *part);
         }
     };
+    constexpr std::uint64_t present = 0x80;
+    constexpr std::uint64_t unusable = 0x1'0000;
+    if (may_be_packed_ && rights_ && (rights_->value & present) == 0) {
+        rights_ = exactly(rights_->value | unusable);  // no VMCS: it has no bit for that
+    } else if (may_be_packed_ && rights_ && unpacked_rights() != rights_->value) {
+        builder.add_note(
+            "The segments' attributes are packed, as a debugger prints them: bits 11:8 are those "
+            "of "
+            "the limit, or AVL, L, D/B and G. The access rights were made of them.");
+        rights_ = exactly(unpacked_rights());
+    }
     set_part(fields.selector, selector_);
     set_part(fields.limit, limit_);
     set_part(fields.base, base_);

@@ -32,15 +32,22 @@ public:
     ///
     /// Returns  whether it is one
     bool take(std::string_view key, const WrittenNumber& number);
+    /// Takes access rights that may be packed: with bits 19:16 of the limit in bits 11:8, as they
+    /// stand in a descriptor, or with AVL, L, D/B and G there. The structures of wtf's registers,
+    /// which a debugger has made, have them so.
+    void take_packed_rights(const WrittenNumber& number);
     /// Sets the fields of all parts that were taken, and forgets them.
     void give(const SegmentFields& fields, ImageBuilder& builder);
     [[nodiscard]] bool is_empty() const;
 
 private:
+    [[nodiscard]] std::uint64_t unpacked_rights() const;
+
     std::optional<WrittenNumber> selector_;
     std::optional<WrittenNumber> limit_;
     std::optional<WrittenNumber> base_;
     std::optional<WrittenNumber> rights_;
+    bool may_be_packed_ = false;
     std::uint64_t bits_ = 0;   ///< rights that were given bit by bit
     unsigned bits_taken_ = 0;  ///< how many of them
 };

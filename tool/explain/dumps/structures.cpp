@@ -128,8 +128,12 @@ void StructureReader::assign(std::string_view value) {
         name_.pop_back();  // Rust's `type_`
     }
     if (!levels_.empty() && segment_fields(levels_.back().name, Side::guest)) {
-        // VirtualBox prints the selector without a name.
-        levels_.back().parts.take(name_.empty() ? "selector" : name_, number);
+        if (name_ == "attr") {
+            levels_.back().parts.take_packed_rights(number);
+        } else {
+            // VirtualBox prints the selector without a name.
+            levels_.back().parts.take(name_.empty() ? "selector" : name_, number);
+        }
     } else if (const auto encoding = register_field(name_, Side::guest)) {
         builder_.mark_as_guests_view();
         builder_.set(*item_of_encoding(*encoding), name_, number);
