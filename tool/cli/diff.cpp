@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "tool/base/subprocess.hpp"
 #include "tool/base/stage_sources.hpp"
+#include "tool/base/subprocess.hpp"
 #include "tool/story/terminal.hpp"
 
 namespace hvp::tool {
