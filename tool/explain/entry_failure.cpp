@@ -41,13 +41,15 @@ void find_writes(const Repository& repository, const std::string& path, std::str
     std::size_t number = 0;
     for (std::string line; std::getline(lines, line);) {
         ++number;
+        before += line;
         const std::size_t place = line.find(identifier);
         if (place != std::string::npos && place > 0 && is_word_at(line, place, identifier.size()) &&
-            (before + line).contains("write")) {
+            before.contains("write")) {
             places.push_back(fmt::format("{}:{}", path, number));
         }
-        // A statement ends at its semicolon.
-        before = line.contains(';') || line.contains('{') ? "" : before + line;
+        if (line.contains(';') || line.contains('{')) {
+            before.clear();  // a statement ends at its semicolon
+        }
     }
 }
 
