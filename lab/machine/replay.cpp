@@ -31,6 +31,10 @@ bool read_some(const Descriptor& from, std::vector<char>& buffer, std::string_vi
 }  // namespace
 
 std::vector<DebuggerStop> replay(const Replay& request) {
+    return read_stops(replay_console(request));
+}
+
+std::string replay_console(const Replay& request) {
     const std::string script = "replay";
     std::ofstream{request.folder / script} << request.commands << "q\n";
     auto child = TerminalChild::start({
@@ -76,7 +80,7 @@ std::vector<DebuggerStop> replay(const Replay& request) {
     }
     child->finish(!in_time);
     console.finish();
-    return read_stops(answer);
+    return answer;
 }
 
 }  // namespace hvp::lab

@@ -27,4 +27,7 @@ struct Replay {
 /// Returns  the stops of the machine, the one at its reset first; as many as there were in time
 [[nodiscard]] std::vector<DebuggerStop> replay(const Replay& request);
 
+/// Returns  the same as the debugger wrote it, line by line
+[[nodiscard]] std::string replay_console(const Replay& request);
+
 }  // namespace hvp::lab

@@ -60,6 +60,11 @@ struct RunOptions {
     bool processor_log = true;
 };
 
+struct DebugOptions {
+    RunOptions run;
+    std::string at = "exit:1";
+};
+
 struct DiffOptions {
     std::string before;  ///< stages
     std::string after;
@@ -124,8 +129,8 @@ struct Done {
     ExitStatus status;
 };
 
-using Options =
-    std::variant<RunOptions, VmcsOptions, DiffOptions, NewOptions, BreakOptions, UnbreakOptions,
-                 ListOptions, CleanOptions, BenchOptions, RulesOptions, ExplainOptions, Done>;
+using Options = std::variant<RunOptions, DebugOptions, VmcsOptions, DiffOptions, NewOptions,
+                             BreakOptions, UnbreakOptions, ListOptions, CleanOptions, BenchOptions,
+                             RulesOptions, ExplainOptions, Done>;
 
 }  // namespace hvp::tool

@@ -13,6 +13,8 @@
 #include "tool/cli/exercises.hpp"
 #include "tool/cli/new_stage.hpp"
 #include "tool/cli/option_checks.hpp"
+#include "tool/cli/usage_words.hpp"
+#include "tool/debug/stop_at.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -26,10 +28,6 @@ const std::map<std::string, lab::FirmwareVmx> firmware_settings{
 Done bad_usage(const std::string& message) {
     fmt::print(stderr, "playground: {}\n", printable(message));
     return {ExitStatus::bad_usage};
-}
-
-std::string maybe(const std::string& suggestion) {
-    return suggestion.empty() ? "" : fmt::format("; did you mean {}?", suggestion);
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -54,7 +52,7 @@ std::string check_model(const std::string& name) {
     if (!model) {
         const std::string near = nearest(name, usable);
         return fmt::format("--model {}: no such processor model{}", name,
-                           near.empty() ? "; there are " + joined(usable) : maybe(near));
+                           near.empty() ? "; there are " + joined(usable) : did_you_mean(near));
     }
     return {};
 }
@@ -66,7 +64,7 @@ std::string check_stage(const std::string& name, const Repository& repository) {
     }
     const std::string near = nearest(name, stages);
     return fmt::format("there is no stage {}{}", name,
-                       near.empty() ? "; ./playground list shows them" : maybe(near));
+                       near.empty() ? "; ./playground list shows them" : did_you_mean(near));
 }
 
 void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std::string& driver) {
@@ -183,6 +181,16 @@ void describe_vmcs(CLI::App& vmcs, VmcsOptions& options) {
     vmcs.add_flag("--json", options.json, "print JSON and nothing else");
 }
 
+Options finish_debug(DebugOptions options, const Options& run) {
+    const auto* const finished = std::get_if<RunOptions>(&run);
+    if (finished == nullptr) {
+        return run;
+    }
+    options.run = *finished;
+    const std::string complaint = debug_complaint(options);
+    return complaint.empty() ? Options{options} : Options{bad_usage(complaint)};
+}
+
 void describe_explain(CLI::App& explain, ExplainOptions& options) {
     explain
         .add_option("file", options.file,
@@ -255,36 +263,6 @@ Options finish_exercise(const AnyOptions& options, const Repository& repository)
     return complaint.empty() ? Options{options} : Options{bad_usage(complaint)};
 }
 
-// CLI11 says which argument it did not expect; we add what may have been meant.
-std::string explain_extras(const CLI::App& app, const std::string& extra) {
-    std::vector<std::string> known;
-    for (const CLI::Option* option : app.get_options()) {
-        for (const std::string& name : option->get_lnames()) {
-            known.push_back("--" + name);
-        }
-    }
-    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-        known.push_back(command->get_name());
-    }
-    const std::string near = nearest(extra, known);
-    const bool is_command = app.get_parent() == nullptr;
-    const char* kind = extra.starts_with("-") ? "option" : is_command ? "command" : "argument";
-    return fmt::format("unknown {} {}{}", kind, extra.empty() ? "''" : extra,
-                       near.empty() ? "; --help shows what there is" : maybe(near));
-}
-
-std::string explain(CLI::App& app, const CLI::ParseError& error) {
-    std::vector<CLI::App*> commands = app.get_subcommands();
-    CLI::App* innermost = commands.empty() ? &app : commands.front();
-    const std::vector<std::string> extras = app.remaining(true);
-    if (!extras.empty()) {
-        return explain_extras(*innermost, extras.front());
-    }
-    std::string text = error.what();
-    std::ranges::replace(text, '\n', ' ');
-    return text + "; --help shows what there is";
-}
-
 }  // namespace
 
 Options read_command_line(int count, const char* const* arguments, const Repository& repository) {
@@ -299,6 +277,16 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     CLI::App* run =
         app.add_subcommand("run", "run a stage's driver in the lab and print its story");
     describe_run(*run, run_options, firmware, driver);
+
+    DebugOptions debug_options;
+    std::string debug_firmware = "locked-on";
+    std::string debug_driver;
+    CLI::App* debug = app.add_subcommand(
+        "debug", "stop a stage's run anywhere, and look; help lists the commands");
+    describe_run(*debug, debug_options.run, debug_firmware, debug_driver);
+    debug->add_option("--at", debug_options.at, "exit:3, exit:CPUID, entry:2, tick:N, a function")
+        ->type_name("PLACE")
+        ->capture_default_str();
 
     // The script ./playground keeps this one for itself: here it is for --help only.
     CLI::App* test = app.add_subcommand(
@@ -373,10 +361,15 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
         std::fputs(app.help().c_str(), stdout);
         return Done{ExitStatus::passed};
     } catch (const CLI::ParseError& error) {
-        return bad_usage(explain(app, error));
+        return bad_usage(what_is_wrong(app, error));
     }
     if (*run) {
         return finish_run(run_options, firmware, driver, run->count("stage") > 0, repository);
+    }
+    if (*debug) {
+        const Options run_of_it = finish_run(debug_options.run, debug_firmware, debug_driver,
+                                             debug->count("stage") > 0, repository);
+        return finish_debug(std::move(debug_options), run_of_it);
     }
     if (*test) {
         return bad_usage("test is run by the script ./playground, not by this program");

@@ -13,6 +13,7 @@
 #include "tool/cli/exercises.hpp"
 #include "tool/cli/housekeeping.hpp"
 #include "tool/cli/new_stage.hpp"
+#include "tool/debug/debug.hpp"
 #include "tool/explain/explain.hpp"
 #include "tool/explain/rules.hpp"
 #include "tool/run/run.hpp"
@@ -26,6 +27,7 @@ public:
     explicit Dispatch(const Repository& repository) : repository_{repository} {}
 
     ExitStatus operator()(const RunOptions& options) const { return run(options, repository_); }
+    ExitStatus operator()(const DebugOptions& options) const { return debug(options, repository_); }
     ExitStatus operator()(const BenchOptions& options) const {
         if (options.name == "startup") {
             return bench_startup(options, repository_);

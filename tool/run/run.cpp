@@ -1,17 +1,16 @@
 #include "tool/run/run.hpp"
 
 #include <fmt/format.h>
-#include <sys/signalfd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <optional>
 
 #include "lab/machine/emulator.hpp"
 #include "tool/base/output.hpp"
+#include "tool/base/stop_signals.hpp"
 #include "tool/base/text.hpp"
 #include "tool/explain/entry_failure.hpp"
 #include "tool/record/manual.hpp"
@@ -41,17 +40,6 @@ std::string head_line(const RunOptions& options, const RunInputs& inputs) {
     return fmt::format("{} · {} · {} processor{} · real {}, {}\n", inputs.name, options.model,
                        options.cpus, options.cpus == 1 ? "" : "s", inputs.driver_facts.name,
                        size_text(inputs.driver_facts.bytes));
-}
-
-// A descriptor for signals, to wait for with others. Child processes do not inherit the mask.
-lab::Descriptor stop_signals() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-        sigaddset(&signals, signal);
-    }
-    sigprocmask(SIG_BLOCK, &signals, nullptr);
-    return lab::Descriptor{signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)};
 }
 
 ExitStatus status_of(const Verdict& verdict, const lab::EmulatorOutcome& outcome) {
