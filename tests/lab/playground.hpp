@@ -44,6 +44,8 @@ public:
     void write_output_to(std::filesystem::path file) { output_file_ = std::move(file); }
     /// Gives the tool this file or folder as its standard input.
     void read_input_from(std::filesystem::path file) { input_file_ = std::move(file); }
+    /// Gives it this text.
+    void say(std::string_view text) { input_file_ = write("input", text); }
 
     /// Runs a copy of the tool, for which the playground's folder is the repository.
     void use_copy_of_program();

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <optional>
+#include <tuple>
 
 #include "tool/base/text.hpp"
 
@@ -44,6 +47,13 @@ std::string Session::go_to(const Position& position) {
         return "the replay did not get there\n";
     }
     sight.stop = stops.back();
+    // Behind an exit the tick is that of the instruction that exited, or one more if it was
+    // executed.
+    if (position.exit != 0 &&
+        (sight.stop.why != "VMEXIT breakpoint" || sight.stop.tick > position.tick ||
+         sight.stop.tick + 1 < position.tick)) {
+        return "the replay did not get there\n";
+    }
     if (position.exit == 0 && stops.back().tick < position.tick) {
         return "the machine ends before this place\n";
     }
@@ -135,27 +145,23 @@ std::string Session::step(std::string_view argument) {
     return go_to(position);
 }
 
-// What follows the last stop of the replay is the answer, but for the debugger's own prompt.
+// What follows the last stop there is the answer, but for the debugger's own last line.
 std::string Session::raw(std::string_view line) const {
-    const std::string marker = "Next at t=";
     const std::string console = replay_(fmt::format("{}{}\n", here_.commands, line));
-    std::size_t at = 0;
-    for (std::size_t next = console.find(fmt::format("{}{}\n", marker, here_.tick));
-         next != std::string::npos; next = console.find(marker, next + 1)) {
-        at = next;
-        break;
-    }
+    const std::size_t stop = console.find(fmt::format("Next at t={}\n", here_.tick));
     std::string_view rest{console};
-    rest.remove_prefix(at);
+    rest.remove_prefix(std::min(stop, rest.size()));
     std::ignore = take_line(rest);  // the tick
     std::ignore = take_line(rest);  // and the instruction there
     std::string answer;
     while (!rest.empty()) {
         const std::string_view one = take_line(rest);
         if (one.starts_with("(0).[")) {
-            break;  // the debugger ends
+            break;
         }
-        answer += fmt::format("{}\n", one);
+        if (one != "vmexit switch break disabled") {  // our own command
+            answer += fmt::format("{}\n", one);
+        }
     }
     return answer;
 }
