@@ -7,6 +7,7 @@
 #include <random>
 #include <string>
 
+#include "tests/lab/places.hpp"
 #include "tests/lab/playground.hpp"
 
 namespace hvp::tests {
@@ -96,6 +97,41 @@ TEST(Debug, ShowsWhatTheProcessorHolds) {
           "launch_a_guest, stages/launch/driver.cpp:", "0xfffff801a5e51000 <bogus+       0>:"}) {
         EXPECT_THAT(answer.output, HasSubstr(words));
     }
+}
+
+TEST(Debug, StopsAtFunctionsOfDriverAndKernel) {
+    Playground playground;
+    playground.say(
+        "break hvp_vm_exit\ncontinue\ncontinue\ngoto MmAllocateContiguousNodeMemory\ngoto "
+        "no_such_one\n");
+    const Answer answer = playground({"debug", "launch", "--at", "hello_from_the_guest"});
+    EXPECT_EQ(answer.status, 0);
+    EXPECT_THAT(answer.output,
+                StartsWith("tick 458915 · processor 0 · guest (VMX non-root operation)\n"
+                           "  at launch.sys+0x1d86  hello_from_the_guest"));
+    for (const char* words : {"break at launch.sys+0x2ad1", "debug> continue\ntick 460209 ",
+                              "no break is reached before the end of the run", "  at ntoskrnl.exe+",
+                              "no_such_one: the PDBs of driver and kernel have no such function"}) {
+        EXPECT_THAT(answer.output, HasSubstr(words));
+    }
+}
+
+// The text between a line and the end of its block of code.
+std::string block_after(const std::string& page, std::string_view line) {
+    const std::size_t found = page.find(line);
+    const std::size_t start = found + line.size();
+    return found == std::string::npos ? "" : page.substr(start, page.find("```", start) - start);
+}
+
+TEST(Debug, AnswersAsItsPageShows) {
+    const std::string page = content(source_folder() / "docs/debugging.md");
+    Playground playground;
+    playground.say("memory 0xfffff801a5e51dd0\nraw u /2\nquit\n");
+    const Answer session = playground({"debug", "launch", "--at", "tick:460208"});
+    EXPECT_EQ(session.output, block_after(page, " --at tick:460208\n"));
+    playground.say("help\n");
+    EXPECT_THAT(playground({"debug"}).output,
+                HasSubstr("debug> help\n" + block_after(page, "The commands:\n\n```\n")));
 }
 
 TEST(Debug, MistakesInASessionAreSaid) {

@@ -41,7 +41,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"Command", {"rnu"}, "unknown command rnu; did you mean run?"},
         Mistake{"CommandOfNoKind", {"frobnicate"}, "--help"},
         Mistake{"TestWithoutTheScript", {"test", "--all"}, "by the script ./playground"},
-        Mistake{"DebugNowhere", {"debug", "--at", "exit"}, "this is no place; write exit:3"},
+        Mistake{"DebugNowhere", {"debug", "--at", "exit:"}, "this is no place; write exit:3"},
         Mistake{"DebugAtZero", {"debug", "--at", "exit:0"}, "count from 1"},
         Mistake{"DebugNoNumber", {"debug", "--at", "tick:12x"}, "this is no place"},
         Mistake{"DebugProcessors", {"debug", "--cpus", "2"}, "debug shows one processor"},

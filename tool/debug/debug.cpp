@@ -15,6 +15,7 @@
 #include "tool/base/stop_signals.hpp"
 #include "tool/base/text.hpp"
 #include "tool/debug/session.hpp"
+#include "tool/debug/symbols.hpp"
 #include "tool/run/run_inputs.hpp"
 
 namespace hvp::tool {
@@ -137,6 +138,23 @@ AddressNames names_of(const RunInputs& inputs, const Repository& repository,
     return names;
 }
 
+// Of both images: a driver may have a stub with the name of the kernel's function.
+std::vector<std::uint64_t> functions_of(const RunInputs& inputs, const Repository& repository,
+                                        const Timeline& timeline, std::string_view name) {
+    std::vector<std::uint64_t> addresses;
+    const auto add = [&](const std::vector<std::uint64_t>& offsets, std::uint64_t base) {
+        for (const std::uint64_t offset : offsets) {
+            addresses.push_back(base + offset);
+        }
+    };
+    const auto in_driver = functions_named(name, dump_symbols(inputs.driver_path));
+    for (const Event* loaded : timeline.all("lab", "ImageLoaded")) {
+        add(in_driver, loaded->number("base"));
+    }
+    add(functions_named(name, dump_symbols(repository.kernel())), inputs.kernel.base);
+    return addresses;
+}
+
 }  // namespace
 
 ExitStatus debug(const DebugOptions& options, const Repository& repository) {
@@ -164,15 +182,17 @@ ExitStatus debug(const DebugOptions& options, const Repository& repository) {
     }
     const History history{recording};
     AddressNames names = names_of(*inputs, repository, recording.timeline());
-    Session session{history, names, [&](const std::string& commands) {
+    Session session{history, names,
+                    [&](const std::string& commands) {
                         return lab::replay_console({.folder = folder->work(),
                                                     .commands = commands,
                                                     .stop_descriptor = stop.number(),
                                                     .patience = longest_replay_of_session});
+                    },
+                    [&](std::string_view name) {
+                        return functions_of(*inputs, repository, recording.timeline(), name);
                     }};
-    const auto at = read_stop_at(options.at);
-    const auto first =
-        at ? history.find(*at) : std::expected<Position, std::string>{std::unexpected{at.error()}};
+    const auto first = session.find(options.at);
     if (!first) {
         return complain("--at " + first.error(), ExitStatus::bad_usage);
     }

@@ -68,10 +68,11 @@ std::expected<Position, std::string> History::find(const StopAt& at) const {
             }
             return at_entry(at.number);
         case StopAt::Kind::exit_reason:
+        case StopAt::Kind::function:
             break;
     }
     const auto found = std::ranges::find_if(
-        exits_, [&](const Exit& exit) { return lower_case(exit.reason) == lower_case(at.reason); });
+        exits_, [&](const Exit& exit) { return lower_case(exit.reason) == lower_case(at.name); });
     if (found == exits_.end()) {
         std::vector<std::string> reasons;
         for (const Exit& exit : exits_) {
@@ -80,7 +81,7 @@ std::expected<Position, std::string> History::find(const StopAt& at) const {
             }
         }
         return std::unexpected{
-            fmt::format("exit:{}: no VM exit of this run has this reason; {}", printable(at.reason),
+            fmt::format("exit:{}: no VM exit of this run has this reason; {}", printable(at.name),
                         reasons.empty() ? "it has no VM exits"
                                         : fmt::format("there are {}", fmt::join(reasons, ", ")))};
     }

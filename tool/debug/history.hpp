@@ -33,6 +33,8 @@ public:
     explicit History(const Recording& recording);
 
     /// Returns  the place, or why the run has none there
+    ///
+    /// Needs    `at`: no function, which only a replay can find
     [[nodiscard]] std::expected<Position, std::string> find(const StopAt& at) const;
     /// Returns  the first exit after a place, or the last one before it
     [[nodiscard]] std::optional<Position> exit_after(const Position& here) const;
@@ -40,6 +42,7 @@ public:
     [[nodiscard]] std::optional<Position> entry_after(const Position& here) const;
 
     [[nodiscard]] const Exit& exit(std::uint64_t number) const { return exits_[number - 1]; }
+    [[nodiscard]] std::uint64_t last_tick() const { return last_tick_; }
     [[nodiscard]] std::uint64_t exits() const { return exits_.size(); }
     [[nodiscard]] std::uint64_t entries() const { return entries_.size(); }
     /// Whether the instruction at this place is the guest's, by the log.

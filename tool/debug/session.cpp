@@ -17,7 +17,9 @@ constexpr std::string_view help_text =
     "next exit       go to the next VM exit\n"
     "next entry      go to the next VM entry\n"
     "back            go to the VM exit before\n"
-    "goto PLACE      exit:3, exit:CPUID, entry:2, tick:458914\n"
+    "goto PLACE      exit:3, exit:CPUID, entry:2, tick:458914, or a function: its first call\n"
+    "break FUNCTION  let continue stop where it begins\n"
+    "continue        go on to the next break\n"
     "registers       show the registers\n"
     "vmcs            show the main fields of the VMCS\n"
     "stack           show the code addresses on the stack\n"
@@ -84,6 +86,12 @@ std::string Session::answer(std::string_view line) {
     if (command == "step" || command == "next" || command == "back" || command == "goto") {
         return move(command, argument);
     }
+    if (command == "break") {
+        return add_break(argument);
+    }
+    if (line == "continue") {
+        return go_on();
+    }
     if (line.empty()) {
         return "";
     }
@@ -111,9 +119,7 @@ std::string Session::move(std::string_view command, std::string_view argument) {
         return step(argument);
     }
     if (command == "goto") {
-        const auto at = read_stop_at(argument);
-        const auto place = at ? history_.find(*at)
-                              : std::expected<Position, std::string>{std::unexpected{at.error()}};
+        const auto place = find(argument);
         return place ? go_to(*place) : place.error() + "\n";
     }
     if (command == "back" && argument.empty()) {
@@ -129,6 +135,58 @@ std::string Session::move(std::string_view command, std::string_view argument) {
         return place ? go_to(*place) : "there is no VM entry after this place\n";
     }
     return command == "next" ? "next takes exit or entry\n" : "back takes nothing\n";
+}
+
+std::expected<Position, std::string> Session::find(std::string_view place) const {
+    const auto at = read_stop_at(place);
+    if (!at || at->kind != StopAt::Kind::function) {
+        return at ? history_.find(*at) : std::unexpected{at.error()};
+    }
+    const auto addresses = lookup_(at->name);
+    if (addresses.empty()) {
+        return std::unexpected{
+            fmt::format("{}: the PDBs of driver and kernel have no such function with code of its "
+                        "own (it may be inlined)",
+                        printable(at->name))};
+    }
+    const auto reached = reach("", addresses);
+    return reached
+               ? std::expected<Position, std::string>{*reached}
+               : std::unexpected{fmt::format("{}: not executed up to tick {}, the last in the log",
+                                             printable(at->name), history_.last_tick())};
+}
+
+std::string Session::add_break(std::string_view name) {
+    const auto addresses = name.empty() ? std::vector<std::uint64_t>{} : lookup_(name);
+    breaks_.insert(breaks_.end(), addresses.begin(), addresses.end());
+    return addresses.empty()
+               ? fmt::format("{}: no such function with code of its own\n", printable(name))
+               : fmt::format("break at {}\n", names_.module_and_offset(addresses.front()));
+}
+
+std::string Session::go_on() {
+    if (breaks_.empty()) {
+        return "there is no break yet: break FUNCTION\n";
+    }
+    const auto reached = reach(here_.commands + "s\n", breaks_);
+    return reached ? go_to(*reached) : "no break is reached before the end of the run\n";
+}
+
+// The first of the addresses that is executed, from where the commands lead to.
+std::optional<Position> Session::reach(const std::string& commands,
+                                       const std::vector<std::uint64_t>& addresses) const {
+    std::string all = commands;
+    for (const std::uint64_t address : addresses) {
+        all += fmt::format("lb {:#x}\n", address);
+    }
+    // No further than the run went: it may have been stopped.
+    all += fmt::format("sba {}\nc\nregs\n", history_.last_tick());
+    const auto stops = lab::read_stops(replay_(all));
+    const auto rip = stops.empty() ? std::nullopt : stops.back().find("rip");
+    if (!rip || std::ranges::find(addresses, *rip) == addresses.end()) {
+        return std::nullopt;
+    }
+    return Position::at_tick(stops.back().tick);
 }
 
 std::string Session::step(std::string_view argument) {

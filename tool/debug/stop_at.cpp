@@ -40,17 +40,24 @@ std::expected<StopAt, std::string> read_stop_at(std::string_view text) {
     }
     const bool is_word = rest.find_first_not_of("0123456789") != std::string_view::npos;
     if (kind == "exit" && is_word) {
-        return StopAt{.kind = StopAt::Kind::exit_reason, .reason = std::string{rest}};
+        return StopAt{.kind = StopAt::Kind::exit_reason, .name = std::string{rest}};
+    }
+    const bool is_name = !text.empty() && (text.front() < '0' || text.front() > '9') &&
+                         text.find_first_of(" -/") == std::string_view::npos;
+    if (is_name && (colon == std::string_view::npos || text.contains("::"))) {
+        return StopAt{.kind = StopAt::Kind::function, .name = std::string{text}};
     }
     return std::unexpected{fmt::format(
-        "{}: this is no place; write exit:3, exit:CPUID, entry:2 or tick:458914", printable(text))};
+        "{}: this is no place; write exit:3, exit:CPUID, entry:2, tick:458914 or a function's name",
+        printable(text))};
 }
 
 std::string debug_complaint(const DebugOptions& options) {
     const RunOptions& run = options.run;
-    if (run.cpus != 1 || run.json || !run.processor_log) {
-        return "debug shows one processor, as text, by the processor's log: without --cpus, --json "
-               "and --no-processor-log";
+    if (run.cpus != 1 || run.json || run.record || !run.processor_log) {
+        return "debug shows one processor, as text, by the processor's log: without --cpus, "
+               "--json, "
+               "--record and --no-processor-log";
     }
     const auto at = read_stop_at(options.at);
     return at ? "" : "--at " + at.error();

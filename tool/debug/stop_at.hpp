@@ -11,16 +11,16 @@
 namespace hvp::tool {
 
 struct StopAt {
-    enum class Kind { tick, exit_number, exit_reason, entry_number };
+    enum class Kind { tick, exit_number, exit_reason, entry_number, function };
     Kind kind{};
     std::uint64_t number = 0;  ///< of the tick, or counted from 1
-    std::string reason{};      ///< in the emulator's words, for example HLT
+    std::string name{};        ///< of the reason in the emulator's words, or of the function
 
     friend bool operator==(const StopAt&, const StopAt&) = default;
 };
 
-/// Returns  the place that `tick:N`, `exit:N`, `exit:REASON` or `entry:N` names; or what is wrong
-///          with the text
+/// Returns  the place that `tick:N`, `exit:N`, `exit:REASON`, `entry:N` or a function's name
+///          means; or what is wrong with the text
 [[nodiscard]] std::expected<StopAt, std::string> read_stop_at(std::string_view text);
 
 /// Returns  why there can be no session with these options; empty: there can

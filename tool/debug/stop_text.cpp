@@ -124,9 +124,10 @@ std::string registers_text(const Sight& sight) {
     std::string text;
     for (std::size_t i = 0; i < shown.size(); ++i) {
         const auto value = sight.stop.find(shown[i]);
-        text += fmt::format("  {:<6} = {:<18}{}", shown[i],
-                            value ? fmt::format("{:#x}", *value) : "not shown",
-                            i % in_a_line == in_a_line - 1 ? "\n" : "");
+        const std::string shown_value = value ? fmt::format("{:#x}", *value) : "not shown";
+        text += i % in_a_line == in_a_line - 1
+                    ? fmt::format("  {:<6} = {}\n", shown[i], shown_value)
+                    : fmt::format("  {:<6} = {:<18}", shown[i], shown_value);
     }
     return text;
 }
