@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <set>
-#include <span>
+#include <utility>
 
 #include "hypervisor/vmcs/names/field_names.hpp"
 
@@ -13,41 +13,6 @@ namespace {
 
 using lab::DebuggerStop;
 using Moment = RecordedState::Moment;
-
-// The moments of a run as the processor's log has them, in order; without their contents.
-std::vector<RecordedState> moments_of(const Timeline& timeline) {
-    std::vector<RecordedState> moments;
-    std::uint64_t entries = 0;
-    std::uint64_t exits = 0;
-    std::uint64_t vmcs = 0;
-    std::uint64_t tried_at = 0;
-    for (const Event& event : timeline.events()) {
-        if (event.from != "processor") {
-            continue;
-        }
-        const auto add = [&](Moment moment, std::uint64_t number) {
-            moments.push_back({.moment = moment,
-                               .number = number,
-                               .cpu = event.cpu,
-                               .t = event.t,
-                               .vmcs = vmcs,
-                               .fields = {},
-                               .registers = {}});
-        };
-        if (event.name == "VmLaunch" || event.name == "VmResume") {
-            vmcs = event.number("vmcs");
-            tried_at = event.t;
-        } else if (event.name == "VmEntry") {
-            add(Moment::entry, ++entries);
-        } else if (event.name == "EntryFailure" ||
-                   (event.name == "VmFail" && vmcs != 0 && event.t == tried_at)) {
-            add(Moment::failed_entry, entries + 1);
-        } else if (event.name == "VmExit") {
-            add(Moment::exit, ++exits);
-        }
-    }
-    return moments;
-}
 
 // The words of a VMCS in which the fields lie, as the debugger's commands: less than half of it.
 std::string show_fields(std::uint64_t vmcs) {
@@ -96,34 +61,91 @@ void read_stop(const DebuggerStop& stop, RecordedState& state) {
     }
 }
 
+// Whether the replay is where the log says that the run was; at an exit with the same reason.
 bool is_at(const DebuggerStop& stop, const RecordedState& state) {
     const bool by_exit = stop.why == "VMEXIT breakpoint";
-    return by_exit == (state.moment == Moment::exit) && (by_exit || stop.tick == state.t);
+    if (by_exit != (state.moment == Moment::exit)) {
+        return false;
+    }
+    if (!by_exit) {
+        return stop.tick == state.t;
+    }
+    const ReplayedVmcs vmcs{stop, state.vmcs};
+    constexpr std::uint64_t basic_reason = 0xFFFF;
+    // The instruction that left the guest may have counted.
+    return (stop.tick == state.t || stop.tick == state.t + 1) &&
+           (vmcs.read(vmx::exit_reason) & basic_reason) ==
+               state.fields.at(vmx::exit_reason.encoding) &&
+           vmcs.read(vmx::exit_qualification) == state.fields.at(vmx::exit_qualification.encoding);
 }
 
 }  // namespace
 
-RecordedStates record_states(const Timeline& timeline, const ReplayOfRun& replay) {
-    RecordedStates recorded{.states = moments_of(timeline), .left_out = 0, .complaint = {}};
-    const std::size_t all = recorded.states.size();
-    recorded.states.resize(std::min(all, most_states));
-    recorded.left_out = all - recorded.states.size();
-    if (recorded.states.empty()) {
-        return recorded;
+std::vector<RecordedState> moments_of(const Timeline& timeline) {
+    std::vector<RecordedState> moments;
+    std::uint64_t entries = 0;
+    std::uint64_t exits = 0;
+    std::uint64_t vmcs = 0;
+    std::uint64_t tried_at = 0;
+    for (const Event& event : timeline.events()) {
+        if (event.from != "processor") {
+            continue;
+        }
+        const auto add = [&](Moment moment, std::uint64_t number) {
+            moments.push_back({.moment = moment,
+                               .number = number,
+                               .cpu = event.cpu,
+                               .t = event.t,
+                               .vmcs = vmcs,
+                               .fields = {},
+                               .registers = {}});
+        };
+        if (event.name == "VmLaunch" || event.name == "VmResume") {
+            vmcs = event.number("vmcs");
+            tried_at = event.t;
+        } else if (event.name == "VmEntry") {
+            add(Moment::entry, ++entries);
+        } else if (event.name == "EntryFailure" ||
+                   (event.name == "VmFail" && vmcs != 0 && event.t == tried_at)) {
+            add(Moment::failed_entry, entries + 1);
+        } else if (event.name == "VmExit") {
+            add(Moment::exit, ++exits);
+            moments.back().fields = {
+                {vmx::exit_reason.encoding, event.number("reason_number")},
+                {vmx::exit_qualification.encoding, event.number("qualification")}};
+        }
     }
-    const auto stops = replay(script_for(recorded.states));
+    return moments;
+}
+
+RecordedStates recorded_at(std::vector<RecordedState> moments,
+                           std::span<const DebuggerStop> stops) {
+    RecordedStates recorded{.states = std::move(moments), .left_out = 0, .complaint = {}};
     // The first stop is the machine's reset.
     for (std::size_t i = 0; i < recorded.states.size(); ++i) {
         if (i + 1 >= stops.size() || !is_at(stops[i + 1], recorded.states[i])) {
             recorded.complaint =
                 fmt::format("the replay did not come to {} {}", word_of(recorded.states[i].moment),
                             recorded.states[i].number);
-            recorded.left_out += recorded.states.size() - i;
+            recorded.left_out = recorded.states.size() - i;
             recorded.states.resize(i);
             break;
         }
         read_stop(stops[i + 1], recorded.states[i]);
     }
+    return recorded;
+}
+
+RecordedStates record_states(const Timeline& timeline, const ReplayOfRun& replay) {
+    std::vector<RecordedState> moments = moments_of(timeline);
+    if (moments.empty()) {
+        return {};
+    }
+    const std::size_t too_many = moments.size() - std::min(moments.size(), most_states);
+    moments.resize(moments.size() - too_many);
+    const auto stops = replay(script_for(moments));
+    RecordedStates recorded = recorded_at(std::move(moments), stops);
+    recorded.left_out += too_many;
     return recorded;
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,15 @@ struct RecordedStates {
     std::uint64_t left_out = 0;  ///< entries and exits behind the last one that is recorded
     std::string complaint;       ///< why the recording ends before its end; empty: it does not
 };
+
+/// Returns  the entries and exits that the processor's log has, in order. Of their contents they
+///          have what the log says: an exit's reason and qualification
+[[nodiscard]] std::vector<RecordedState> moments_of(const Timeline& timeline);
+
+/// Fills them from the stops of a replay, of which the first is the machine's reset; up to the
+/// first stop that is not at its moment.
+[[nodiscard]] RecordedStates recorded_at(std::vector<RecordedState> moments,
+                                         std::span<const lab::DebuggerStop> stops);
 
 /// Needs    a run on one processor: with more, a tick of the log is not one of the debugger
 [[nodiscard]] RecordedStates record_states(const Timeline& timeline, const ReplayOfRun& replay);
