@@ -95,6 +95,28 @@ TEST(Vmcs, ShowsWhatTheRecordingHas) {
     EXPECT_EQ(Json::parse(playground({"vmcs", "--json"}).output)["at"], "entry");
 }
 
+// Of a run in which no VM entry failed, each rule has its state; from what is recorded.
+TEST(ExplainRun, HasTheStateOfEachRuleAtTheFirstEntry) {
+    Playground playground;
+    ASSERT_EQ(playground({"run", "launch", "--record"}).status, 0);
+    const std::string folder = playground.runs() / "latest";
+    const Answer good = playground({"explain", folder});
+    EXPECT_EQ(good.status, 0) << good.errors;
+    EXPECT_THAT(good.output, HasSubstr("entry 1, at instruction "));
+    EXPECT_THAT(good.output, HasSubstr("\n  kept: pin-must-be-1, "));
+    EXPECT_THAT(good.output, HasSubstr("\n  taken as kept: basic-mode, "));
+    EXPECT_THAT(good.output, HasSubstr("No broken rule was found"));
+    std::string text = playground.file("vmcs.jsonl");
+    const std::string busy = R"("0x4822":"0x8b")";
+    text.replace(text.find(busy), busy.size(), R"("0x4822":"0x89")");
+    std::ofstream{playground.runs() / "latest" / "vmcs.jsonl"} << text;
+    const Answer altered = playground({"explain", folder});
+    EXPECT_EQ(altered.status, 1);
+    EXPECT_THAT(altered.output, HasSubstr("\n  broken: guest-tr-type\n"));
+    const Json json = Json::parse(playground({"explain", folder, "--json"}).output);
+    EXPECT_EQ(json["rule_states"].size(), json["rules"]["all"]);
+}
+
 TEST(Vmcs, SaysWhatIsWrongInOneLine) {
     Playground playground;
     struct Wrong {

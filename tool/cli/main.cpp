@@ -17,6 +17,7 @@
 #include "tool/explain/explain.hpp"
 #include "tool/explain/rules.hpp"
 #include "tool/run/run.hpp"
+#include "tool/vmcs/explain_run.hpp"
 #include "tool/vmcs/vmcs_command.hpp"
 
 namespace hvp::tool {
@@ -50,7 +51,7 @@ public:
     ExitStatus operator()(const CleanOptions&) const { return clean(repository_); }
     ExitStatus operator()(const RulesOptions& options) const { return rules(options); }
     ExitStatus operator()(const ExplainOptions& options) const {
-        return explain(options, repository_);
+        return is_recorded_run(options.file) ? explain_run(options) : explain(options, repository_);
     }
     ExitStatus operator()(const Done& done) const { return done.status; }
 

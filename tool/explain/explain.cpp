@@ -41,7 +41,9 @@ std::expected<std::string, std::string> read_input(const std::string& file) {
         path /= "vmcs.txt";
         if (!fs::exists(path, error)) {
             return std::unexpected{
-                fmt::format("{}: no VM entry failed in this run: it has no vmcs.txt", file)};
+                fmt::format("{}: no VM entry failed in this run: it has no vmcs.txt; after run "
+                            "--record every rule's state at the first entry is shown",
+                            file)};
         }
     }
     return read_text(path);

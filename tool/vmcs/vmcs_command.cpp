@@ -14,6 +14,7 @@
 
 #include "tool/base/files.hpp"
 #include "tool/base/text.hpp"
+#include "tool/vmcs/recorded_run.hpp"
 #include "tool/vmcs/vmcs_text.hpp"
 
 namespace hvp::tool {
@@ -42,44 +43,6 @@ std::optional<Wanted> wanted(std::string_view text) {
                : std::nullopt;
 }
 
-struct Failure {
-    ExitStatus status;
-    std::string sentence;
-};
-
-std::expected<std::vector<RecordedState>, Failure> read_recording(const fs::path& folder) {
-    std::error_code error;
-    const fs::path file = folder / "vmcs.jsonl";
-    if (!fs::is_directory(folder, error)) {
-        return std::unexpected{
-            Failure{ExitStatus::bad_usage,
-                    fmt::format("{} is no folder of a run; ./playground run --record makes one",
-                                folder.string())}};
-    }
-    if (!fs::exists(file, error)) {
-        return std::unexpected{
-            Failure{ExitStatus::bad_usage,
-                    fmt::format("{} has no vmcs.jsonl: the run was not recorded; add --record to "
-                                "the run",
-                                folder.string())}};
-    }
-    const auto text = read_text(file);
-    if (!text) {
-        return std::unexpected{Failure{ExitStatus::failed, text.error()}};
-    }
-    auto states = read_states(*text);
-    if (!states) {
-        return std::unexpected{
-            Failure{ExitStatus::failed, fmt::format("{}: {}", file.string(), states.error())}};
-    }
-    if (states->empty()) {
-        return std::unexpected{
-            Failure{ExitStatus::failed,
-                    fmt::format("{} is empty: the run had no VM entry", file.string())}};
-    }
-    return std::move(*states);
-}
-
 // A failed entry is an entry for whoever asks.
 std::expected<std::size_t, Failure> find(const std::vector<RecordedState>& states,
                                          const std::string& text) {
@@ -106,17 +69,6 @@ std::expected<std::size_t, Failure> find(const std::vector<RecordedState>& state
                             what->moment == Moment::exit ? "exit" : "entr",
                             what->moment == Moment::exit ? (count == 1 ? "" : "s")
                                                          : (count == 1 ? "y" : "ies"))}};
-}
-
-// The model that the run had, by its summary.
-std::optional<ModelProcessor> processor_of(const fs::path& folder) {
-    const auto text = read_text(folder / "summary.json");
-    const Json summary = text ? Json::parse(*text, nullptr, false) : Json();
-    const Json model =
-        summary.is_object() && summary.contains("machine") && summary["machine"].is_object()
-            ? summary["machine"].value("model", Json())
-            : Json();
-    return model.is_string() ? ModelProcessor::of(model.get<std::string>()) : std::nullopt;
 }
 
 std::expected<std::string, Failure> answer(const VmcsOptions& options, const fs::path& folder) {
