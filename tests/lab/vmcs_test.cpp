@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -11,6 +12,7 @@
 namespace hvp::tests {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 std::vector<Json> recorded(const Playground& playground) {
@@ -115,6 +117,17 @@ TEST(ExplainRun, HasTheStateOfEachRuleAtTheFirstEntry) {
     EXPECT_THAT(altered.output, HasSubstr("\n  broken: guest-tr-type\n"));
     const Json json = Json::parse(playground({"explain", folder, "--json"}).output);
     EXPECT_EQ(json["rule_states"].size(), json["rules"]["all"]);
+    // Two runs are compared: here one with itself, then with itself altered.
+    const auto copy = playground.folder() / "copy";
+    std::filesystem::copy(folder, copy, std::filesystem::copy_options::recursive);
+    EXPECT_THAT(
+        playground({"diff", folder, copy}).output,
+        AllOf(HasSubstr("Summary: the same\nStory: the same\n"), HasSubstr("nothing differs\n")));
+    Json summary = Json::parse(content(copy / "summary.json"));
+    summary["exits"]["0"]["HLT"] = 2;
+    std::ofstream{copy / "summary.json"} << summary;
+    EXPECT_THAT(playground({"diff", folder, copy}).output,
+                HasSubstr("Summary:\n  exits 0 HLT: 1 -> 2\n"));
 }
 
 TEST(Vmcs, SaysWhatIsWrongInOneLine) {

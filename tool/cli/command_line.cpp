@@ -15,6 +15,7 @@
 #include "tool/cli/option_checks.hpp"
 #include "tool/cli/usage_words.hpp"
 #include "tool/debug/stop_at.hpp"
+#include "tool/vmcs/run_difference.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -241,6 +242,9 @@ Options finish_explain(const ExplainOptions& options) {
 }
 
 Options finish_diff(const DiffOptions& options, const Repository& repository) {
+    if (is_run(options.before) && is_run(options.after)) {
+        return options;
+    }
     for (const std::string& stage : {options.before, options.after}) {
         if (const std::string complaint = check_stage(stage, repository); !complaint.empty()) {
             return bad_usage(complaint);
@@ -299,11 +303,14 @@ Options read_command_line(int count, const char* const* arguments, const Reposit
     describe_vmcs(*vmcs, vmcs_options);
 
     DiffOptions diff_options;
-    CLI::App* diff = app.add_subcommand("diff", "show what a stage adds to another");
-    diff->add_option("before", diff_options.before, "a stage")->required()->type_name("STAGE");
-    diff->add_option("after", diff_options.after, "the stage that adds to it")
+    CLI::App* diff = app.add_subcommand(
+        "diff", "show what a stage adds to another, or what changed from one run to another");
+    diff->add_option("before", diff_options.before, "a stage, or a run's folder")
         ->required()
-        ->type_name("STAGE");
+        ->type_name("STAGE|RUN");
+    diff->add_option("after", diff_options.after, "the stage that adds to it, or the other run")
+        ->required()
+        ->type_name("STAGE|RUN");
 
     NewOptions new_options;
     CLI::App* make_new = app.add_subcommand("new", "make a stage of your own, which runs at once");

@@ -18,6 +18,7 @@
 #include "tool/explain/rules.hpp"
 #include "tool/run/run.hpp"
 #include "tool/vmcs/explain_run.hpp"
+#include "tool/vmcs/run_difference.hpp"
 #include "tool/vmcs/vmcs_command.hpp"
 
 namespace hvp::tool {
@@ -37,7 +38,9 @@ public:
                                      : bench_exits(options, repository_);
     }
     ExitStatus operator()(const VmcsOptions& options) const { return vmcs(options, repository_); }
-    ExitStatus operator()(const DiffOptions& options) const { return diff(options, repository_); }
+    ExitStatus operator()(const DiffOptions& options) const {
+        return is_run(options.before) ? diff_runs(options) : diff(options, repository_);
+    }
     ExitStatus operator()(const NewOptions& options) const {
         return new_stage(options, repository_);
     }
