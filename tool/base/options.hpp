@@ -40,6 +40,17 @@ inline constexpr auto exit_statuses = std::to_array<ExitStatusWords>({
     {ExitStatus::interrupted, "interrupted by Ctrl-C"},
 });
 
+/// How --firmware-vmx and summary.json call what firmware does.
+struct FirmwareSetting {
+    std::string_view name;
+    lab::FirmwareVmx value;
+};
+inline constexpr auto firmware_settings = std::to_array<FirmwareSetting>({
+    {"locked-on", lab::FirmwareVmx::locked_on},
+    {"locked-off", lab::FirmwareVmx::locked_off},
+    {"unlocked", lab::FirmwareVmx::unlocked},
+});
+
 struct RunOptions {
     std::string stage = "launch";
     std::optional<std::filesystem::path> driver;  ///< a .sys file instead of a stage's driver

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <limits>
-#include <map>
 
 #include "tool/base/nearest.hpp"
 #include "tool/base/text.hpp"
@@ -19,12 +18,6 @@
 
 namespace hvp::tool {
 namespace {
-
-const std::map<std::string, lab::FirmwareVmx> firmware_settings{
-    {"locked-on", lab::FirmwareVmx::locked_on},
-    {"locked-off", lab::FirmwareVmx::locked_off},
-    {"unlocked", lab::FirmwareVmx::unlocked},
-};
 
 Done bad_usage(const std::string& message) {
     fmt::print(stderr, "playground: {}\n", printable(message));
@@ -128,7 +121,8 @@ void describe_run(CLI::App& run, RunOptions& options, std::string& firmware, std
 
 Options finish_run(RunOptions options, const std::string& firmware, const std::string& driver,
                    bool stage_given, const Repository& repository) {
-    options.firmware_vmx = firmware_settings.at(firmware);
+    options.firmware_vmx =
+        std::ranges::find(firmware_settings, firmware, &FirmwareSetting::name)->value;
     if (options.processor && *options.processor >= options.cpus) {
         return bad_usage(fmt::format(
             "--processor {}: there {} {} processor{}, numbered from 0; --cpus gives more",
@@ -168,7 +162,7 @@ Options finish_run(RunOptions options, const std::string& firmware, const std::s
 }
 
 void describe_vmcs(CLI::App& vmcs, VmcsOptions& options) {
-    vmcs.add_option("run", options.run, "the folder of a run with --record (default: runs/latest)")
+    vmcs.add_option("run", options.run, "the folder of a run (default: runs/latest)")
         ->type_name("RUN");
     CLI::Option* at =
         vmcs.add_option("--at", options.at,

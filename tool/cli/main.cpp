@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <system_error>
 #include <variant>
 
@@ -16,6 +17,7 @@
 #include "tool/debug/debug.hpp"
 #include "tool/explain/explain.hpp"
 #include "tool/explain/rules.hpp"
+#include "tool/run/record_again.hpp"
 #include "tool/run/run.hpp"
 #include "tool/vmcs/explain_run.hpp"
 #include "tool/vmcs/run_difference.hpp"
@@ -37,7 +39,13 @@ public:
         return options.name == "ept" ? bench_ept(options, repository_)
                                      : bench_exits(options, repository_);
     }
-    ExitStatus operator()(const VmcsOptions& options) const { return vmcs(options, repository_); }
+    ExitStatus operator()(const VmcsOptions& options) const {
+        const std::filesystem::path folder = options.run.empty()
+                                                 ? repository_.runs() / "latest"
+                                                 : std::filesystem::path{options.run};
+        const ExitStatus status = record_where_missing(folder);
+        return status == ExitStatus::passed ? vmcs(options, repository_) : status;
+    }
     ExitStatus operator()(const DiffOptions& options) const {
         return is_run(options.before) ? diff_runs(options) : diff(options, repository_);
     }
@@ -54,11 +62,28 @@ public:
     ExitStatus operator()(const CleanOptions&) const { return clean(repository_); }
     ExitStatus operator()(const RulesOptions& options) const { return rules(options); }
     ExitStatus operator()(const ExplainOptions& options) const {
-        return is_recorded_run(options.file) ? explain_run(options) : explain(options, repository_);
+        if (!is_run_without_failed_entry(options.file)) {
+            return explain(options, repository_);
+        }
+        const ExitStatus status = record_where_missing(options.file);
+        return status == ExitStatus::passed ? explain_run(options) : status;
     }
     ExitStatus operator()(const Done& done) const { return done.status; }
 
 private:
+    // A run that was not recorded is run once more.
+    [[nodiscard]] ExitStatus record_where_missing(const std::filesystem::path& folder) const {
+        if (!lacks_recording(folder)) {
+            return ExitStatus::passed;
+        }
+        const auto missing = record_again(folder, repository_);
+        if (!missing || !missing->empty()) {
+            std::fprintf(stderr, "playground: %s\n",
+                         (missing ? *missing : missing.error().why).c_str());
+        }
+        return missing ? ExitStatus::passed : missing.error().status;
+    }
+
     const Repository& repository_;
 };
 

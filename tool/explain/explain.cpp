@@ -40,10 +40,8 @@ std::expected<std::string, std::string> read_input(const std::string& file) {
         // A run's folder: what it recorded of a VM entry that failed.
         path /= "vmcs.txt";
         if (!fs::exists(path, error)) {
-            return std::unexpected{
-                fmt::format("{}: no VM entry failed in this run: it has no vmcs.txt; after run "
-                            "--record every rule's state at the first entry is shown",
-                            file)};
+            return std::unexpected{fmt::format(
+                "{}: it is no run's folder: it has neither vmcs.txt nor summary.json", file)};
         }
     }
     return read_text(path);

@@ -120,6 +120,11 @@ std::vector<const Event*> Timeline::before(const Event& event, std::size_t most)
     return {found.end() - static_cast<std::ptrdiff_t>(std::min(most, found.size())), found.end()};
 }
 
+std::uint64_t Timeline::count(const std::string& from, const std::string& name) const {
+    const auto found = counts_.find({from, name});
+    return found == counts_.end() ? 0 : found->second;
+}
+
 std::string Timeline::json_lines() const {
     std::string text;
     std::map<std::pair<std::string, std::string>, std::uint64_t> listed;

@@ -25,6 +25,8 @@ public:
     void sort();
 
     [[nodiscard]] const std::vector<Event>& events() const { return events_; }
+    /// Returns  how many events of that name there were, floods too
+    [[nodiscard]] std::uint64_t count(const std::string& from, const std::string& name) const;
     /// Returns  the last event of that name, or nullptr.
     [[nodiscard]] const Event* last(std::string_view from, std::string_view name) const;
     [[nodiscard]] std::vector<const Event*> all(std::string_view from, std::string_view name) const;

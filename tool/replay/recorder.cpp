@@ -141,11 +141,16 @@ RecordedStates record_states(const Timeline& timeline, const ReplayOfRun& replay
     if (moments.empty()) {
         return {};
     }
+    // Of a flood the timeline keeps the first ones, more than are recorded.
+    std::uint64_t not_kept = 0;
+    for (const char* name : {"VmEntry", "VmExit", "EntryFailure"}) {
+        not_kept += timeline.count("processor", name) - timeline.all("processor", name).size();
+    }
     const std::size_t too_many = moments.size() - std::min(moments.size(), most_states);
     moments.resize(moments.size() - too_many);
     const auto stops = replay(script_for(moments));
     RecordedStates recorded = recorded_at(std::move(moments), stops);
-    recorded.left_out += too_many;
+    recorded.left_out += too_many + not_kept;
     return recorded;
 }
 

@@ -13,6 +13,9 @@
 
 namespace hvp::tool {
 
+/// A replay does what the run did, and nobody reads its log.
+inline constexpr std::chrono::minutes longest_replay{2};
+
 /// What each replay of one run has in common.
 struct ReplayOfRun {
     std::filesystem::path work;  ///< the emulator's files

@@ -33,9 +33,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A replay does what the run did, and nobody reads its log.
-constexpr std::chrono::minutes longest_replay{2};
-
 std::string head_line(const RunOptions& options, const RunInputs& inputs) {
     return fmt::format("{} · {} · {} processor{} · real {}, {}\n", inputs.name, options.model,
                        options.cpus, options.cpus == 1 ? "" : "s", inputs.driver_facts.name,

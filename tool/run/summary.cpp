@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "tool/run/recorded_options.hpp"
+
 #include "tool/record/manual.hpp"
 
 namespace hvp::tool {
@@ -61,6 +63,7 @@ Json summary(const RunOptions& options, const DriverFile& driver, const Recordin
           {"model", options.model},
           {"processors", options.cpus},
           {"memory_mib", options.memory_mib}}},
+        {"options", options_json(options)},
         {"result", result_name(verdict.result)},
         {"reason", verdict.reason},
         {"rule", with_newer_section(verdict.rule)},

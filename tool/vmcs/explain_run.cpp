@@ -34,9 +34,9 @@ VmcsImage image_at(const RecordedState& entry) {
 
 }  // namespace
 
-bool is_recorded_run(const fs::path& folder) {
+bool is_run_without_failed_entry(const fs::path& folder) {
     std::error_code error;
-    return fs::is_directory(folder, error) && fs::exists(folder / "vmcs.jsonl", error) &&
+    return fs::is_directory(folder, error) && fs::exists(folder / "summary.json", error) &&
            !fs::exists(folder / "vmcs.txt", error);
 }
 

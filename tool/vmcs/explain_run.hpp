@@ -7,10 +7,10 @@
 
 namespace hvp::tool {
 
-/// Whether this is the folder of a run that was recorded, and in which no VM entry failed.
-[[nodiscard]] bool is_recorded_run(const std::filesystem::path& folder);
+/// Whether this is the folder of a run, and without the VMCS of a VM entry that failed.
+[[nodiscard]] bool is_run_without_failed_entry(const std::filesystem::path& folder);
 
-/// Needs    is_recorded_run(options.file)
+/// Needs    is_run_without_failed_entry(options.file), and its recording
 ExitStatus explain_run(const ExplainOptions& options);
 
 }  // namespace hvp::tool

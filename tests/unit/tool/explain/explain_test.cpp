@@ -256,7 +256,7 @@ TEST(EntryFailures, AreFoundInARunsFolderAndBySummary) {
     };
     std::ofstream{path / "summary.json"} << R"({"result": "passed"})";
     EXPECT_EQ(explained("").first, ExitStatus::bad_usage);
-    EXPECT_THAT(explained("").second, HasSubstr("no VM entry failed in this run"));
+    EXPECT_THAT(explained("").second, HasSubstr("has no vmcs.txt"));
     std::ofstream{path / "vmcs.txt"} << "Guest RFLAGS = 0x0\n";
     for (const char* const file : {"", "summary.json", "vmcs.txt"}) {
         EXPECT_EQ(explained(file).first, ExitStatus::failed) << file;
