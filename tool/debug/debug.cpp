@@ -5,10 +5,8 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 
 #include "lab/machine/emulator.hpp"
 #include "lab/machine/replay.hpp"
@@ -96,13 +94,6 @@ ExitStatus complain(const std::string& sentence, ExitStatus status) {
     return status;
 }
 
-ExitStatus emulator_missing(int error) {
-    return complain(fmt::format("the emulator {} cannot be started: {}; apt-get install bochs "
-                                "bochs-term bochsbios vgabios",
-                                lab::emulator_program, strerror(error)),
-                    error == ENOENT ? ExitStatus::host_lacks : ExitStatus::failed);
-}
-
 // The machine runs once as `run` runs it: what it logs says where one can stop.
 std::expected<lab::EmulatorOutcome, int> record(const RunOptions& options, const RunFolder& folder,
                                                 Recording& recording, int stop_descriptor) {
@@ -120,22 +111,6 @@ std::expected<lab::EmulatorOutcome, int> record(const RunOptions& options, const
     });
     recording.finish();
     return outcome;
-}
-
-AddressNames names_of(const RunInputs& inputs, const Repository& repository,
-                      const Timeline& timeline) {
-    AddressNames names;
-    names.add({.name = "ntoskrnl.exe",
-               .base = inputs.kernel.base,
-               .bytes = inputs.kernel.bytes.size(),
-               .file = repository.kernel()});
-    for (const Event* loaded : timeline.all("lab", "ImageLoaded")) {
-        names.add({.name = inputs.driver_facts.name,
-                   .base = loaded->number("base"),
-                   .bytes = loaded->number("bytes"),
-                   .file = inputs.driver_path});
-    }
-    return names;
 }
 
 // Of both images: a driver may have a stub with the name of the kernel's function.
@@ -175,13 +150,13 @@ ExitStatus debug(const DebugOptions& options, const Repository& repository) {
     Recording recording{*folder, {.all_events = true}};
     const auto outcome = record(options.run, *folder, recording, stop.number());
     if (!outcome) {
-        return emulator_missing(outcome.error());
+        return complain(emulator_complaint(outcome.error()), emulator_status(outcome.error()));
     }
     if (outcome->ending == lab::Ending::interrupted) {
         return ExitStatus::interrupted;
     }
     const History history{recording};
-    AddressNames names = names_of(*inputs, repository, recording.timeline());
+    AddressNames names = image_names(*inputs, repository, recording.timeline());
     Session session{history, names,
                     [&](const std::string& commands) {
                         return lab::replay_console({.folder = folder->work(),

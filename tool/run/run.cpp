@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <chrono>
 #include <cstdio>
-#include <cstring>
 #include <optional>
 
 #include "lab/machine/emulator.hpp"
@@ -146,13 +144,7 @@ ExitStatus Run::perform() {
     progress.clear();
     const WorkFolder work{folder_, options_.keep};
     if (!outcome) {
-        const bool missing = outcome.error() == ENOENT;
-        return complain(missing ? fmt::format("the emulator {} is missing; install it: apt-get "
-                                              "install bochs bochs-term bochsbios vgabios",
-                                              lab::emulator_program)
-                                : fmt::format("the emulator {} cannot be started: {}",
-                                              lab::emulator_program, strerror(outcome.error())),
-                        missing ? ExitStatus::host_lacks : ExitStatus::failed);
+        return complain(emulator_complaint(outcome.error()), emulator_status(outcome.error()));
     }
     recording_.finish();
     return conclude(*outcome, replay);

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cerrno>
+#include <cstring>
 
 #include "lab/machine/configuration.hpp"
+#include "lab/machine/emulator.hpp"
 #include "lab/machine/ram_image.hpp"
 #include "lab/machine/replay.hpp"
 #include "tool/base/files.hpp"
@@ -189,6 +192,19 @@ AddressNames image_names(const RunInputs& inputs, const Repository& repository,
                    .file = inputs.driver_path});
     }
     return names;
+}
+
+std::string emulator_complaint(int error) {
+    return error == ENOENT ? fmt::format(
+                                 "the emulator {} is missing; install it: apt-get install "
+                                 "bochs bochs-term bochsbios vgabios",
+                                 lab::emulator_program)
+                           : fmt::format("the emulator {} cannot be started: {}",
+                                         lab::emulator_program, strerror(error));
+}
+
+ExitStatus emulator_status(int error) {
+    return error == ENOENT ? ExitStatus::host_lacks : ExitStatus::failed;
 }
 
 }  // namespace hvp::tool

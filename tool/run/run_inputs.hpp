@@ -40,4 +40,8 @@ struct RunInputs {
 [[nodiscard]] AddressNames image_names(const RunInputs& inputs, const Repository& repository,
                                        const Timeline& timeline);
 
+/// Why the emulator could not be started, by `errno`, and how the program then ends.
+[[nodiscard]] std::string emulator_complaint(int error);
+[[nodiscard]] ExitStatus emulator_status(int error);
+
 }  // namespace hvp::tool
