@@ -13,6 +13,7 @@ namespace hvp::tests {
 namespace {
 
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 
 std::vector<Json> recorded(const Playground& playground) {
@@ -86,6 +87,8 @@ TEST(Vmcs, ShowsWhatTheRecordingHas) {
     EXPECT_EQ(exit.status, 0) << exit.errors;
     EXPECT_THAT(exit.output, HasSubstr("exit 2: exit 10 CPUID, at instruction "));
     EXPECT_THAT(exit.output, HasSubstr("* has changed since entry 2.\n"));
+    EXPECT_THAT(exit.output,
+                ContainsRegex("Guest RIP: guest-state.sys[^\n]+, [^\n]*hpp:[0-9]+: cpuid\n"));
     // The recording is altered: what is shown follows.
     std::string text = playground.file("vmcs.jsonl");
     const std::string before = R"("0x4402":"0xa")";

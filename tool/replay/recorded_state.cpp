@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "tool/base/text.hpp"
 #include "tool/record/event.hpp"
@@ -109,6 +110,8 @@ bool take_line_of(const Json& line, RecordedState& state) {
     state.cpu = static_cast<unsigned>(*cpu);
     state.t = *t;
     state.vmcs = *address;
+    state.instruction = text_at(line, "instruction").value_or("");
+    state.place = text_at(line, "place").value_or("");
     return take_changes(line, state);
 }
 
@@ -135,6 +138,12 @@ std::string write_states(std::span<const RecordedState> states) {
                   {"cpu", state.cpu},
                   {"t", state.t},
                   {"vmcs", hexadecimal(state.vmcs)}};
+        for (const auto& [key, words] :
+             {std::pair{"instruction", &state.instruction}, std::pair{"place", &state.place}}) {
+            if (!words->empty()) {
+                line[key] = *words;
+            }
+        }
         line["fields"] = changes(state.fields, before.fields, hexadecimal);
         line["registers"] = changes(state.registers, before.registers,
                                     [](const std::string& name) { return name; });

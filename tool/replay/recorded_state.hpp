@@ -33,6 +33,9 @@ struct RecordedState {
     std::uint64_t vmcs = 0;                          ///< its physical address
     std::map<std::uint32_t, std::uint64_t> fields;   ///< by encoding
     std::map<std::string, std::uint64_t> registers;  ///< general ones, as the guest has them
+    /// The instruction at the guest's RIP, as the guest reads it; of an exit, where it can be read.
+    std::string instruction{};
+    std::string place{};  ///< of the guest's RIP: module and offset, function and line if known
 
     friend bool operator==(const RecordedState&, const RecordedState&) = default;
 };

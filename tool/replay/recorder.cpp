@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "hypervisor/vmcs/exit_reason.hpp"
 #include "hypervisor/vmcs/names/field_names.hpp"
 
 namespace hvp::tool {
@@ -35,14 +36,34 @@ std::string show_fields(std::uint64_t vmcs) {
     return commands;
 }
 
+// Whether the machine is stopped in the guest, too, before the instruction that left it: where that
+// is what an instruction did, and not an event between two, and the guest had executed something
+// or could have.
+bool has_stop_in_guest(std::span<const RecordedState> moments, std::size_t i) {
+    if (moments[i].moment != Moment::exit || i == 0 || moments[i - 1].moment != Moment::entry ||
+        moments[i - 1].t >= moments[i].t) {
+        return false;
+    }
+    const auto reason =
+        static_cast<vmx::ExitReason>(moments[i].fields.at(vmx::exit_reason.encoding));
+    return reason < vmx::ExitReason{vmx::exit_reason_count} &&
+           (vmx::has_instruction_length(reason) || reason == vmx::ExitReason::ept_violation ||
+            reason == vmx::ExitReason::ept_misconfiguration);
+}
+
 std::string script_for(std::span<const RecordedState> moments) {
-    std::string script = "vmexitbp\n";
-    for (const RecordedState& moment : moments) {
-        // A time breakpoint comes again after the time that it was set for: the next one, or one
-        // that nobody reaches, takes its place.
-        constexpr std::uint64_t never = 1ULL << 62;
-        script += fmt::format("sba {}\n", moment.moment == Moment::exit ? never : moment.t);
-        script += "c\nregs\n" + show_fields(moment.vmcs);
+    // A time breakpoint comes again after the time that it was set for, unless a later one waits:
+    // here is one that nobody reaches.
+    constexpr std::uint64_t never = 1ULL << 62;
+    std::string script = fmt::format("vmexitbp\nsba {}\n", never);
+    for (std::size_t i = 0; i < moments.size(); ++i) {
+        if (has_stop_in_guest(moments, i)) {
+            script += fmt::format("sba {}\nc\nregs\n", moments[i].t);
+        }
+        if (moments[i].moment != Moment::exit) {
+            script += fmt::format("sba {}\n", moments[i].t);
+        }
+        script += "c\nregs\n" + show_fields(moments[i].vmcs);
     }
     return script;
 }
@@ -121,17 +142,26 @@ std::vector<RecordedState> moments_of(const Timeline& timeline) {
 RecordedStates recorded_at(std::vector<RecordedState> moments,
                            std::span<const DebuggerStop> stops) {
     RecordedStates recorded{.states = std::move(moments), .left_out = 0, .complaint = {}};
-    // The first stop is the machine's reset.
+    std::size_t next = 1;  // the first stop is the machine's reset
     for (std::size_t i = 0; i < recorded.states.size(); ++i) {
-        if (i + 1 >= stops.size() || !is_at(stops[i + 1], recorded.states[i])) {
-            recorded.complaint =
-                fmt::format("the replay did not come to {} {}", word_of(recorded.states[i].moment),
-                            recorded.states[i].number);
+        RecordedState& state = recorded.states[i];
+        const DebuggerStop* in_guest = nullptr;
+        if (has_stop_in_guest(recorded.states, i) && next < stops.size()) {
+            in_guest = &stops[next++];
+        }
+        if (next >= stops.size() || !is_at(stops[next], state)) {
+            recorded.complaint = fmt::format("the replay did not come to {} {}",
+                                             word_of(state.moment), state.number);
             recorded.left_out = recorded.states.size() - i;
             recorded.states.resize(i);
             break;
         }
-        read_stop(stops[i + 1], recorded.states[i]);
+        read_stop(stops[next++], state);
+        const auto rip = state.fields.find(vmx::guest_rip.encoding);
+        if (in_guest != nullptr && rip != state.fields.end() &&
+            in_guest->find("rip") == rip->second) {
+            state.instruction = in_guest->instruction;
+        }
     }
     return recorded;
 }

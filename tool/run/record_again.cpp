@@ -15,6 +15,7 @@
 #include "tool/replay/recorder.hpp"
 #include "tool/run/recorded_options.hpp"
 #include "tool/run/run_inputs.hpp"
+#include "tool/run/state_places.hpp"
 
 namespace hvp::tool {
 namespace {
@@ -28,35 +29,37 @@ std::unexpected<NotRecorded> failed(std::string why, ExitStatus status = ExitSta
     return std::unexpected{NotRecorded{status, std::move(why)}};
 }
 
-// The processor's events of events.jsonl, and how many of them it does not list.
-struct ProcessorEvents {
+// The processor's events of events.jsonl, how many of them it does not list, and where images were
+// loaded.
+struct ReadEvents {
     Timeline timeline{std::numeric_limits<std::uint64_t>::max()};
     std::uint64_t not_listed = 0;
 };
 
-std::expected<ProcessorEvents, std::string> read_processor_events(const fs::path& file) {
+std::expected<ReadEvents, std::string> read_events(const fs::path& file) {
     const auto text = read_text(file);
     if (!text) {
         return std::unexpected{text.error()};
     }
-    ProcessorEvents events;
+    ReadEvents events;
     std::string_view rest = *text;
     for (std::size_t number = 1; !rest.empty(); ++number) {
         const std::string_view line = take_line(rest);
-        if (!line.contains(R"("from":"processor")")) {
+        if (!line.contains(R"("from":"processor")") && !line.contains(R"("event":"ImageLoaded")")) {
             continue;
         }
         Json json = Json::parse(line, nullptr, false);
         if (!json.is_object()) {
             return std::unexpected{fmt::format("{}: line {} is no event", file.string(), number)};
         }
-        Event event{.t = 0, .cpu = 0, .from = "processor", .name = {}, .fields = std::move(json)};
-        if (event.text("from") != event.from) {
+        Event event{.t = 0, .cpu = 0, .from = {}, .name = {}, .fields = std::move(json)};
+        event.from = event.text("from");
+        event.name = event.text("event");
+        if (event.from != "processor" && !event.is("lab", "ImageLoaded")) {
             continue;  // a driver's words
         }
         event.t = event.number("t");
         event.cpu = static_cast<unsigned>(event.number("cpu"));
-        event.name = event.text("event");
         if (event.name == "NotListed") {
             const std::string of = event.text("of");
             const bool is_moment = of == "VmEntry" || of == "VmExit" || of == "EntryFailure";
@@ -112,7 +115,7 @@ std::expected<std::string, NotRecorded> record_again(const fs::path& folder,
     if (!options) {
         return std::unexpected{options.error()};
     }
-    const auto events = read_processor_events(folder / "events.jsonl");
+    const auto events = read_events(folder / "events.jsonl");
     if (!events) {
         return failed(events.error());
     }
@@ -137,6 +140,7 @@ std::expected<std::string, NotRecorded> record_again(const fs::path& folder,
         events->timeline,
         {.work = machine->work(), .stop_descriptor = stop.number(), .patience = longest_replay});
     recorded.left_out += events->not_listed;
+    name_places(recorded.states, image_names(*inputs, repository, events->timeline));
     if (recorded.states.empty() && !recorded.complaint.empty()) {
         return failed(fmt::format("{}: {}; if the lab or the emulator has changed since, {}",
                                   folder.string(), recorded.complaint, run_again));

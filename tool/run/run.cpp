@@ -19,6 +19,7 @@
 #include "tool/run/foreign_entry.hpp"
 #include "tool/run/progress.hpp"
 #include "tool/run/run_inputs.hpp"
+#include "tool/run/state_places.hpp"
 #include "tool/run/summary.hpp"
 #include "tool/run/verdict_sentences.hpp"
 #include "tool/story/sentences.hpp"
@@ -265,7 +266,8 @@ ExitStatus Run::conclude(const lab::EmulatorOutcome& outcome, const ReplayOfRun&
 
 // Returns  what to say of it, as a line of the end
 std::string Run::record(const ReplayOfRun& replay) {
-    const RecordedStates recorded = record_states(recording_.timeline(), replay);
+    RecordedStates recorded = record_states(recording_.timeline(), replay);
+    name_places(recorded.states, image_names(inputs_, repository_, recording_.timeline()));
     if (const auto written =
             write_file(folder_.path() / "vmcs.jsonl", write_states(recorded.states));
         !written) {

@@ -201,6 +201,11 @@ std::string vmcs_text(const RecordedState& state, const RecordedState* before,
                       const VmcsTextStyle& style) {
     std::string text = fmt::format("{}{}, at instruction {}; VMCS {:#x}\n", name_of(state),
                                    reason_words(state), grouped(state.t), state.vmcs);
+    if (!state.place.empty() || !state.instruction.empty()) {
+        text += fmt::format("Guest RIP: {}{}{}\n", state.place,
+                            state.place.empty() || state.instruction.empty() ? "" : ": ",
+                            state.instruction);
+    }
     if (before != nullptr) {
         text += fmt::format("* has changed since {}.\n", name_of(*before));
     }
@@ -276,6 +281,8 @@ Json vmcs_json(const RecordedState& state, const RecordedState* before) {
             {"cpu", state.cpu},
             {"t", state.t},
             {"vmcs", fmt::format("{:#x}", state.vmcs)},
+            {"place", state.place.empty() ? Json() : Json(state.place)},
+            {"instruction", state.instruction.empty() ? Json() : Json(state.instruction)},
             {"fields", std::move(fields)},
             {"registers", std::move(registers)}};
 }

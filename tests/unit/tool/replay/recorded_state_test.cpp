@@ -21,14 +21,15 @@ RecordedState state(Moment moment, std::uint64_t number, std::uint64_t rip) {
 }
 
 TEST(RecordedStates, AreWrittenAsChangesAndReadWhole) {
-    const std::vector<RecordedState> states{state(Moment::entry, 1, 0x10),
-                                            state(Moment::exit, 1, 0x12),
-                                            state(Moment::failed_entry, 2, 0x12)};
+    std::vector<RecordedState> states{state(Moment::entry, 1, 0x10), state(Moment::exit, 1, 0x12),
+                                      state(Moment::failed_entry, 2, 0x12)};
+    states[1].instruction = "cpuid";
+    states[1].place = "x.sys+0x12";
     const std::string text = write_states(states);
     EXPECT_EQ(
         text,
         R"({"at":"entry","n":1,"cpu":0,"t":100,"vmcs":"0x1000","fields":{"0x4402":"0xc","0x681e":"0x10"},"registers":{"rax":"0x1","rbx":"0x5"}}
-{"at":"exit","n":1,"cpu":0,"t":100,"vmcs":"0x1000","fields":{"0x681e":"0x12"},"registers":{}}
+{"at":"exit","n":1,"cpu":0,"t":100,"vmcs":"0x1000","instruction":"cpuid","place":"x.sys+0x12","fields":{"0x681e":"0x12"},"registers":{}}
 {"at":"failed entry","n":2,"cpu":0,"t":200,"vmcs":"0x1000","fields":{},"registers":{"rax":"0x2"}}
 )");
     EXPECT_EQ(read_states(text), states);

@@ -42,12 +42,24 @@ lab::DebuggerStop exit_at(std::uint64_t tick, std::uint32_t reason, std::uint32_
     const std::uint64_t place = vmcs + lab::vmcs_offset(vmx::exit_qualification.encoding).value();
     stop.words[place] = qualification;
     stop.words[place + sizeof(qualification)] = 0;
+    const std::uint64_t rip = vmcs + lab::vmcs_offset(vmx::guest_rip.encoding).value();
+    stop.words[rip] = 0x700;
+    stop.words[rip + sizeof(std::uint32_t)] = 0;
     return stop;
 }
 
-RecordedStates recorded_with(const lab::DebuggerStop& at_exit) {
+// The guest, just before the instruction that leaves it.
+lab::DebuggerStop guest_at(std::uint64_t rip) {
+    lab::DebuggerStop stop = stop_at(107, "time breakpoint");
+    stop.instruction = "cpuid";
+    stop.registers["rip"] = rip;
+    return stop;
+}
+
+RecordedStates recorded_with(const lab::DebuggerStop& at_exit, std::uint64_t guest_rip = 0x700) {
     const std::vector<lab::DebuggerStop> stops{stop_at(0, ""), stop_at(100, "time breakpoint"),
-                                               at_exit, stop_at(150, "time breakpoint")};
+                                               guest_at(guest_rip), at_exit,
+                                               stop_at(150, "time breakpoint")};
     return recorded_at(moments_of(short_run()), stops);
 }
 
@@ -70,6 +82,11 @@ TEST(Recorder, TakesEachStopAtItsMoment) {
         EXPECT_EQ(recorded.states[1].fields.at(vmx::exit_reason.encoding), 10U);
         EXPECT_EQ(recorded.states[1].registers.at("rax"), 5U);
     }
+}
+
+TEST(Recorder, TakesTheInstructionOfTheGuestsRip) {
+    EXPECT_EQ(recorded_with(exit_at(108, 10, 3)).states[1].instruction, "cpuid");
+    EXPECT_EQ(recorded_with(exit_at(108, 10, 3), 0x702).states[1].instruction, "");
 }
 
 TEST(Recorder, EndsWhereTheReplayIsAnotherRun) {

@@ -55,6 +55,16 @@ TEST(VmcsText, MarksWhatHasChanged) {
     EXPECT_THAT(text, HasSubstr("  r10 = 0x0000000000000002"));
 }
 
+TEST(VmcsText, SaysWhereTheGuestIs) {
+    RecordedState state = entry();
+    EXPECT_THAT(vmcs_text(state, nullptr, {}), Not(HasSubstr("Guest RIP:")));
+    state.place = "x.sys+0x10  f, x.cpp:1";
+    EXPECT_THAT(vmcs_text(state, nullptr, {}), HasSubstr("\nGuest RIP: x.sys+0x10  f, x.cpp:1\n"));
+    state.instruction = "cpuid";
+    EXPECT_THAT(vmcs_text(state, nullptr, {}), HasSubstr("f, x.cpp:1: cpuid\n"));
+    EXPECT_EQ(vmcs_json(state, nullptr)["instruction"], "cpuid");
+}
+
 TEST(VmcsText, SaysWhichBitsTheProcessorForces) {
     const auto model = ModelProcessor::of(lab::default_model);
     ASSERT_TRUE(model);
