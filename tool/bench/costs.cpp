@@ -9,7 +9,7 @@
 #include "lab/machine/models.hpp"
 #include "lab/machine/processor_log.hpp"
 #include "tool/base/subprocess.hpp"
-#include "tool/record/exit_details.hpp"
+#include "tool/record/words/exit_details.hpp"
 #include "tool/story/story.hpp"
 
 namespace hvp::tool {

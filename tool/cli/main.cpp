@@ -17,7 +17,7 @@
 #include "tool/debug/debug.hpp"
 #include "tool/explain/explain.hpp"
 #include "tool/explain/rules.hpp"
-#include "tool/run/record_again.hpp"
+#include "tool/run/replays/record_again.hpp"
 #include "tool/run/run.hpp"
 #include "tool/vmcs/explain_run.hpp"
 #include "tool/vmcs/run_difference.hpp"

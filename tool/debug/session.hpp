@@ -11,7 +11,7 @@
 
 #include "tool/debug/history.hpp"
 #include "tool/debug/stop_text.hpp"
-#include "tool/record/addresses.hpp"
+#include "tool/record/symbols/addresses.hpp"
 
 namespace hvp::tool {
 

@@ -9,7 +9,7 @@
 
 #include "lab/machine/debugger_answers.hpp"
 #include "tool/debug/history.hpp"
-#include "tool/record/addresses.hpp"
+#include "tool/record/symbols/addresses.hpp"
 
 namespace hvp::tool {
 

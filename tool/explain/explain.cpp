@@ -12,8 +12,8 @@
 #include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/explain/explain_number.hpp"
 #include "tool/explain/explanation.hpp"
-#include "tool/explain/sentences.hpp"
-#include "tool/record/manual.hpp"
+#include "tool/explain/texts/sentences.hpp"
+#include "tool/record/words/manual.hpp"
 #include "tool/story/terminal.hpp"
 
 namespace hvp::tool {

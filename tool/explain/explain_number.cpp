@@ -12,11 +12,11 @@
 #include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/explain/explanation.hpp"
 #include "tool/explain/names/field_names.hpp"
-#include "tool/explain/sentences.hpp"
-#include "tool/explain/value_words.hpp"
-#include "tool/record/manual.hpp"
-#include "tool/record/qualification_words.hpp"
-#include "tool/record/status_names.hpp"
+#include "tool/explain/texts/sentences.hpp"
+#include "tool/explain/texts/value_words.hpp"
+#include "tool/record/words/manual.hpp"
+#include "tool/record/words/qualification_words.hpp"
+#include "tool/record/words/status_names.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tool/explain/model_processor.hpp"
-#include "tool/explain/rule_words.hpp"
+#include "tool/explain/texts/rule_words.hpp"
 #include "tool/explain/vmcs_image.hpp"
 #include "tool/explain/what_entry_said.hpp"
 

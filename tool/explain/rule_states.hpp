@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "tool/explain/judged.hpp"
-#include "tool/explain/rule_words.hpp"
+#include "tool/explain/texts/rule_words.hpp"
 #include "tool/record/event.hpp"
 
 namespace hvp::tool {

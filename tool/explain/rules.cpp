@@ -7,8 +7,8 @@
 
 #include "tool/base/nearest.hpp"
 #include "tool/base/text.hpp"
-#include "tool/explain/rule_words.hpp"
-#include "tool/record/manual.hpp"
+#include "tool/explain/texts/rule_words.hpp"
+#include "tool/record/words/manual.hpp"
 #include "tool/story/terminal.hpp"
 
 namespace hvp::tool {

@@ -9,8 +9,8 @@
 #include "lab/nt/hosted/mapped_image.hpp"
 #include "tool/base/options.hpp"
 #include "tool/base/repository.hpp"
-#include "tool/record/addresses.hpp"
 #include "tool/record/run_folder.hpp"
+#include "tool/record/symbols/addresses.hpp"
 #include "tool/run/summary.hpp"
 #include "tool/story/sentence_table.hpp"
 

@@ -4,7 +4,7 @@
 
 #include "tool/run/recorded_options.hpp"
 
-#include "tool/record/manual.hpp"
+#include "tool/record/words/manual.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "lab/machine/emulator.hpp"
 #include "tool/base/options.hpp"
-#include "tool/record/addresses.hpp"
 #include "tool/record/processor_record.hpp"
+#include "tool/record/symbols/addresses.hpp"
 #include "tool/record/timeline.hpp"
 #include "tool/run/witnesses.hpp"
 

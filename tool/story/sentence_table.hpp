@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "tool/record/addresses.hpp"
 #include "tool/record/event.hpp"
-#include "tool/record/exit_details.hpp"
+#include "tool/record/symbols/addresses.hpp"
+#include "tool/record/words/exit_details.hpp"
 #include "tool/story/story.hpp"
 
 namespace hvp::tool {

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <iterator>
 
-#include "tool/record/exit_details.hpp"
+#include "tool/record/words/exit_details.hpp"
 
 namespace hvp::tool {
 namespace {

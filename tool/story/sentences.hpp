@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include "tool/record/addresses.hpp"
 #include "tool/record/event.hpp"
 #include "tool/record/exit_pairs.hpp"
 #include "tool/record/state_changes.hpp"
-#include "tool/record/status_names.hpp"
+#include "tool/record/symbols/addresses.hpp"
+#include "tool/record/words/status_names.hpp"
 #include "tool/story/sentence_table.hpp"
 #include "tool/story/story.hpp"
 

@@ -9,7 +9,7 @@
 
 #include "tool/base/text.hpp"
 #include "tool/record/exit_pairs.hpp"
-#include "tool/record/manual.hpp"
+#include "tool/record/words/manual.hpp"
 #include "tool/story/fold.hpp"
 #include "tool/story/sentences.hpp"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tool/record/addresses.hpp"
+#include "tool/record/symbols/addresses.hpp"
 #include "tool/record/timeline.hpp"
 
 namespace hvp::tool {

@@ -9,7 +9,7 @@
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tool/explain/explanation.hpp"
 #include "tool/explain/rule_states.hpp"
-#include "tool/explain/sentences.hpp"
+#include "tool/explain/texts/sentences.hpp"
 #include "tool/story/terminal.hpp"
 #include "tool/vmcs/recorded_run.hpp"
 

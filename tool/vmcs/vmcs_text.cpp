@@ -15,9 +15,9 @@
 #include "hypervisor/vmcs/names/control_meanings.hpp"
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "hypervisor/vmcs/vmx_basic.hpp"
-#include "tool/explain/value_words.hpp"
-#include "tool/record/manual.hpp"
-#include "tool/record/qualification_words.hpp"
+#include "tool/explain/texts/value_words.hpp"
+#include "tool/record/words/manual.hpp"
+#include "tool/record/words/qualification_words.hpp"
 #include "tool/story/story.hpp"
 
 namespace hvp::tool {

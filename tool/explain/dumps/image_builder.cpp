@@ -7,7 +7,7 @@
 #include "hypervisor/vmcs/exit_reason.hpp"
 #include "hypervisor/vmcs/instruction_error.hpp"
 #include "hypervisor/vmcs/names/field_names.hpp"
-#include "tool/explain/rule_words.hpp"
+#include "tool/explain/texts/rule_words.hpp"
 #include "tool/explain/what_entry_said.hpp"
 
 namespace hvp::tool {

@@ -14,7 +14,7 @@
 #include "tool/explain/dumps/segments.hpp"
 #include "tool/explain/dumps/structures.hpp"
 #include "tool/explain/names/item_names.hpp"
-#include "tool/explain/rule_words.hpp"
+#include "tool/explain/texts/rule_words.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -11,7 +11,7 @@
 #include "tool/explain/dumps/vmcs_dump.hpp"
 #include "tool/explain/explain.hpp"
 #include "tool/explain/explanation.hpp"
-#include "tool/explain/sentences.hpp"
+#include "tool/explain/texts/sentences.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "tests/repository/sources.hpp"
-#include "tool/explain/rule_words.hpp"
+#include "tool/explain/texts/rule_words.hpp"
 
 namespace hvp::tool {
 namespace {

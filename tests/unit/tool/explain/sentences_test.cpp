@@ -1,5 +1,5 @@
 // Every sentence about how a VM entry went: all of them are walked here.
-#include "tool/explain/sentences.hpp"
+#include "tool/explain/texts/sentences.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

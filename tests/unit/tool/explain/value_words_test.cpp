@@ -1,5 +1,5 @@
 // Bits and parts of fields in words.
-#include "tool/explain/value_words.hpp"
+#include "tool/explain/texts/value_words.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "tool/record/addresses.hpp"
+#include "tool/record/symbols/addresses.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

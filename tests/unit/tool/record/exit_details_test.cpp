@@ -1,5 +1,5 @@
 // What an exit was about, in words.
-#include "tool/record/exit_details.hpp"
+#include "tool/record/words/exit_details.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Intel's manual for readers: both numbers of a section.
-#include "tool/record/manual.hpp"
+#include "tool/record/words/manual.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

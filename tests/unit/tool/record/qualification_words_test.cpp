@@ -1,5 +1,5 @@
 // Exit qualifications in words, by the kind that the table of exit reasons names.
-#include "tool/record/qualification_words.hpp"
+#include "tool/record/words/qualification_words.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // The names of NTSTATUS values, held against the headers of mingw-w64.
-#include "tool/record/status_names.hpp"
+#include "tool/record/words/status_names.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

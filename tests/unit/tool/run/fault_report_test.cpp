@@ -1,4 +1,4 @@
-#include "tool/run/fault_report.hpp"
+#include "tool/run/replays/fault_report.hpp"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 
 #include "hypervisor/vmcs/names/control_meanings.hpp"
 #include "lab/machine/models.hpp"
-#include "tool/explain/value_words.hpp"
+#include "tool/explain/texts/value_words.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -1,4 +1,4 @@
-#include "tool/record/exit_details.hpp"
+#include "tool/record/words/exit_details.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "hypervisor/vmcs/event_information.hpp"
 #include "hypervisor/vmcs/names/exception_names.hpp"
-#include "tool/record/qualification_words.hpp"
+#include "tool/record/words/qualification_words.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "tool/record/addresses.hpp"
+#include "tool/record/symbols/addresses.hpp"
 #include "tool/replay/recorded_state.hpp"
 
 namespace hvp::tool {

@@ -1,4 +1,4 @@
-#include "tool/explain/sentences.hpp"
+#include "tool/explain/texts/sentences.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "hypervisor/vmcs/exit_reason.hpp"
 #include "hypervisor/vmcs/instruction_error.hpp"
-#include "tool/record/qualification_words.hpp"
+#include "tool/record/words/qualification_words.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -1,4 +1,4 @@
-#include "tool/run/fault_report.hpp"
+#include "tool/run/replays/fault_report.hpp"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "hypervisor/vmcs/names/bit_names.hpp"
 #include "hypervisor/vmcs/names/exception_names.hpp"
 #include "tool/base/text.hpp"
-#include "tool/record/manual.hpp"
+#include "tool/record/words/manual.hpp"
 #include "tool/story/story.hpp"
 
 namespace hvp::tool {

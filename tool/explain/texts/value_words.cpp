@@ -1,4 +1,4 @@
-#include "tool/explain/value_words.hpp"
+#include "tool/explain/texts/value_words.hpp"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@
 #include "hypervisor/vmcs/exit_reason.hpp"
 #include "hypervisor/vmcs/instruction_error.hpp"
 #include "hypervisor/vmcs/names/exception_names.hpp"
-#include "tool/record/exit_details.hpp"
+#include "tool/record/words/exit_details.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -1,4 +1,4 @@
-#include "tool/explain/rule_words.hpp"
+#include "tool/explain/texts/rule_words.hpp"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include "hypervisor/vmcs/names/rule_texts.hpp"
 #include "tool/base/text.hpp"
 #include "tool/explain/names/item_names.hpp"
-#include "tool/record/manual.hpp"
+#include "tool/record/words/manual.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "lab/machine/exception_log.hpp"
-#include "tool/record/addresses.hpp"
+#include "tool/record/symbols/addresses.hpp"
 #include "tool/record/timeline.hpp"
 #include "tool/replay/replayed_vmcs.hpp"
 

@@ -1,4 +1,4 @@
-#include "tool/record/image_functions.hpp"
+#include "tool/record/symbols/image_functions.hpp"
 
 #include "lab/nt/hosted/mapped_image.hpp"
 #include "lab/nt/ldr/pe_tables.hpp"

@@ -1,4 +1,4 @@
-#include "tool/record/status_names.hpp"
+#include "tool/record/words/status_names.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "tool/run/endless_exit.hpp"
+#include "tool/run/replays/endless_exit.hpp"
 
 #include <fmt/format.h>
 

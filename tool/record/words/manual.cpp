@@ -1,4 +1,4 @@
-#include "tool/record/manual.hpp"
+#include "tool/record/words/manual.hpp"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "tool/run/source_places.hpp"
+#include "tool/run/replays/source_places.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include "lab/nt/hosted/mapped_image.hpp"
 #include "tool/base/files.hpp"
 #include "tool/base/text.hpp"
-#include "tool/record/addresses.hpp"
+#include "tool/record/symbols/addresses.hpp"
 
 namespace hvp::tool {
 

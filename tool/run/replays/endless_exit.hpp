@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "tool/record/addresses.hpp"
 #include "tool/record/event.hpp"
 #include "tool/record/no_progress.hpp"
+#include "tool/record/symbols/addresses.hpp"
 #include "tool/replay/replayed_vmcs.hpp"
 
 namespace hvp::tool {

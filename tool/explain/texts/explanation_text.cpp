@@ -8,10 +8,10 @@
 #include "hypervisor/vmcs/instruction_error.hpp"
 #include "tool/base/visible.hpp"
 #include "tool/explain/explanation.hpp"
-#include "tool/explain/sentences.hpp"
-#include "tool/explain/value_words.hpp"
-#include "tool/record/manual.hpp"
-#include "tool/record/qualification_words.hpp"
+#include "tool/explain/texts/sentences.hpp"
+#include "tool/explain/texts/value_words.hpp"
+#include "tool/record/words/manual.hpp"
+#include "tool/record/words/qualification_words.hpp"
 
 namespace hvp::tool {
 namespace {

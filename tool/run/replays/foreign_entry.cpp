@@ -1,4 +1,4 @@
-#include "tool/run/foreign_entry.hpp"
+#include "tool/run/replays/foreign_entry.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "hypervisor/vmcs/names/field_names.hpp"
 #include "tool/explain/dumps/vmcs_dump.hpp"
-#include "tool/run/source_places.hpp"
+#include "tool/run/replays/source_places.hpp"
 
 namespace hvp::tool {
 namespace {

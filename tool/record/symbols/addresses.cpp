@@ -1,4 +1,4 @@
-#include "tool/record/addresses.hpp"
+#include "tool/record/symbols/addresses.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 
 #include "tool/base/subprocess.hpp"
 #include "tool/base/text.hpp"
-#include "tool/record/image_functions.hpp"
+#include "tool/record/symbols/image_functions.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -1,4 +1,4 @@
-#include "tool/run/state_places.hpp"
+#include "tool/run/replays/state_places.hpp"
 
 #include <algorithm>
 #include <cstdint>

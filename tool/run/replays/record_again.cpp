@@ -1,4 +1,4 @@
-#include "tool/run/record_again.hpp"
+#include "tool/run/replays/record_again.hpp"
 
 #include <fmt/format.h>
 
@@ -14,8 +14,8 @@
 #include "tool/base/text.hpp"
 #include "tool/replay/recorder.hpp"
 #include "tool/run/recorded_options.hpp"
+#include "tool/run/replays/state_places.hpp"
 #include "tool/run/run_inputs.hpp"
-#include "tool/run/state_places.hpp"
 
 namespace hvp::tool {
 namespace {

@@ -1,4 +1,4 @@
-#include "tool/record/qualification_words.hpp"
+#include "tool/record/words/qualification_words.hpp"
 
 #include <fmt/format.h>
 
