@@ -41,7 +41,7 @@ std::expected<std::string, std::string> read_input(const std::string& file) {
         path /= "vmcs.txt";
         if (!fs::exists(path, error)) {
             return std::unexpected{fmt::format(
-                "{}: it is no run's folder: it has neither vmcs.txt nor summary.json", file)};
+                "{} has no vmcs.txt: it is not the folder of a run whose VM entry failed", file)};
         }
     }
     return read_text(path);
