@@ -186,6 +186,9 @@ RecordedStates record_states(const Timeline& timeline, const ReplayOfRun& replay
 
 std::string words_of(const RecordedStates& recorded) {
     const std::size_t count = recorded.states.size();
+    if (count == 0 && recorded.left_out == 0) {
+        return "recorded: nothing, as there was no VM entry";
+    }
     std::string text = fmt::format("recorded: {} VM {} in vmcs.jsonl", count,
                                    count == 1 ? "entry or exit" : "entries and exits");
     if (recorded.left_out > 0) {

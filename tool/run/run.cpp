@@ -273,7 +273,8 @@ std::string Run::record(const ReplayOfRun& replay) {
         !written) {
         recording_.note_write_error(written.error());
     }
-    return words_of(recorded) + "; ./playground vmcs shows them\n";
+    return words_of(recorded) +
+           (recorded.states.empty() ? "\n" : "; ./playground vmcs shows them\n");
 }
 
 void Run::check_story(Verdict& verdict, const std::vector<StoryStep>& steps) const {

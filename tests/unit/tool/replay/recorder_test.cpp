@@ -100,5 +100,11 @@ TEST(Recorder, EndsWhereTheReplayIsAnotherRun) {
     }
 }
 
+TEST(Recorder, SaysHowMuchThereIs) {
+    EXPECT_EQ(words_of(recorded_with(exit_at(108, 10, 3))),
+              "recorded: 3 VM entries and exits in vmcs.jsonl");
+    EXPECT_EQ(words_of({}), "recorded: nothing, as there was no VM entry");
+}
+
 }  // namespace
 }  // namespace hvp::tool
