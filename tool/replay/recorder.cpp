@@ -69,6 +69,7 @@ std::string script_for(std::span<const RecordedState> moments) {
 }
 
 void read_stop(const DebuggerStop& stop, RecordedState& state) {
+    state.fields.clear();  // what the log had is no content of the VMCS
     const ReplayedVmcs vmcs{stop, state.vmcs};
     for (const vmx::FieldFacts& field : vmx::field_facts) {
         if (const auto value = vmcs.find(field.encoding)) {
